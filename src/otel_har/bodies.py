@@ -1,0 +1,160 @@
+"""Bytes of a body to what HAR 1.2 writes of them: content coding removed, text transcoded, the rest base64.
+
+The rule: what is written gives the bytes back. Text is written as text only when its characters are certain; a body
+whose charset is unknown or does not fit stays bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import Message
+
+try:
+    import brotli
+except ImportError:
+    brotli = None
+
+# RFC 9110, 8.4.1: the registered codings; `x-gzip` is the old name of gzip.
+_GZIP_WBITS = 16 + zlib.MAX_WBITS
+# Python codecs that are no charset of the web, and whose decoding is not linear in the length.
+_REFUSED_CODECS = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
+_TEXTUAL_SUFFIXES = ("/json", "+json", "/xml", "+xml", "/yaml", "+yaml", "/javascript", "/ecmascript", "/x-ndjson")
+_TEXTUAL_TYPES = frozenset({"application/x-www-form-urlencoded", "application/graphql", "application/x-javascript"})
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A body as HAR writes it.
+
+    Attributes:
+        text: The characters, or base64.
+        base64: True when `text` is base64 of the bytes.
+    """
+
+    text: str
+    base64: bool
+
+
+def decode_content(data: bytes, content_encoding: str) -> bytes | None:
+    """Remove the content codings of RFC 9110, 8.4, the last applied first.
+
+    Args:
+        data: The encoded body, or a prefix of it.
+        content_encoding: The header's value.
+
+    Returns:
+        The decoded bytes, of a prefix as many as it holds; None when a coding is unknown or the data does not fit.
+    """
+    for coding in reversed([name.strip().lower() for name in content_encoding.split(",") if name.strip()]):
+        decoder = _DECODERS.get(coding)
+        if decoder is None:
+            return None
+        decoded = decoder(data)
+        if decoded is None:
+            return None
+        data = decoded
+    return data
+
+
+def _gunzip(data: bytes) -> bytes | None:
+    """RFC 1952 allows several members one after the other."""
+    parts = []
+    while data:
+        inflater = zlib.decompressobj(_GZIP_WBITS)
+        try:
+            parts.append(inflater.decompress(data) + inflater.flush())
+        except zlib.error:
+            return b"".join(parts) if parts else None
+        data = inflater.unused_data
+    return b"".join(parts)
+
+
+def _inflate(data: bytes) -> bytes | None:
+    """RFC 9110, 8.4.1.2: zlib format; some servers send the bare deflate stream."""
+    for window_bits in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
+        inflater = zlib.decompressobj(window_bits)
+        try:
+            return inflater.decompress(data) + inflater.flush()
+        except zlib.error:
+            continue
+    return None
+
+
+def _unbrotli(data: bytes) -> bytes | None:
+    if brotli is None:
+        return None
+    try:
+        return bytes(brotli.Decompressor().process(data))
+    except brotli.error:
+        return None
+
+
+_DECODERS: dict[str, Callable[[bytes], bytes | None]] = {
+    "identity": lambda data: data,
+    "gzip": _gunzip,
+    "x-gzip": _gunzip,
+    "deflate": _inflate,
+    "br": _unbrotli,
+}
+
+
+def as_text(data: bytes, content_type: str, *, cut: bool) -> Text:
+    """What to write for a body without its content coding.
+
+    Args:
+        data: The bytes.
+        content_type: The Content-Type header's value, `""` without one.
+        cut: True when `data` is a prefix: then it may end within a character, which is left out.
+    """
+    for charset in _charsets(content_type):
+        text = _decode(data, charset, cut=cut)
+        if text is not None:
+            return Text(text, base64=False)
+    return Text(base64.b64encode(data).decode("ascii"), base64=True)
+
+
+def charset_of(content_type: str) -> str | None:
+    """The charset parameter in lower case; None without one."""
+    return _parsed(content_type).get_content_charset()
+
+
+def _charsets(content_type: str) -> tuple[str, ...]:
+    """The charset to try: the named one, UTF-8 for a textual type or none at all, nothing for a binary type."""
+    named = charset_of(content_type)
+    if named is not None:
+        return (named,)
+    media_type = content_type.partition(";")[0].strip().lower()
+    textual = (
+        not media_type
+        or media_type.startswith(("text/", "multipart/"))
+        or media_type.endswith(_TEXTUAL_SUFFIXES)
+        or media_type in _TEXTUAL_TYPES
+    )
+    return ("utf-8",) if textual else ()
+
+
+def _decode(data: bytes, charset: str, *, cut: bool) -> str | None:
+    """The characters, or None where the charset is unknown, does not fit, or gives what UTF-8 cannot carry."""
+    try:
+        codec = codecs.lookup(charset)
+        if codec.name.replace("-", "_") in _REFUSED_CODECS:
+            return None
+        text = (
+            codecs.getincrementaldecoder(charset)("strict").decode(data, final=not cut) if cut else data.decode(charset)
+        )
+        text.encode("utf-8")
+    except (LookupError, ValueError):
+        return None
+    if charset == "utf-8" and "\x00" in text:  # binary that happens to be valid UTF-8
+        return None
+    return text
+
+
+def _parsed(content_type: str) -> Message:
+    message = Message()
+    message["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
+    return message

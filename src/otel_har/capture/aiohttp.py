@@ -1,0 +1,271 @@
+"""aiohttp: from a TraceConfig of ours and OpenTelemetry's request hook to exchanges.
+
+The rule: the library's own signals tell everything but the body, which is noted as it is read through
+`response.content`. OpenTelemetry's request hook makes the first exchange of a request; our signals find it by the
+current span, and by the header mapping that both were given: a request that OpenTelemetry leaves out (an excluded URL)
+would otherwise be taken for its enclosing span's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+from opentelemetry.trace import Span, get_current_span
+
+from otel_har import correlation
+from otel_har.capture.connections import ConnectionIds
+from otel_har.capture.content_tap import ContentTap
+from otel_har.capture.streams import ResponseNotes, error_text
+from otel_har.correlation import SpanCapture
+from otel_har.exchange import Exchange
+from otel_har.guard import guarded
+
+if TYPE_CHECKING:
+    from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+
+RequestHook = Callable[[Span, aiohttp.TraceRequestStartParams], None]
+
+_SWITCHING_PROTOCOLS = 101
+_BODILESS_STATUS = frozenset({_SWITCHING_PROTOCOLS, 204, 304})  # RFC 9110, 6.4.1 and 7.8
+_SENT_AGAIN = "no response was seen: the client sent the request again"
+_connections = ConnectionIds()
+
+
+def instrumentor() -> BaseInstrumentor:
+    """The OpenTelemetry instrumentor of this client."""
+    return AioHttpClientInstrumentor()
+
+
+def hooks(
+    request_hook: RequestHook | None = None,
+    trace_configs: Sequence[aiohttp.TraceConfig] | None = None,
+    **others: Any,
+) -> dict[str, Any]:
+    """The arguments of `AioHttpClientInstrumentor().instrument()` that record.
+
+    Args:
+        request_hook: The program's own request hook, called after ours.
+        trace_configs: The program's own trace configs, called before ours.
+        others: Every other argument of the instrumentor, passed on.
+    """
+    configs = [*(trace_configs or ()), trace_config()]
+    if request_hook is None:
+        return others | {"request_hook": on_span_started, "trace_configs": configs}
+
+    def both(span: Span, params: aiohttp.TraceRequestStartParams) -> None:
+        on_span_started(span, params)
+        request_hook(span, params)
+
+    return others | {"request_hook": both, "trace_configs": configs}
+
+
+@guarded("noting a request of aiohttp")
+def on_span_started(span: Span, params: aiohttp.TraceRequestStartParams) -> None:
+    """OpenTelemetry's request hook: the span has started, nothing is sent yet."""
+    capture = correlation.find(span)
+    if capture is not None:
+        capture.owner = params.headers
+        _add_exchange(capture, params.method, params.url, time.perf_counter_ns(), time.time_ns())
+
+
+class RequestTrace:
+    """What is known of one request between its signals: aiohttp's `trace_config_ctx`.
+
+    Args:
+        trace_request_ctx: What the program passed to its own trace configs; not ours to look at.
+    """
+
+    __slots__ = ("_capture", "_exchange", "_headers", "_redirected")
+
+    def __init__(self, trace_request_ctx: object = None) -> None:  # noqa: ARG002 - aiohttp passes it by name
+        self._headers: object = None
+        self._capture: SpanCapture | None = None
+        self._exchange: Exchange | None = None
+        self._redirected: aiohttp.ClientResponse | None = None
+
+    def request_started(self, params: aiohttp.TraceRequestStartParams) -> None:
+        """Comes just before OpenTelemetry's own handler, which makes the span."""
+        self._headers = params.headers
+
+    def exchange(self) -> Exchange | None:
+        """The exchange under way; the next one, when the last signal was a redirect."""
+        capture = self._found_capture()
+        if capture is None:
+            return None
+        if self._redirected is not None:
+            self._next_hop(capture, self._redirected)
+        return self._exchange
+
+    def headers_sent(self, params: aiohttp.TraceRequestHeadersSentParams) -> None:
+        """The head of a request is about to be written."""
+        exchange = self.exchange()
+        if exchange is None or self._capture is None:
+            return
+        now = time.perf_counter_ns()
+        if exchange.instants.request_started is not None:
+            # A lost keep-alive connection, or a client middleware: no response came through the signals.
+            exchange.error = _SENT_AGAIN
+            exchange.finish(now)
+            exchange = self._exchange = _add_exchange(self._capture, params.method, params.url, now, time.time_ns())
+        exchange.method = params.method
+        exchange.url = str(params.url)
+        exchange.request_headers = list(params.headers.items())
+        exchange.instants.request_started = now
+        exchange.request_body.ended = not _announces_body(params.headers)
+
+    def redirected(self, params: aiohttp.TraceRequestRedirectParams) -> None:
+        """A response that will be followed, or that turns out to be the last one."""
+        exchange = self.exchange()
+        if exchange is not None:
+            _note_response(exchange, params.response)
+            self._redirected = params.response
+
+    def ended(self, session: aiohttp.ClientSession, params: aiohttp.TraceRequestEndParams) -> None:
+        """The response that the program gets."""
+        response = params.response
+        capture = self._found_capture()
+        if capture is None:
+            return
+        if self._redirected is response:  # a redirect without a target is not followed
+            self._redirected = None
+            exchange = self._exchange
+        else:
+            exchange = self.exchange()
+            if exchange is not None:
+                _note_response(exchange, response)
+        if exchange is not None:
+            _note_body(exchange, response, decoded=session.auto_decompress)
+
+    def failed(self, params: aiohttp.TraceRequestExceptionParams) -> None:
+        """The program gets an exception instead of a response."""
+        if self._found_capture() is None or self._exchange is None:
+            return
+        exchange = self._exchange
+        if exchange.instants.request_started is None:  # it never came to sending
+            exchange.method, exchange.url = params.method, str(params.url)
+            exchange.request_headers = list(params.headers.items())
+        exchange.error = error_text(params.exception)
+        _note_refused_response(exchange, params.exception)
+        exchange.finish(time.perf_counter_ns())
+
+    def _found_capture(self) -> SpanCapture | None:
+        if self._capture is None:
+            capture = correlation.find(get_current_span())
+            if capture is not None and capture.owner is self._headers:
+                self._capture = capture
+                self._exchange = capture.exchanges[-1]
+        return self._capture
+
+    def _next_hop(self, capture: SpanCapture, response: aiohttp.ClientResponse) -> None:
+        """A redirect is followed: its body is let go by aiohttp, unread."""
+        self._redirected = None
+        now = time.perf_counter_ns()
+        if self._exchange is not None:
+            if self._exchange.response_body.ended is False:
+                self._exchange.end_reason = "a redirect that was followed"
+            self._exchange.finish(now)
+        self._exchange = _add_exchange(capture, response.method, response.url, now, time.time_ns())
+
+
+def _announces_body(headers: Mapping[str, str]) -> bool:
+    """RFC 9112, 6: a request has a body when Content-Length or Transfer-Encoding say so."""
+    return "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"
+
+
+def trace_config() -> aiohttp.TraceConfig:
+    """Our trace config: each signal of aiohttp to the request's `RequestTrace`."""
+    config = aiohttp.TraceConfig(trace_config_ctx_factory=RequestTrace)  # type: ignore[arg-type] # any factory will do
+    config.on_request_start.append(_signal(lambda trace, _, params: trace.request_started(params)))
+    config.on_connection_queued_start.append(_instant("queue_started"))
+    config.on_connection_queued_end.append(_instant("queue_ended"))
+    config.on_connection_create_start.append(_instant("connect_started"))
+    config.on_connection_create_end.append(_instant("connect_ended"))
+    config.on_dns_resolvehost_start.append(_instant("dns_started"))
+    config.on_dns_resolvehost_end.append(_instant("dns_ended"))
+    config.on_request_headers_sent.append(_signal(lambda trace, _, params: trace.headers_sent(params)))
+    config.on_request_chunk_sent.append(_signal(lambda trace, _, params: _note_chunk_sent(trace, params.chunk)))
+    config.on_request_redirect.append(_signal(lambda trace, _, params: trace.redirected(params)))
+    config.on_request_end.append(_signal(lambda trace, session, params: trace.ended(session, params)))
+    config.on_request_exception.append(_signal(lambda trace, _, params: trace.failed(params)))
+    return config
+
+
+def _signal(note: Callable[[RequestTrace, aiohttp.ClientSession, Any], None]) -> Any:
+    """A guarded handler of an aiohttp signal."""
+    guarded_note = guarded("noting a signal of aiohttp")(note)
+
+    async def handler(session: aiohttp.ClientSession, trace: RequestTrace, params: Any) -> None:
+        guarded_note(trace, session, params)
+
+    return handler
+
+
+def _instant(name: str) -> Any:
+    """A handler that notes when its signal came."""
+
+    def note(trace: RequestTrace, _session: aiohttp.ClientSession, _params: object) -> None:
+        exchange = trace.exchange()
+        if exchange is not None:
+            setattr(exchange.instants, name, time.perf_counter_ns())
+
+    return _signal(note)
+
+
+def _note_chunk_sent(trace: RequestTrace, chunk: bytes) -> None:
+    exchange = trace.exchange()
+    if exchange is not None:
+        exchange.request_body.note(chunk)
+        exchange.instants.request_sent = time.perf_counter_ns()
+
+
+def _add_exchange(capture: SpanCapture, method: str, url: Any, started: int, started_unix_ns: int) -> Exchange:
+    exchange = Exchange(method, str(url), started_unix_ns=started_unix_ns, started=started, limits=capture.limits)
+    capture.exchanges.append(exchange)
+    return exchange
+
+
+def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None:
+    exchange.instants.response_started = time.perf_counter_ns()
+    exchange.request_body.ended = True
+    exchange.status = response.status
+    exchange.reason = response.reason or ""
+    if response.version is not None:
+        exchange.http_version = f"HTTP/{response.version.major}.{response.version.minor}"
+    exchange.response_headers = list(response.raw_headers)
+    exchange.response_body.ended = response.method == "HEAD" or response.status in _BODILESS_STATUS
+    # A small body has come with its head: then the connection is back in the pool, and only the protocol, which is
+    # one connection's own, still knows the transport. Without it the peer is unknown, nothing else.
+    connection = response.connection
+    protocol = connection.protocol if connection is not None else getattr(response, "_protocol", None)
+    if protocol is not None:
+        exchange.connection_id = _connections.of(protocol)
+    transport = getattr(protocol, "transport", None)
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    if isinstance(peer, tuple | list):
+        exchange.peer_address, exchange.peer_port = str(peer[0]), int(peer[1])
+
+
+def _note_body(exchange: Exchange, response: aiohttp.ClientResponse, *, decoded: bool) -> None:
+    notes = ResponseNotes(exchange)
+    if exchange.response_body.ended or response.content is None:
+        notes.ended(0)
+        return
+    exchange.response_body.encoded = not decoded
+    response.content = ContentTap(response.content, notes)
+
+
+def _note_refused_response(exchange: Exchange, error: BaseException) -> None:
+    """`raise_for_status` refuses a response before the signals show it: its exception has status and header fields.
+
+    An exception with a cause is aiohttp's own word on an answer that it could not read: its status is made up.
+    """
+    if exchange.status is None and isinstance(error, aiohttp.ClientResponseError) and error.__cause__ is None:
+        exchange.status = error.status or None
+        exchange.reason = error.message
+        exchange.response_headers = list((error.headers or {}).items())
+        exchange.instants.response_started = time.perf_counter_ns()
+        exchange.end_reason = "raise_for_status refused the response"

@@ -1,0 +1,139 @@
+"""A tap for aiohttp's `response.content`.
+
+The rule is that of `streams`. The end of the body is where the program has taken the last byte of a stream that has
+come to its end. A cancelled read is no end: the program may read on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import wrapt
+
+from otel_har.capture.streams import ResponseNotes
+
+_READ = frozenset({"read", "readany", "readchunk", "readexactly", "readline", "readuntil"})
+_ITERATE = frozenset({"iter_any", "iter_chunked", "iter_chunks"})
+
+
+class ContentTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do not show the proxy's base
+    """Stands for one response's StreamReader; `_self_` is wrapt's prefix for what belongs to the proxy itself."""
+
+    def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
+        super().__init__(wrapped)
+        self._self_notes = notes
+
+    def __getattr__(self, name: str) -> Any:
+        """Every attribute is the stream's own, so that one it lacks is missing here too."""
+        value = getattr(self.__wrapped__, name)
+        if name in _READ:
+            return self._self_noting_read(value)
+        if name in _ITERATE:
+            return self._self_noting_iteration(value)
+        if name == "read_nowait":
+            return self._self_noting_read_nowait(value)
+        if name == "unread_data":
+            return self._self_noting_unread(value)
+        if name == "set_exception":
+            return self._self_noting_exception(value)
+        return value
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _NotingIterator(self.__wrapped__.__aiter__(), self)
+
+    def __del__(self) -> None:
+        """The program let go of the response."""
+        self._self_notes.left("the response was dropped before its end")
+
+    def _self_noting_read(self, read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def noting_read(*args: Any, **kwargs: Any) -> Any:
+            try:
+                data = await read(*args, **kwargs)
+            except BaseException as error:
+                self._self_failed(error)
+                raise
+            self._self_note(data)
+            return data
+
+        return noting_read
+
+    def _self_noting_iteration(self, iterate: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+        def noting_iteration(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            return _NotingIterator(iterate(*args, **kwargs), self)
+
+        return noting_iteration
+
+    def _self_noting_read_nowait(self, read: Callable[..., bytes]) -> Callable[..., bytes]:
+        def noting_read(*args: Any, **kwargs: Any) -> bytes:
+            data = read(*args, **kwargs)
+            self._self_note(data)
+            return data
+
+        return noting_read
+
+    def _self_noting_unread(self, unread: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        def noting_unread(data: bytes) -> None:
+            unread(data)
+            self._self_notes.taken_back(len(data))
+
+        return noting_unread
+
+    def _self_noting_exception(self, set_exception: Callable[..., None]) -> Callable[..., None]:
+        """How aiohttp closes a stream: the program released or closed the response, or the connection broke."""
+
+        def noting_exception(*args: Any, **kwargs: Any) -> None:
+            set_exception(*args, **kwargs)
+            self._self_notes.left("closed before its end")
+
+        return noting_exception
+
+    def _self_note(self, data: Any) -> None:
+        """Bytes, or the pair of bytes and a flag that `readchunk` gives."""
+        notes = self._self_notes
+        notes.chunk(data[0] if isinstance(data, tuple) else data)
+        if self.__wrapped__.at_eof():
+            notes.ended(self._self_wire_size())
+
+    def _self_failed(self, error: BaseException) -> None:
+        """A stream that broke ends here; after a cancelled or refused read the program may read on."""
+        notes = self._self_notes
+        if isinstance(error, asyncio.IncompleteReadError):
+            self._self_note(error.partial)
+        elif self.__wrapped__.exception() is not None:
+            notes.failed(error)
+        else:
+            notes.interrupted(error)
+
+    def _self_wire_size(self) -> int | None:
+        """aiohttp counts the encoded bytes where it decodes; what it does not decode came as it was."""
+        wrapped = self.__wrapped__
+        compressed: int | None = getattr(wrapped, "total_compressed_bytes", None)
+        body = self._self_notes.exchange.response_body
+        return compressed if compressed is not None else body.size_bytes if body.encoded else None
+
+
+class _NotingIterator:
+    """An iterator over a stream, noting what it gives."""
+
+    __slots__ = ("_iterator", "_tap")
+
+    def __init__(self, iterator: AsyncIterator[Any], tap: ContentTap) -> None:
+        self._iterator = iterator
+        self._tap = tap
+
+    def __aiter__(self) -> _NotingIterator:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            data = await self._iterator.__anext__()
+        except StopAsyncIteration:
+            self._tap._self_note(b"")  # noqa: SLF001 - a part of the tap
+            raise
+        except BaseException as error:
+            self._tap._self_failed(error)  # noqa: SLF001 - a part of the tap
+            raise
+        self._tap._self_note(data)  # noqa: SLF001 - a part of the tap
+        return data

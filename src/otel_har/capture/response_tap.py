@@ -1,0 +1,190 @@
+"""A tap for the response streams of urllib3's shape, which requests hands to programs as `response.raw`.
+
+The rule is that of `streams`. The end of the body is where the program sees it: an empty read, a read of everything,
+an exhausted iterator, or the last byte of a body of known length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any
+
+import wrapt
+
+from otel_har.capture.streams import ResponseNotes
+
+_READ_LINES = frozenset({"readline", "readlines"})
+_ITERATE = frozenset({"stream", "read_chunked"})
+_READ = frozenset({"read", "read1"})
+_LEAVE = frozenset({"close", "release_conn", "drain_conn"})
+
+
+class ResponseTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do not show the proxy's base
+    """Stands for one response's stream; `_self_` is wrapt's prefix for what belongs to the proxy itself."""
+
+    def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
+        super().__init__(wrapped)
+        self._self_notes = notes
+
+    def __getattr__(self, name: str) -> Any:
+        """Every attribute is the stream's own, so that one it lacks is missing here too."""
+        if name == "data":
+            return self._self_data()
+        value = getattr(self.__wrapped__, name)
+        if name in _READ:
+            return self._self_noting_read(value)
+        if name in _ITERATE:
+            return self._self_noting_iteration(value)
+        if name in _READ_LINES:
+            return self._self_noting_lines(value)
+        if name == "readinto":
+            return self._self_noting_readinto(value)
+        if name == "json":
+            return self._self_json
+        if name in _LEAVE:
+            return self._self_noting_leave(value)
+        return value
+
+    def __iter__(self) -> Iterator[bytes]:
+        decoded = hasattr(self.__wrapped__, "stream")  # urllib3 iterates over lines of the decoded body
+        return self._self_noted(iter(self.__wrapped__), decoded=decoded)
+
+    def __next__(self) -> bytes:
+        line: bytes = next(self.__wrapped__)
+        self._self_note(line, decoded=self._self_decodes())
+        return line
+
+    def __enter__(self) -> ResponseTap:
+        self.__wrapped__.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> Any:
+        try:
+            return self.__wrapped__.__exit__(*exception)
+        finally:
+            self._self_leave("closed before its end")
+
+    def __del__(self) -> None:
+        """The program let go of the response."""
+        self._self_leave("the response was dropped before its end")
+
+    def _self_noting_read(self, read: Callable[..., bytes]) -> Callable[..., bytes]:
+        def noting_read(*args: Any, **kwargs: Any) -> bytes:
+            amount = args[0] if args else kwargs.get("amt", kwargs.get("size"))
+            data = self._self_attempt(read, *args, **kwargs)
+            self._self_note(data, decoded=self._self_decodes(args, kwargs))
+            if amount is None or (isinstance(amount, int) and amount < 0) or (not data and amount):
+                self._self_notes.ended(self._self_wire_size())
+            else:
+                self._self_end_at_last_byte()
+            return data
+
+        return noting_read
+
+    def _self_noting_iteration(self, iterate: Callable[..., Iterable[bytes]]) -> Callable[..., Iterator[bytes]]:
+        def noting_iteration(*args: Any, **kwargs: Any) -> Iterator[bytes]:
+            return self._self_noted(iterate(*args, **kwargs), decoded=self._self_decodes(args, kwargs))
+
+        return noting_iteration
+
+    def _self_noting_lines(self, read: Callable[..., Any]) -> Callable[..., Any]:
+        def noting_lines(*args: Any, **kwargs: Any) -> Any:
+            lines = self._self_attempt(read, *args, **kwargs)
+            self._self_note(lines if isinstance(lines, bytes) else b"".join(lines), decoded=self._self_decodes())
+            if not lines:
+                self._self_notes.ended(self._self_wire_size())
+            else:
+                self._self_end_at_last_byte()
+            return lines
+
+        return noting_lines
+
+    def _self_noting_readinto(self, readinto: Callable[[Any], int]) -> Callable[[Any], int]:
+        def noting_readinto(buffer: Any) -> int:
+            count = self._self_attempt(readinto, buffer)
+            if count:
+                self._self_note(bytes(memoryview(buffer).cast("B")[:count]), decoded=self._self_decodes())
+                self._self_end_at_last_byte()
+            else:
+                self._self_notes.ended(self._self_wire_size())
+            return count
+
+        return noting_readinto
+
+    def _self_noting_leave(self, leave: Callable[..., Any]) -> Callable[..., Any]:
+        def noting_leave(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return leave(*args, **kwargs)
+            finally:
+                self._self_leave("closed before its end")
+
+        return noting_leave
+
+    def _self_data(self) -> Any:
+        data = self._self_attempt(lambda: self.__wrapped__.data)
+        self._self_note(data, decoded=self._self_decodes())
+        self._self_notes.ended(self._self_wire_size())
+        return data
+
+    def _self_json(self) -> Any:
+        self._self_data()  # which the stream keeps, and parses next
+        return self.__wrapped__.json()
+
+    def _self_noted(self, chunks: Iterable[bytes], *, decoded: bool) -> Generator[bytes, None, None]:
+        try:
+            for chunk in chunks:
+                self._self_note(chunk, decoded=decoded)
+                yield chunk
+        except GeneratorExit:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+            raise
+        except BaseException as error:
+            self._self_notes.failed(error)
+            raise
+        self._self_notes.ended(self._self_wire_size())
+
+    def _self_attempt(self, read: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return read(*args, **kwargs)
+        except BaseException as error:
+            self._self_notes.failed(error)
+            raise
+
+    def _self_note(self, data: bytes, *, decoded: bool) -> None:
+        self._self_notes.exchange.response_body.encoded = not decoded
+        self._self_notes.chunk(data)
+
+    def _self_decodes(self, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> bool:
+        """Whether a read removes the content coding: its second argument, else the stream's own setting."""
+        asked = args[1] if len(args) > 1 else (kwargs or {}).get("decode_content")
+        return bool(getattr(self.__wrapped__, "decode_content", False) if asked is None else asked)
+
+    def _self_end_at_last_byte(self) -> None:
+        """urllib3 counts down a body of known length; a decoder may still hold bytes of an encoded one."""
+        wrapped = self.__wrapped__
+        if getattr(wrapped, "length_remaining", None) == 0 and self._self_is_plain():
+            self._self_notes.ended(self._self_wire_size())
+
+    def _self_is_plain(self) -> bool:
+        body = self._self_notes.exchange.response_body
+        return body.encoded or body.size_bytes == self._self_wire_size()
+
+    def _self_leave(self, reason: str) -> None:
+        notes = self._self_notes
+        if notes.exchange.finished:
+            return
+        if getattr(self.__wrapped__, "length_remaining", None) == 0 and notes.exchange.response_body.size_bytes:
+            notes.ended(self._self_wire_size())  # everything came; what the program did not take is in its decoder
+        else:
+            notes.left(reason)
+
+    def _self_wire_size(self) -> int | None:
+        """urllib3's `tell`: bytes taken from the connection so far, without chunk framing."""
+        tell = getattr(self.__wrapped__, "tell", None)
+        try:
+            size = tell() if tell is not None else None
+        except (OSError, ValueError):  # closed, or not seekable
+            return None
+        return size if isinstance(size, int) else None

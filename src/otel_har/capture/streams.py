@@ -1,0 +1,159 @@
+"""Stream objects that note what a program reads through them, and change nothing about it.
+
+The rule: a tap wraps one object of one exchange. It offers what the object offers and nothing more, reads nothing of
+its own, and lets every exception pass. Only the program's own calls go through it: what the wrapped object calls on
+itself is not seen twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import wrapt
+
+from otel_har.exchange import Body, Exchange
+from otel_har.guard import guarded
+
+_MAX_ERROR = 1_000
+
+
+class ResponseNotes:
+    """Notes the reading of one response body into its exchange, and finishes the exchange at the body's end.
+
+    Args:
+        exchange: The exchange whose response is read.
+    """
+
+    __slots__ = ("_interruption", "exchange")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self._interruption: str | None = None
+
+    @guarded("noting a response body")
+    def chunk(self, data: Any) -> None:
+        """The program read these bytes."""
+        if data and not self.exchange.finished:
+            self.exchange.response_body.note(data)
+
+    @guarded("noting the end of a response body")
+    def ended(self, wire_size_bytes: int | None = None) -> None:
+        """The program read the body to its end."""
+        if self.exchange.finished:
+            return
+        body = self.exchange.response_body
+        body.ended = True
+        body.wire_size_bytes = wire_size_bytes
+        self.exchange.finish(time.perf_counter_ns())
+
+    @guarded("noting a response left unread")
+    def left(self, reason: str) -> None:
+        """The program will read no more."""
+        if not self.exchange.finished:
+            self.exchange.end_reason = reason
+            self.exchange.error = self.exchange.error or self._interruption
+            self.exchange.finish(time.perf_counter_ns())
+
+    @guarded("noting bytes given back")
+    def taken_back(self, count: int) -> None:
+        """The program put the last `count` bytes back, to read them again."""
+        if not self.exchange.finished:
+            self.exchange.response_body.retract(count)
+
+    @guarded("noting an interrupted read")
+    def interrupted(self, error: BaseException) -> None:
+        """A read was given up; it is what ended the exchange unless the program reads on to the body's end."""
+        self._interruption = error_text(error)
+
+    @guarded("noting a failed read")
+    def failed(self, error: BaseException) -> None:
+        """Reading raised; the body ends here."""
+        if not self.exchange.finished:
+            self.exchange.error = error_text(error)
+            self.exchange.finish(time.perf_counter_ns())
+
+
+def error_text(error: BaseException) -> str:
+    """Type and message of an exception, whatever its own `__str__` does."""
+    return f"{type(error).__qualname__}: {_message(error) or ''}".rstrip(": ")[:_MAX_ERROR]
+
+
+@guarded("reading an exception's message")
+def _message(error: BaseException) -> str:
+    return str(error)
+
+
+class RequestBodyNotes:
+    """Notes what a client reads of one request body, into the body of the hop that is being sent."""
+
+    __slots__ = ("body",)
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+
+    @guarded("noting a request body")
+    def chunk(self, data: Any) -> None:
+        """The client read this to send it."""
+        if data:
+            self.body.note(data.encode("utf-8") if isinstance(data, str) else data)
+
+    def ended(self) -> None:
+        """The client read the body to its end."""
+        self.body.ended = True
+
+    @guarded("noting a repeated request body")
+    def rewound(self) -> None:
+        """The client will send the body once more."""
+        self.body.clear()
+
+
+class RequestBodyTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do not show the proxy's base
+    """A request body given as an iterable or a file object.
+
+    `_self_` is wrapt's prefix for what belongs to the proxy and not to the wrapped object.
+    """
+
+    def __init__(self, wrapped: Any, notes: RequestBodyNotes) -> None:
+        super().__init__(wrapped)
+        self._self_notes = notes
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.__wrapped__, name)
+        if name in {"read", "readline"}:
+            return self._self_noting_read(value)
+        if name == "seek":
+            return self._self_noting_seek(value)
+        return value
+
+    def __iter__(self) -> Iterator[Any]:
+        notes = self._self_notes
+        for chunk in self.__wrapped__:
+            notes.chunk(chunk)
+            yield chunk
+        notes.ended()
+
+    def __next__(self) -> Any:
+        chunk = next(self.__wrapped__)
+        self._self_notes.chunk(chunk)
+        return chunk
+
+    def _self_noting_read(self, read: Callable[..., Any]) -> Callable[..., Any]:
+        def noting_read(*args: Any, **kwargs: Any) -> Any:
+            data = read(*args, **kwargs)
+            if data:
+                self._self_notes.chunk(data)
+            if not data or not args or args[0] in (None, -1):
+                self._self_notes.ended()
+            return data
+
+        return noting_read
+
+    def _self_noting_seek(self, seek: Callable[..., Any]) -> Callable[..., Any]:
+        def noting_seek(*args: Any, **kwargs: Any) -> Any:
+            position = seek(*args, **kwargs)
+            self._self_notes.rewound()
+            return position
+
+        return noting_seek

@@ -1,0 +1,17 @@
+"""The commands of `otel-har`, one module each."""
+
+import click
+
+from otel_har.cli.check import check
+from otel_har.version import __version__
+
+__all__ = ["app"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="otel-har")
+def app() -> None:
+    """Work with HAR 1.2 files, the record of a program's HTTP traffic."""
+
+
+app.add_command(check)

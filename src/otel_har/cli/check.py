@@ -1,0 +1,139 @@
+"""`otel-har check`: the faults of HAR files."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import click
+
+from otel_har.har.checker import Checker
+from otel_har.har.faults import Fault
+
+__all__ = ["check"]
+
+_EXIT_FAULTS = 1
+_EXIT_UNREADABLE = 2
+_STANDARD_INPUT = "-"
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: per file its faults and entries.")
+def check(files: tuple[str, ...], *, as_json: bool) -> None:
+    """Check HAR files: structure, meaning, and what widespread readers need.
+
+    FILE is a path, or - for standard input. Every fault is printed as `FILE: place: message`.
+
+    Exit status: 0 no fault, 1 faults were found, 2 wrong usage or a file that cannot be read.
+    """
+    report: _Report = _JsonReport() if as_json else _TextReport()
+    has_faults = is_unreadable = False
+    for name in files:
+        report.begin(name)
+        checker: Checker | None = None
+        try:
+            with _reading():
+                checker = Checker(click.get_binary_stream("stdin") if name == _STANDARD_INPUT else name)
+            for fault in _faults(checker):
+                has_faults = True
+                report.fault(fault)
+            reason = None
+        except _UnreadableError as error:
+            is_unreadable = True
+            reason = str(error)
+            # On standard error, so that it is seen also where the report goes to a file or a program.
+            click.echo(f"otel-har: {click.format_filename(name)}: {reason}", err=True)
+        report.end(checker.entries if checker else 0, reason)
+    report.close()
+    if has_faults or is_unreadable:
+        raise click.exceptions.Exit(_EXIT_UNREADABLE if is_unreadable else _EXIT_FAULTS)
+
+
+class _UnreadableError(Exception):
+    """The operating system does not let us read a file; apart from OSError, which writing the report may raise."""
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _UnreadableError(error.strerror or str(error)) from error
+
+
+def _faults(checker: Checker) -> Iterator[Fault]:
+    faults = iter(checker)
+    while True:
+        with _reading():
+            fault = next(faults, None)
+        if fault is None:
+            return
+        yield fault
+
+
+class _Report(Protocol):
+    """Takes the findings as they come and prints them at once: a large file may have millions."""
+
+    def begin(self, name: str) -> None: ...
+
+    def fault(self, fault: Fault) -> None: ...
+
+    def end(self, entries: int, unreadable: str | None) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _TextReport:
+    def __init__(self) -> None:
+        self._name = ""
+        self._faults = self._entries = self._files = self._unreadable = 0
+
+    def begin(self, name: str) -> None:
+        self._name = click.format_filename(name)
+        self._files += 1
+
+    def fault(self, fault: Fault) -> None:
+        self._faults += 1
+        click.echo(f"{self._name}: {fault.place}: {fault.message}")
+
+    def end(self, entries: int, unreadable: str | None) -> None:
+        self._entries += entries
+        self._unreadable += unreadable is not None
+
+    def close(self) -> None:
+        click.echo(
+            f"{_count(self._files, 'file')}, {_count(self._entries, 'entry', 'entries')}: "
+            f"{_count(self._faults, 'fault') if self._faults else 'no faults'}"
+            f"{f', {self._unreadable} unreadable' if self._unreadable else ''}"
+        )
+
+
+class _JsonReport:
+    """Prints `{"files": [{"file": ..., "faults": [{"place", "message", "code"}], "entries": ..., "unreadable"?}]}`."""
+
+    def __init__(self) -> None:
+        click.echo('{"files": [', nl=False)
+        self._between_files = ""
+        self._between_faults = ""
+
+    def begin(self, name: str) -> None:
+        click.echo(f'{self._between_files}\n{{"file": {json.dumps(name)}, "faults": [', nl=False)
+        self._between_files = ","
+        self._between_faults = ""
+
+    def fault(self, fault: Fault) -> None:
+        one = json.dumps({"place": fault.place, "message": fault.message, "code": fault.code})
+        click.echo(f"{self._between_faults}\n  {one}", nl=False)
+        self._between_faults = ","
+
+    def end(self, entries: int, unreadable: str | None) -> None:
+        reason = "" if unreadable is None else f', "unreadable": {json.dumps(unreadable)}'
+        click.echo(f'], "entries": {entries}{reason}}}', nl=False)
+
+    def close(self) -> None:
+        click.echo("\n]}")
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

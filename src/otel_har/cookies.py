@@ -1,0 +1,86 @@
+"""Cookie and Set-Cookie header fields to HAR cookies.
+
+The rule: RFC 6265, section 5.2 is how user agents read Set-Cookie, and each header field is a cookie of its own. The
+standard library's `SimpleCookie` is stricter than servers are, and drops what it does not like.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from http.cookiejar import http2time
+from typing import Any
+
+_SAME_SITE = {"strict": "Strict", "lax": "Lax", "none": "None"}
+_LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+
+
+def request_cookies(values: list[str]) -> list[dict[str, Any]]:
+    """The cookies of the Cookie header fields, as they were sent: duplicates and order kept."""
+    cookies = []
+    for value in values:
+        for pair in value.split(";"):
+            name, equals, content = pair.strip().partition("=")
+            if name or equals:
+                cookies.append({"name": name.strip(), "value": content.strip()})
+    return cookies
+
+
+def response_cookies(values: list[str], received_unix_s: float) -> list[dict[str, Any]]:
+    """One cookie for each Set-Cookie header field.
+
+    Args:
+        values: The values of the Set-Cookie header fields.
+        received_unix_s: When they came, seconds since the epoch: Max-Age counts from there.
+    """
+    return [cookie for value in values if (cookie := _response_cookie(value, received_unix_s))]
+
+
+def _response_cookie(value: str, received_unix_s: float) -> dict[str, Any] | None:
+    pair, _, attributes = value.partition(";")
+    name, equals, content = pair.partition("=")
+    if not equals or not name.strip():  # RFC 6265, 5.2, steps 2 and 5: ignore it
+        return None
+    cookie: dict[str, Any] = {"name": name.strip(), "value": content.strip(), "httpOnly": False, "secure": False}
+    expires: datetime | None = None
+    max_age: datetime | None = None
+    for attribute in attributes.split(";"):
+        key, _, setting = (part.strip() for part in attribute.partition("="))
+        match key.lower():
+            case "path":
+                cookie["path"] = setting
+            case "domain":
+                cookie["domain"] = setting
+            case "httponly":
+                cookie["httpOnly"] = True
+            case "secure":
+                cookie["secure"] = True
+            case "samesite" if setting.lower() in _SAME_SITE:
+                cookie["sameSite"] = _SAME_SITE[setting.lower()]
+            case "expires":
+                expires = _date(http2time(setting))
+            case "max-age":
+                max_age = _after(setting, received_unix_s)
+    # RFC 6265, 5.3, step 3: Max-Age has precedence over Expires.
+    end = max_age or expires
+    if end is not None:
+        cookie["expires"] = end.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return cookie
+
+
+def _after(seconds: str, received_unix_s: float) -> datetime | None:
+    """RFC 6265, 5.2.2: an optional minus and digits, else the attribute is ignored."""
+    digits = seconds.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    if len(digits) > len(str(timedelta.max.days * 86400)):
+        return None if seconds.startswith("-") else _LATEST
+    return _date(received_unix_s + int(seconds)) or (None if seconds.startswith("-") else _LATEST)
+
+
+def _date(unix_s: float | None) -> datetime | None:
+    if unix_s is None:
+        return None
+    try:
+        return datetime.fromtimestamp(unix_s, tz=timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        return None

@@ -1,0 +1,79 @@
+"""Where the hooks of the clients and the span processors meet: open client spans by their identity.
+
+The rule: a hook finds a capture only while a processor watches the span. So a span that is not sampled, or that
+belongs to a provider without our processor, costs one look-up and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from opentelemetry.trace import Span, SpanContext
+
+from otel_har.exchange import CaptureLimits, Exchange
+
+SpanKey = tuple[int, int]
+
+
+class SpanCapture:
+    """What the hooks noted for one client span: its exchanges, redirect hops in order.
+
+    Attributes:
+        limits: How much may be kept.
+        exchanges: In order of their start.
+        owner: Whatever the capturing client recognises its own request by.
+    """
+
+    __slots__ = ("_closers", "_watchers", "exchanges", "limits", "owner")
+
+    def __init__(self, limits: CaptureLimits) -> None:
+        self.limits = limits
+        self.exchanges: list[Exchange] = []
+        self.owner: object = None
+        self._watchers = 1
+        self._closers: list[Callable[[], None]] = []
+
+    def when_closed(self, closer: Callable[[], None]) -> None:
+        """Call `closer` when the span has ended, before anyone looks at the exchanges."""
+        self._closers.append(closer)
+
+    def watch(self) -> None:
+        """One more processor watches the span."""
+        self._watchers += 1
+
+    def close(self) -> bool:
+        """The span ended for one processor; True when it was the last one."""
+        while self._closers:
+            self._closers.pop()()
+        self._watchers -= 1
+        return self._watchers <= 0
+
+
+_open: dict[SpanKey, SpanCapture] = {}
+
+
+def key_of(context: SpanContext) -> SpanKey:
+    """What a span is known by."""
+    return context.trace_id, context.span_id
+
+
+def expect(key: SpanKey, limits: CaptureLimits) -> None:
+    """A processor watches the client span that has just started."""
+    capture = _open.get(key)
+    if capture is None:
+        _open[key] = SpanCapture(limits)
+    else:
+        capture.watch()
+
+
+def find(span: Span) -> SpanCapture | None:
+    """The capture to note into; None when nobody watches the span."""
+    return _open.get(key_of(span.get_span_context()))
+
+
+def settle(key: SpanKey) -> SpanCapture | None:
+    """A processor saw the span end: what was captured of it."""
+    capture = _open.get(key)
+    if capture is not None and capture.close():
+        _open.pop(key, None)
+    return capture

@@ -1,0 +1,237 @@
+"""The facts of one HTTP exchange, as they are noted on the request path.
+
+The rule: noting is cheap and nothing is interpreted here. No library types and no clock: instants come in as
+integers, headers as they were met (text or bytes), bodies as the bytes that passed. What the facts mean is the
+business of `timings` and `mapping`, in the worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from otel_har.budget import ByteBudget
+
+DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024
+DEFAULT_MAX_QUEUE_BYTES = 64 * 1024 * 1024
+
+HeaderText = str | bytes
+RawHeaders = Sequence[tuple[HeaderText, HeaderText]]
+BodyState = Literal["whole", "truncated", "partial", "unread", "dropped"]
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureLimits:
+    """How much of what passes is kept.
+
+    Attributes:
+        max_body_bytes: The most bytes kept of one body; a longer body is cut there and says so.
+        budget: The bytes that all bodies in flight and in the queue may hold together.
+    """
+
+    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    budget: ByteBudget = field(default_factory=lambda: ByteBudget(DEFAULT_MAX_QUEUE_BYTES))
+
+
+class Body:
+    """The bytes of one message body, noted as they pass, kept up to a limit.
+
+    Attributes:
+        size_bytes: How many bytes passed, kept or not.
+        encoded: True when the noted bytes still carry the message's Content-Encoding.
+        ended: True when the end of the body was seen.
+        wire_size_bytes: The length of the encoded body on the wire, without chunk framing; None when unknown.
+    """
+
+    __slots__ = ("_chunks", "_kept_bytes", "_limits", "encoded", "ended", "size_bytes", "wire_size_bytes")
+
+    def __init__(self, limits: CaptureLimits) -> None:
+        self._limits = limits
+        self._chunks: list[bytes] = []
+        self._kept_bytes = 0
+        self.size_bytes = 0
+        self.encoded = False
+        self.ended = False
+        self.wire_size_bytes: int | None = None
+
+    def note(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Note bytes that pass."""
+        length = chunk.nbytes if isinstance(chunk, memoryview) else len(chunk)
+        was_whole = self._kept_bytes == self.size_bytes
+        self.size_bytes += length
+        if not was_whole or not length:  # behind a gap nothing more is kept: what is kept is a prefix
+            return
+        room = self._limits.max_body_bytes - self._kept_bytes
+        kept = bytes(chunk) if length <= room else bytes(memoryview(chunk).cast("B")[:room])
+        if kept and self._limits.budget.take(len(kept)):
+            self._chunks.append(kept)
+            self._kept_bytes += len(kept)
+
+    def retract(self, count: int) -> None:
+        """Take back the last `count` bytes: the program returned them to the stream."""
+        self.size_bytes = max(0, self.size_bytes - count)
+        surplus = self._kept_bytes - self.size_bytes
+        while surplus > 0:
+            last = self._chunks.pop()
+            kept = last[: max(0, len(last) - surplus)]
+            if kept:
+                self._chunks.append(kept)
+            self._release(len(last) - len(kept))
+            surplus -= len(last) - len(kept)
+        self.ended = False
+
+    def clear(self) -> None:
+        """Forget everything: the body is sent once more from its start."""
+        self._chunks.clear()
+        self._release(self._kept_bytes)
+        self.size_bytes = 0
+        self.ended = False
+
+    def kept(self) -> bytes:
+        """The bytes that were kept, a prefix of those that passed."""
+        return b"".join(self._chunks)
+
+    @property
+    def kept_bytes(self) -> int:
+        """How many bytes are kept."""
+        return self._kept_bytes
+
+    @property
+    def state(self) -> BodyState:
+        """What is held of the body; only `whole` is all of it."""
+        if self._kept_bytes < self.size_bytes:
+            return "truncated" if self._kept_bytes else "dropped"
+        if self.ended:
+            return "whole"
+        return "partial" if self.size_bytes else "unread"
+
+    def _release(self, count: int) -> None:
+        self._kept_bytes -= count
+        self._limits.budget.give_back(count)
+
+    def __del__(self) -> None:
+        if self._kept_bytes:
+            self._limits.budget.give_back(self._kept_bytes)
+
+
+class Instants:
+    """When things happened, in nanoseconds of one monotonic clock; None where it did not happen or is not known."""
+
+    __slots__ = (
+        "connect_ended",
+        "connect_started",
+        "dns_ended",
+        "dns_started",
+        "finished",
+        "queue_ended",
+        "queue_started",
+        "request_sent",
+        "request_started",
+        "response_started",
+        "started",
+    )
+
+    def __init__(self, started: int) -> None:
+        self.started = started
+        self.queue_started: int | None = None
+        self.queue_ended: int | None = None
+        self.dns_started: int | None = None
+        self.dns_ended: int | None = None
+        self.connect_started: int | None = None
+        self.connect_ended: int | None = None
+        self.request_started: int | None = None
+        self.request_sent: int | None = None
+        self.response_started: int | None = None
+        self.finished: int | None = None
+
+
+class Exchange:
+    """One request and what came of it. A redirect hop is an exchange of its own.
+
+    It is filled in by the hooks of one client and read by the worker. It is finished once: when its body ended, or
+    when it is known that nothing more will come.
+
+    Attributes:
+        method: The request method.
+        url: The absolute URL as the client built it.
+        started_unix_ns: The start of the exchange, nanoseconds since the Unix epoch.
+        status: The status code; None while there is no response.
+        http_version: As the status line writes it (`HTTP/1.1`); None while there is no response.
+        peer_address, peer_port: The socket's other end; None when unknown.
+        connection_id: The same text for exchanges over the same connection.
+        error: What went wrong, in words; None when nothing did.
+        end_reason: Why an unread or partial body ends here, in words.
+    """
+
+    __slots__ = (
+        "_listeners",
+        "connection_id",
+        "end_reason",
+        "error",
+        "finished",
+        "http_version",
+        "instants",
+        "method",
+        "peer_address",
+        "peer_port",
+        "reason",
+        "request_body",
+        "request_headers",
+        "response_body",
+        "response_headers",
+        "started_unix_ns",
+        "status",
+        "url",
+    )
+
+    def __init__(self, method: str, url: str, *, started_unix_ns: int, started: int, limits: CaptureLimits) -> None:
+        self.method = method
+        self.url = url
+        self.started_unix_ns = started_unix_ns
+        self.instants = Instants(started)
+        self.request_headers: RawHeaders = ()
+        self.request_body = Body(limits)
+        self.response_body = Body(limits)
+        self.response_headers: RawHeaders = ()
+        self.status: int | None = None
+        self.reason = ""
+        self.http_version: str | None = None
+        self.peer_address: str | None = None
+        self.peer_port: int | None = None
+        self.connection_id: str | None = None
+        self.error: str | None = None
+        self.end_reason: str | None = None
+        self.finished = False
+        self._listeners: list[Callable[[Exchange], None]] = []
+
+    @property
+    def kept_bytes(self) -> int:
+        """How many bytes of both bodies are kept."""
+        return self.request_body.kept_bytes + self.response_body.kept_bytes
+
+    def when_finished(self, listener: Callable[[Exchange], None]) -> None:
+        """Call `listener` once the exchange is finished; at once when it is already.
+
+        Threads may race here without a lock: the listener is in the list before `finished` is read, `finished` is
+        set before the list is, and `list.pop` hands each listener to one caller only.
+        """
+        self._listeners.append(listener)
+        if self.finished:
+            self._notify()
+
+    def finish(self, at: int) -> None:
+        """Say that nothing more will be noted; the first call counts."""
+        if self.finished:
+            return
+        self.instants.finished = at
+        self.finished = True
+        self._notify()
+
+    def _notify(self) -> None:
+        while True:
+            try:
+                listener = self._listeners.pop()
+            except IndexError:
+                return
+            listener(self)

@@ -1,0 +1,1 @@
+"""From complete records to a destination: the HAR processors and the exporters."""

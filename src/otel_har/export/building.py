@@ -1,0 +1,42 @@
+"""Queued items to one batch: entries in order of their start, each page once.
+
+The rule: one record that cannot be built costs that record, not its batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from otel_har.export.interfaces import HarBatch
+from otel_har.guard import guarded
+from otel_har.har.models import Entry
+from otel_har.mapping import entry_from_record, page_from_facts
+from otel_har.record import HarRecord, PageFacts
+
+QueueItem = HarRecord | PageFacts
+
+
+@guarded("building an entry")
+def _entry(record: HarRecord) -> Entry:
+    return entry_from_record(record)
+
+
+def build_batch(items: Iterable[QueueItem]) -> HarBatch:
+    """The batch of what was queued; a record that fails to build is left out and logged."""
+    pages: dict[str, PageFacts] = {}
+    entries: list[tuple[int, Entry]] = []
+    for item in items:
+        if isinstance(item, PageFacts):
+            pages[item.id] = item
+            continue
+        entry = _entry(item)
+        if entry is not None:
+            pages[item.page.id] = item.page
+            started = item.exchange.started_unix_ns if item.exchange is not None else item.span.start_unix_ns
+            entries.append((started, entry))
+    entries.sort(key=_start)
+    return HarBatch(tuple(page_from_facts(page) for page in pages.values()), tuple(entry for _, entry in entries))
+
+
+def _start(pair: tuple[int, Entry]) -> int:
+    return pair[0]

@@ -1,0 +1,173 @@
+"""`FileHarExporter`: a HAR file that is complete after every export.
+
+The rule: an export is one write at the place where the entries end: the new entries and the tail that closes the
+document. Its cost depends on the new entries and on the number of pages, never on what was written before. What is
+written never gets shorter (blanks after the document make up for a shorter tail), so nothing is ever cut off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import platform
+import stat
+from pathlib import Path
+
+from otel_har.errors import ExportError, SettingError
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
+from otel_har.har.models import Browser, Creator, Page
+from otel_har.har.writer import HarLayout
+from otel_har.version import __version__
+
+try:
+    import fcntl
+except ImportError:  # Windows: no advisory locks of this kind
+    fcntl = None  # type: ignore[assignment] # there is no such module to have a type
+
+_MAX_INDENT = 16
+_logger = logging.getLogger("otel_har")
+
+
+class FileHarExporter(HarExporter):
+    """Writes entries to a HAR file, which starts anew with this exporter.
+
+    The file is readable by its owner only (mode 0600) where this exporter creates it: traffic holds secrets. While
+    another process records to the same path, and in a forked child, the file is `NAME.PID.har` beside it.
+
+    Args:
+        path: The file; its directory must exist.
+        indent: Spaces for each level, 0 to 16; None for one line an entry.
+
+    Raises:
+        ExportError: When the file cannot be opened for writing: no directory, no permission, no regular file.
+        SettingError: When `indent` is out of its range.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], indent: int | None = None) -> None:
+        if indent is not None and not 0 <= indent <= _MAX_INDENT:
+            raise SettingError(f"indent must be between 0 and {_MAX_INDENT}, not {indent}")
+        self._asked_path = Path(path).expanduser().absolute()
+        self._layout = HarLayout(
+            Creator(name="otel-har", version=__version__),
+            Browser(name=platform.python_implementation(), version=platform.python_version()),
+            indent,
+        )
+        self._shut_down = False
+        self._open()
+
+    @property
+    def path(self) -> Path:
+        """The file that is written, absolute."""
+        return self._path
+
+    def export(self, batch: HarBatch) -> HarExportResult:
+        """Add the batch's entries and write the document's end anew.
+
+        Raises:
+            ExportError: When the disk does not take it; the file is then put back to what it was before.
+        """
+        if self._shut_down:
+            return HarExportResult.FAILURE
+        if self._pid != os.getpid():
+            self._reopen_in_child()
+        pages = self._pages | {page.id: page for page in batch.pages}
+        entries = self._layout.entries(batch.entries, first=self._is_empty)
+        self._write(entries, pages)
+        self._pages = pages
+        self._is_empty = self._is_empty and not batch.entries
+        return HarExportResult.SUCCESS
+
+    def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:  # noqa: ARG002 - nothing waits here
+        """Close the file. Idempotent."""
+        self._shut_down = True
+        self._file.close()
+
+    def _open(self) -> None:
+        self._path = self._asked_path
+        self._file = _opened(self._path)
+        if not _locked(self._file):
+            self._file.close()
+            self._path = _path_of_process(self._asked_path)
+            _logger.warning("otel-har: another process records to %s, writing %s", self._asked_path, self._path)
+            self._file = _opened(self._path)
+            _locked(self._file)
+        self._start_document()
+
+    def _reopen_in_child(self) -> None:
+        """After a fork: the file is the parent's; close this end without touching it."""
+        self._file.close()
+        self._path = _path_of_process(self._asked_path)
+        self._file = _opened(self._path)
+        _locked(self._file)
+        self._start_document()
+
+    def _start_document(self) -> None:
+        self._pid = os.getpid()
+        self._pages: dict[str, Page] = {}
+        self._is_empty = True
+        self._entries_end = 0
+        self._length = 0
+        try:
+            self._file.truncate(0)
+            self._write(self._layout.head(), {})
+        except OSError as fault:
+            self._file.close()
+            raise ExportError(f"cannot write the HAR file {self._path}: {fault.strerror or fault}") from fault
+
+    def _write(self, added: bytes, pages: dict[str, Page]) -> None:
+        """Write `added` where the entries end, and the tail after it, in one call."""
+        tail = self._layout.tail(pages.values())
+        document_end = self._entries_end + len(added) + len(tail)
+        blanks = b" " * max(0, self._length - document_end)
+        try:
+            self._write_at(self._entries_end, added + tail + blanks)
+        except OSError as fault:
+            self._restore()
+            raise ExportError(f"cannot write to {self._path}: {fault.strerror or fault}") from fault
+        self._entries_end += len(added)
+        self._length = document_end + len(blanks)
+
+    def _restore(self) -> None:
+        """Close the document again where it ended before a write that failed half-way."""
+        tail = self._layout.tail(self._pages.values())
+        with contextlib.suppress(OSError):
+            self._write_at(self._entries_end, tail)
+            self._file.truncate(self._entries_end + len(tail))
+            self._length = self._entries_end + len(tail)
+
+    def _write_at(self, position: int, data: bytes) -> None:
+        self._file.seek(position)
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+
+
+def _opened(path: Path) -> io.FileIO:
+    """The file for reading and writing, its content untouched; created for its owner only."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    except OSError as fault:
+        raise ExportError(f"cannot write the HAR file {path}: {fault.strerror or fault}") from fault
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ExportError(f"cannot write the HAR file {path}: it is not a regular file")
+    return io.FileIO(descriptor, "r+")
+
+
+def _locked(file: io.FileIO) -> bool:
+    """Whether this process now is the file's only recorder; True where there are no locks."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a filesystem without locks
+        return True
+    return True
+
+
+def _path_of_process(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.{os.getpid()}{path.suffix}")

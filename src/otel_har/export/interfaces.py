@@ -1,0 +1,95 @@
+"""The ports of the export pipeline, in OpenTelemetry's shapes, and what they oblige an implementation to.
+
+`HarSpanProcessor` calls a `HarProcessor`, on the program's threads. A `HarProcessor` builds the entries and calls a
+`HarExporter`, one call at a time.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from otel_har.har.models import Entry, Page
+from otel_har.record import HarRecord, PageFacts
+
+DEFAULT_TIMEOUT_MILLIS = 30_000
+
+
+class HarExportResult(enum.Enum):
+    """What became of a batch."""
+
+    SUCCESS = 0
+    FAILURE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HarBatch:
+    """What one export call delivers.
+
+    Attributes:
+        pages: The pages of the entries, and pages that changed since they were last delivered. A page replaces the
+            one of the same id that was delivered before.
+        entries: In order of their start. The page of each was delivered with it or before.
+    """
+
+    pages: Sequence[Page]
+    entries: Sequence[Entry]
+
+
+class HarExporter(ABC):
+    """Brings entries to a destination.
+
+    A processor never calls two methods at one time, calls them from any thread, with instrumentation suppressed, and
+    calls nothing but `shutdown` after `shutdown`. In a forked child the exporter is used again, by the child alone:
+    what it shares with its parent it must not disturb.
+    """
+
+    @abstractmethod
+    def export(self, batch: HarBatch) -> HarExportResult:
+        """Deliver a batch.
+
+        An entry is delivered once; what failed is not handed in again. May raise: that counts as a failure. Must
+        return in bounded time.
+        """
+
+    def force_flush(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> bool:  # noqa: ARG002 - nothing is held back here
+        """Deliver what `export` accepted and still holds, within the time.
+
+        Returns:
+            False when not everything was delivered.
+        """
+        return True
+
+    @abstractmethod
+    def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:
+        """Deliver what is held, then close what this exporter opened, within the time. Idempotent."""
+
+
+class HarProcessor(ABC):
+    """Takes complete records, builds entries and has them exported.
+
+    `on_record` and `on_page` are called on the program's threads and from finalisers: they must be cheap, must not
+    block, must be reentrant and must not raise. After `shutdown` they do nothing.
+    """
+
+    @abstractmethod
+    def on_record(self, record: HarRecord) -> None:
+        """Take a complete record."""
+
+    @abstractmethod
+    def on_page(self, page: PageFacts) -> None:
+        """A page that was handed on with a record has changed."""
+
+    @abstractmethod
+    def force_flush(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> bool:
+        """Export everything that was taken before this call.
+
+        Returns:
+            False when that did not end within the time, or an export failed.
+        """
+
+    @abstractmethod
+    def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:
+        """Stop taking in, export what was taken, shut the exporter down. Returns within the time. Idempotent."""

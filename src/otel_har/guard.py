@@ -1,0 +1,58 @@
+"""The one place where any exception is caught: nothing of ours breaks the program that is being recorded.
+
+The rule: whatever OpenTelemetry, a client library or the interpreter calls of ours goes through `guarded`. A fault
+is logged once for each kind, with its traceback, and counted after that.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_logger = logging.getLogger("otel_har")
+_faults: Counter[tuple[str, type[Exception]]] = Counter()
+
+
+def guarded(task: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
+    """Make a callable that returns None where the decorated one raises an `Exception`.
+
+    Args:
+        task: What is being done, in words, for the log: "noting a response".
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R | None]:
+        @functools.wraps(function)
+        def guarded_function(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            try:
+                return function(*args, **kwargs)
+            except Exception as fault:  # noqa: BLE001 - the one broad except: see the rule above
+                report(task, fault)
+                return None
+
+        return guarded_function
+
+    return decorate
+
+
+def report(task: str, fault: Exception) -> None:
+    """Log the first fault of a kind, count the others."""
+    kind = (task, type(fault))
+    _faults[kind] += 1
+    if _faults[kind] == 1:
+        _logger.error(
+            "otel-har: %s failed (%s); the program goes on, later faults of this kind are only counted",
+            task,
+            type(fault).__qualname__,
+            exc_info=fault,
+        )
+
+
+def fault_counts() -> dict[str, int]:
+    """How often each kind of fault happened, by task and exception type."""
+    return {f"{task}: {kind.__qualname__}": count for (task, kind), count in _faults.items()}

@@ -1,0 +1,73 @@
+"""How a HAR document is laid out so that entries can be added at its end and it is complete each time.
+
+The rule: head, entries, tail. Entries are only ever added. Pages stand in the tail, which is written anew after them,
+because a page's duration is known last; the order of members in a JSON object means nothing (RFC 8259, 4).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from otel_har.har.models import Browser, Creator, Entry, Page
+
+
+class HarLayout:
+    """The bytes of a growing HAR document. Holds nothing of what it laid out.
+
+    Without an indent each entry is a line of its own.
+
+    Args:
+        creator: HAR's `creator`.
+        browser: HAR's `browser`; some readers fail without it.
+        indent: Spaces for each level; None for the compact form.
+    """
+
+    def __init__(self, creator: Creator, browser: Browser, indent: int | None = None) -> None:
+        self._creator = creator
+        self._browser = browser
+        self._indent = indent
+
+    def head(self) -> bytes:
+        """Everything before the first entry."""
+        members = {
+            "version": "1.2",
+            "creator": self._creator.model_dump(mode="json"),
+            "browser": self._browser.model_dump(mode="json"),
+        }
+        log = json.dumps({"log": members}, ensure_ascii=False, **self._style()).encode()
+        body = log[: log.rindex(b"}", 0, log.rindex(b"}"))].rstrip()
+        return body + b"," + self._line(2) + b'"entries":' + self._gap() + b"["
+
+    def entries(self, entries: Iterable[Entry], *, first: bool) -> bytes:
+        """Entries to add after the head (`first`) or after other entries."""
+        parts = []
+        for entry in entries:
+            parts.append((b"" if first else b",") + self._nested(entry.to_json(self._indent), 3))
+            first = False
+        return b"".join(parts)
+
+    def tail(self, pages: Iterable[Page]) -> bytes:
+        """Everything after the last entry."""
+        laid_out = b",".join(self._nested(page.to_json(self._indent), 3) for page in pages)
+        closing = self._line(2) if laid_out else b""
+        return b"".join(
+            (
+                self._line(2) + b"]," + self._line(2) + b'"pages":' + self._gap() + b"[" + laid_out + closing + b"]",
+                (self._line(1) + b"}" + self._line(0) + b"}\n") if self._indent is not None else b"}}\n",
+            )
+        )
+
+    def _nested(self, document: bytes, level: int) -> bytes:
+        """A value laid out on its own, moved to its level: JSON strings hold no raw line ends."""
+        line = self._line(level)
+        return line + (document if self._indent is None else document.replace(b"\n", line))
+
+    def _line(self, level: int) -> bytes:
+        return b"\n" if self._indent is None else b"\n" + b" " * (self._indent * level)
+
+    def _gap(self) -> bytes:
+        return b"" if self._indent is None else b" "
+
+    def _style(self) -> dict[str, object]:
+        return {"separators": (",", ":")} if self._indent is None else {"indent": self._indent}

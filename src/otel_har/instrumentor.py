@@ -1,0 +1,110 @@
+"""`HarInstrumentor`: hooks our captures into the OpenTelemetry instrumentations of the client libraries.
+
+The rule: a client is hooked through its own instrumentor and nothing else. What was instrumented before without our
+hooks is left alone and said so, unless whoever calls says that it may be instrumented anew.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Collection, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any
+
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+from opentelemetry.trace import TracerProvider
+
+_logger = logging.getLogger("otel_har")
+
+# The name under which OpenTelemetry lists the instrumentation, and our module for it.
+CAPTURES: Mapping[str, str] = {
+    "requests": "otel_har.capture.requests",
+    "aiohttp-client": "otel_har.capture.aiohttp",
+}
+# Further HTTP clients that OpenTelemetry instruments and that no capture hooks.
+_UNHOOKED = frozenset({"httpx", "urllib", "urllib3"})
+
+
+class HarInstrumentor(BaseInstrumentor):
+    """Instruments requests and aiohttp so that HAR processors see headers, bodies and phases.
+
+    Arguments of `instrument()`:
+
+    * `tracer_provider`, `meter_provider`: passed to each client's instrumentor; the global ones by default.
+    * `clients`: the names of those to instrument, `requests` and `aiohttp-client`; all by default.
+    * `requests`, `aiohttp_client`: mappings of further arguments for that client's instrumentor. A `request_hook` and
+      `trace_configs` among them are called together with ours.
+
+    A client library that is not installed is left out. One that was instrumented before is left as it is, with a
+    warning: its exchanges become entries from their spans alone, without headers and bodies.
+    """
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """Nothing: clients that are not installed are left out."""
+        return ()
+
+    def _instrument(self, **kwargs: Any) -> None:
+        self._instrumented: list[BaseInstrumentor] = []
+        of_clients = {name: kwargs.pop(name.replace("-", "_"), {}) for name in CAPTURES}
+        for name in kwargs.pop("clients", CAPTURES):
+            capture = _imported(name)
+            if capture is None:
+                continue
+            client = capture.instrumentor()
+            if client.is_instrumented_by_opentelemetry:
+                _logger.warning(
+                    "otel-har: %s was instrumented before, without otel-har's hooks: its headers and bodies are not "
+                    "recorded. Call HarInstrumentor().instrument() first, or uninstrument %s before it",
+                    name,
+                    type(client).__name__,
+                )
+                continue
+            client.instrument(**kwargs, **capture.hooks(**of_clients[name]))
+            self._instrumented.append(client)
+
+    def _uninstrument(self, **_: Any) -> None:
+        """Undo what `instrument` did, and nothing that others did."""
+        for client in self._instrumented:
+            if client.is_instrumented_by_opentelemetry:
+                client.uninstrument()
+        self._instrumented = []
+
+
+def instrument_anew(tracer_provider: TracerProvider) -> None:
+    """Instrument the HTTP clients that are instrumented now once more, with our hooks and this provider.
+
+    Clients that nobody hooks are among them: their spans become entries too. A client that the user left out
+    (OTEL_PYTHON_DISABLED_INSTRUMENTATIONS) stays left out.
+    """
+    hooked = {}
+    for name in CAPTURES:
+        capture = _imported(name)
+        if capture is not None and capture.instrumentor().is_instrumented_by_opentelemetry:
+            hooked[name] = capture.instrumentor()
+            hooked[name].uninstrument()
+    HarInstrumentor().instrument(tracer_provider=tracer_provider, clients=tuple(hooked), skip_dep_check=True)
+    for entry_point in entry_points(group="opentelemetry_instrumentor"):
+        if entry_point.name in _UNHOOKED:
+            client = _loaded(entry_point)
+            if client is not None and client.is_instrumented_by_opentelemetry:
+                client.uninstrument()
+                client.instrument(tracer_provider=tracer_provider, skip_dep_check=True)
+
+
+def _loaded(entry_point: EntryPoint) -> BaseInstrumentor | None:
+    try:
+        instrumentor = entry_point.load()()
+    except ImportError:  # the client library is not installed
+        return None
+    return instrumentor if isinstance(instrumentor, BaseInstrumentor) else None
+
+
+def _imported(name: str) -> ModuleType | None:
+    """The capture of a client; None where the client library is not installed."""
+    try:
+        return importlib.import_module(CAPTURES[name])
+    except ImportError as missing:
+        _logger.debug("otel-har: %s is not recorded: %s", name, missing)
+        return None

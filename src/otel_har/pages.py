@@ -1,0 +1,143 @@
+"""Which page an entry belongs to: traces are pages.
+
+The rule: a trace with a local root span of the program's own is a page, named after that span. Client spans without
+one share the page of the program's run, and so does every trace beyond the limit: what closes a file holds all pages
+and must not grow with the traffic.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from otel_har.record import PageFacts
+
+DEFAULT_MAX_PAGES = 100
+_MAX_TRACES = 10_000
+_MAX_TITLE = 500
+
+
+class RootSpan(Protocol):
+    """What is asked of a local root span; a live span may still be renamed."""
+
+    @property
+    def name(self) -> str:
+        """The span's name now."""
+
+    @property
+    def start_time(self) -> int | None:
+        """Nanoseconds since the Unix epoch."""
+
+    @property
+    def end_time(self) -> int | None:
+        """The same; None while the span has not ended."""
+
+
+class Trace:
+    """One trace as long as any span of it is open, or an exchange of it is awaited.
+
+    Attributes:
+        root: The local root span that names the page; None without one.
+        root_id: That span's id.
+        page: The page, once an entry asked for it.
+    """
+
+    __slots__ = ("open_spans", "page", "root", "root_id")
+
+    def __init__(self) -> None:
+        self.open_spans = 0
+        self.root: RootSpan | None = None
+        self.root_id: int | None = None
+        self.page: PageFacts | None = None
+
+
+class PageBook:
+    """The traces that are open and the pages that were given out.
+
+    Args:
+        max_pages: The most pages, the run's own included; at least 1.
+        title: Gives the title of the run's page; asked for once, when an entry needs it.
+    """
+
+    def __init__(self, max_pages: int = DEFAULT_MAX_PAGES, title: Callable[[], str] | None = None) -> None:
+        self._max_pages = max(1, max_pages)
+        self._title = title or command_line
+        self._started_unix_ns = time.time_ns()
+        self._traces: dict[int, Trace] = {}
+        self._pages: dict[int, PageFacts] = {}
+        self._run: PageFacts | None = None
+        self._lock = threading.RLock()  # reentrant: an exchange may be finished by a finaliser
+
+    def span_started(self, trace_id: int, root: RootSpan | None = None, root_id: int | None = None) -> None:
+        """A span started; `root` is its trace's local root span, where this span is one or has one as its parent."""
+        with self._lock:
+            trace = self._traces.get(trace_id)
+            if trace is None:
+                while len(self._traces) >= _MAX_TRACES:  # spans that never end
+                    del self._traces[next(iter(self._traces))]
+                trace = self._traces[trace_id] = Trace()
+            trace.open_spans += 1
+            if trace.root is None:
+                trace.root, trace.root_id = root, root_id
+
+    def span_ended(self, trace_id: int, span_id: int, span: RootSpan) -> PageFacts | None:
+        """A span ended; the page that this completes, if any."""
+        with self._lock:
+            trace = self._traces.get(trace_id)
+            if trace is None:
+                return None
+            trace.open_spans -= 1
+            if trace.open_spans <= 0:
+                del self._traces[trace_id]
+            if span_id != trace.root_id:
+                return None
+            trace.root = span
+            if trace.page is None or trace.page.on_load_ms >= 0:  # a page keeps the first root that completed it
+                return None
+            _complete(trace.page, span)
+            return trace.page
+
+    def trace(self, trace_id: int) -> Trace:
+        """The trace of a span that is open or just ending."""
+        with self._lock:
+            return self._traces.get(trace_id) or Trace()
+
+    def page_of(self, trace_id: int, trace: Trace) -> PageFacts:
+        """The page for an entry of this trace."""
+        with self._lock:
+            if trace.page is None:
+                trace.page = self._pages.get(trace_id) or self._new_page(trace_id, trace)
+            return trace.page or self._run_page()
+
+    def _new_page(self, trace_id: int, trace: Trace) -> PageFacts | None:
+        root = trace.root
+        if root is None or len(self._pages) + 1 >= self._max_pages:
+            return None
+        page = PageFacts(f"trace_{trace_id:032x}", root.name, root.start_time or self._started_unix_ns)
+        _complete(page, root)
+        self._pages[trace_id] = page
+        return page
+
+    def _run_page(self) -> PageFacts:
+        if self._run is None:
+            self._run = PageFacts(f"run_{os.getpid()}", self._title()[:_MAX_TITLE], self._started_unix_ns)
+        return self._run
+
+
+def command_line() -> str:
+    """The command that started the program, as a shell would take it: the title of the run's page."""
+    program, *arguments = sys.argv or [""]
+    name = Path(program).name or "python"
+    return shlex.join([name, *arguments])
+
+
+def _complete(page: PageFacts, root: RootSpan) -> None:
+    page.title = root.name[:_MAX_TITLE]
+    if root.start_time is not None and root.end_time is not None:
+        page.on_load_ms = round(max(0, root.end_time - root.start_time) / 1e6, 3)

@@ -1,0 +1,189 @@
+"""`HarSpanProcessor`: joins each HTTP client span with what the hooks captured, and hands on what is complete.
+
+The rule: an entry is handed on once, when its span has ended and its body has too, or when it is known that the body
+will not. Nothing is built here: the worker does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import SpanContext, SpanKind, get_current_span
+
+from otel_har import correlation
+from otel_har.correlation import SpanKey
+from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.export.interfaces import HarProcessor
+from otel_har.guard import guarded
+from otel_har.pages import DEFAULT_MAX_PAGES, PageBook, Trace
+from otel_har.record import HarRecord, SpanFacts
+from otel_har.span_mapping import is_http_client_span
+
+_MAX_WAITING = 10_000
+
+
+class HarSpanProcessor(SpanProcessor):
+    """Makes HAR entries of HTTP client spans.
+
+    Spans of every other kind are not entries; local root spans name the pages. A span that is not sampled never
+    comes here. After `shutdown` spans are ignored.
+
+    Args:
+        processor: What complete records are handed to: a `BatchHarProcessor` or a `SimpleHarProcessor`.
+        limits: How much of each body is kept, and of all of them together.
+        max_pages: The most pages; traces beyond it share the page of the program's run.
+        title: Gives the title of that page; the command line by default.
+    """
+
+    def __init__(
+        self,
+        processor: HarProcessor,
+        *,
+        limits: CaptureLimits | None = None,
+        max_pages: int = DEFAULT_MAX_PAGES,
+        title: Callable[[], str] | None = None,
+    ) -> None:
+        self._processor = processor
+        self._limits = limits if limits is not None else CaptureLimits()
+        self._pages = PageBook(max_pages, title)
+        self._open: dict[SpanKey, Span] = {}
+        self._waiting: dict[int, _Waiting] = {}
+        self._shut_down = False
+
+    @guarded("starting a span")
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Watch the span when it is an HTTP client's; remember it when it names a page."""
+        context = span.context
+        if self._shut_down or context is None:
+            return
+        root, root_id = _local_root(span, context, parent_context)
+        self._pages.span_started(context.trace_id, root, root_id)
+        if span.kind is SpanKind.CLIENT and context.trace_flags.sampled:
+            key = correlation.key_of(context)
+            self._open[key] = span
+            correlation.expect(key, self._limits)
+
+    @guarded("ending a span")
+    def on_end(self, span: ReadableSpan) -> None:
+        """Join the span with its exchanges."""
+        context = span.context
+        if context is None:
+            return
+        trace = self._pages.trace(context.trace_id)
+        completed = self._pages.span_ended(context.trace_id, context.span_id, span)
+        if completed is not None and not self._shut_down:
+            self._processor.on_page(completed)
+        if self._open.pop(correlation.key_of(context), None) is not None:
+            self._join(span, context, trace)
+
+    def shutdown(self) -> None:
+        """Hand on what is still in flight with what there is of it, then shut the HAR processor down. Idempotent."""
+        if self._shut_down:
+            return
+        self._shut_down = True
+        self._hand_on_unfinished()
+        guarded("shutting down")(self._processor.shutdown)()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Export every entry that is complete.
+
+        Returns:
+            False when that took longer than `timeout_millis` milliseconds, or the export failed.
+        """
+        return guarded("flushing")(self._processor.force_flush)(timeout_millis) is True
+
+    def _join(self, span: ReadableSpan, context: SpanContext, trace: Trace) -> None:
+        capture = correlation.settle(correlation.key_of(context))
+        facts = _span_facts(span, context)
+        if capture is None or not capture.exchanges:
+            if is_http_client_span(facts.attributes):
+                self._hand_on(None, facts, trace)
+            return
+        for exchange in tuple(capture.exchanges):
+            waiting = _Waiting(self, exchange, facts, trace)
+            self._waiting[id(waiting)] = waiting
+            exchange.when_finished(waiting.hand_on)
+        while len(self._waiting) > _MAX_WAITING:
+            self._hand_on_oldest()
+
+    def _hand_on_oldest(self) -> None:
+        oldest = next(iter(self._waiting.values()), None)
+        if oldest is not None:
+            oldest.hand_on(oldest.exchange)
+
+    @guarded("handing on what is in flight")
+    def _hand_on_unfinished(self) -> None:
+        for key, span in list(self._open.items()):
+            if self._open.pop(key, None) is not None and span.context is not None:
+                self._join(span, span.context, self._pages.trace(span.context.trace_id))
+        while self._waiting:
+            self._hand_on_oldest()
+
+    def _hand_on(self, exchange: Exchange | None, span: SpanFacts, trace: Trace) -> None:
+        page = self._pages.page_of(int(span.trace_id, 16), trace)
+        self._processor.on_record(HarRecord(exchange, span, page))
+
+
+class _Waiting:
+    """An exchange whose span has ended, until its body has too."""
+
+    __slots__ = ("_processor", "exchange", "span", "trace")
+
+    def __init__(self, processor: HarSpanProcessor, exchange: Exchange, span: SpanFacts, trace: Trace) -> None:
+        self._processor = processor
+        self.exchange = exchange
+        self.span = span
+        self.trace = trace
+
+    @guarded("handing on an exchange")
+    def hand_on(self, exchange: Exchange) -> None:
+        """Hand the exchange on, once: the body's end and the recording's end may race."""
+        processor = self._processor
+        if processor._waiting.pop(id(self), None) is not None:  # noqa: SLF001 - a part of the processor
+            processor._hand_on(exchange, self.span, self.trace)  # noqa: SLF001 - a part of the processor
+
+
+def _local_root(
+    span: Span, context: SpanContext, parent_context: Context | None
+) -> tuple[ReadableSpan | None, int | None]:
+    """The local root span of the program's own, as far as this span shows it: the span itself, or its parent.
+
+    The parent is asked because a processor may be added while a root span is already open.
+    """
+    parent = span.parent
+    if parent is None or parent.is_remote:
+        return (None, None) if span.kind is SpanKind.CLIENT else (span, context.span_id)
+    parent_span = get_current_span(parent_context)
+    if isinstance(parent_span, ReadableSpan) and parent_span.kind is not SpanKind.CLIENT:
+        grandparent = parent_span.parent
+        if grandparent is None or grandparent.is_remote:
+            return parent_span, parent.span_id
+    return None, None
+
+
+def _span_facts(span: ReadableSpan, context: SpanContext) -> SpanFacts:
+    status = span.status
+    scope = span.instrumentation_scope
+    return SpanFacts(
+        trace_id=f"{context.trace_id:032x}",
+        span_id=f"{context.span_id:016x}",
+        parent_span_id=f"{span.parent.span_id:016x}" if span.parent is not None else None,
+        scope=scope.name if scope is not None else "",
+        start_unix_ns=span.start_time or 0,
+        end_unix_ns=span.end_time,
+        status_code=status.status_code.name,
+        status_description=status.description,
+        attributes=span.attributes or {},
+        exception=_exception(span),
+    )
+
+
+def _exception(span: ReadableSpan) -> str | None:
+    """The exception that the span recorded last, by the semantic conventions of exception events."""
+    for event in reversed(span.events):
+        attributes = event.attributes or {}
+        if event.name == "exception":
+            return f"{attributes.get('exception.type', 'Exception')}: {attributes.get('exception.message', '')}"
+    return None

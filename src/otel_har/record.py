@@ -1,0 +1,78 @@
+"""What the span processor hands on: an exchange, the facts of its span, and the page it belongs to.
+
+The rule: values only. A record may wait in a queue, cross to another thread and be mapped there without touching
+OpenTelemetry or a client library again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from otel_har.exchange import Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class SpanFacts:
+    """The facts of one client span.
+
+    Attributes:
+        trace_id: 32 lower-case hexadecimal digits.
+        span_id: 16 lower-case hexadecimal digits.
+        parent_span_id: The same of the parent span; None without one.
+        scope: The name of the instrumentation scope that made the span.
+        start_unix_ns: Nanoseconds since the Unix epoch.
+        end_unix_ns: The same; None while the span has not ended.
+        status_code: `UNSET`, `OK` or `ERROR`.
+        status_description: The status's description; None without one.
+        attributes: The span's attributes as they stand.
+        exception: Type and message of the exception that the span recorded; None without one.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    scope: str
+    start_unix_ns: int
+    end_unix_ns: int | None
+    status_code: str
+    status_description: str | None
+    attributes: Mapping[str, object]
+    exception: str | None
+
+
+class PageFacts:
+    """One page: a trace with a local root span, or the program's run.
+
+    The one mutable value in a record: the worker reads it when it exports, so that a page never loses its duration
+    to an older copy of itself.
+
+    Attributes:
+        id: Unique within the recording.
+        title: The root span's name, or the command.
+        started_unix_ns: Nanoseconds since the Unix epoch.
+        on_load_ms: The root span's duration in milliseconds; -1 while it is not known (HAR 1.2).
+    """
+
+    __slots__ = ("id", "on_load_ms", "started_unix_ns", "title")
+
+    def __init__(self, id: str, title: str, started_unix_ns: int, on_load_ms: float = -1) -> None:  # noqa: A002 - HAR's own name
+        self.id = id
+        self.title = title
+        self.started_unix_ns = started_unix_ns
+        self.on_load_ms = on_load_ms
+
+
+@dataclass(frozen=True, slots=True)
+class HarRecord:
+    """One entry to be.
+
+    Attributes:
+        exchange: What the hooks captured; None for a span of a client that nobody hooks.
+        span: The client span.
+        page: The page that the entry belongs to.
+    """
+
+    exchange: Exchange | None
+    span: SpanFacts
+    page: PageFacts

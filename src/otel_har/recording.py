@@ -1,0 +1,31 @@
+"""The composition root: settings to a processor that records.
+
+The rule: this is the one place that knows which exporter, which processor and which limits belong together.
+"""
+
+from __future__ import annotations
+
+from otel_har.budget import ByteBudget
+from otel_har.errors import SettingError
+from otel_har.exchange import CaptureLimits
+from otel_har.export.batch import BatchHarProcessor
+from otel_har.export.file import FileHarExporter
+from otel_har.processor import HarSpanProcessor
+from otel_har.settings import HarSettings
+
+
+def span_processor(settings: HarSettings) -> HarSpanProcessor:
+    """A span processor that records to the settings' file, through a batch processor.
+
+    Raises:
+        SettingError: When the settings name no file.
+        ExportError: When the file cannot be written.
+    """
+    if settings.path is None:
+        raise SettingError("no HAR file is set")
+    exporter = FileHarExporter(settings.path, settings.indent)
+    return HarSpanProcessor(
+        BatchHarProcessor(exporter, settings.batch),
+        limits=CaptureLimits(settings.max_body_bytes, ByteBudget(settings.max_queue_bytes)),
+        max_pages=settings.max_pages,
+    )

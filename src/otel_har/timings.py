@@ -1,0 +1,114 @@
+"""Instants to phases.
+
+The rule, HAR 1.2 `timings`: -1 for what does not apply; send, wait and receive are never negative; `connect`
+contains `ssl`; the entry's `time` is the sum of the phases without `ssl`, leaving out the -1s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from otel_har.exchange import Instants
+
+_NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """The seven phases of HAR 1.2, in milliseconds, rounded to microseconds; -1 where one does not apply."""
+
+    blocked: float
+    dns: float
+    connect: float
+    ssl: float
+    send: float
+    wait: float
+    receive: float
+
+    @property
+    def total_ms(self) -> float:
+        """The entry's `time`: the sum of the phases that apply; `ssl` lies within `connect`."""
+        applying = (self.blocked, self.dns, self.connect, self.send, self.wait, self.receive)
+        return round(sum(phase for phase in applying if phase >= 0), 3)
+
+    def as_har(self) -> dict[str, float]:
+        """The `timings` object."""
+        return {
+            "blocked": self.blocked,
+            "dns": self.dns,
+            "connect": self.connect,
+            "ssl": self.ssl,
+            "send": self.send,
+            "wait": self.wait,
+            "receive": self.receive,
+        }
+
+
+def phases(instants: Instants) -> Phases:
+    """The phases between the instants.
+
+    What no instant divides is counted once: time before the request was written that neither the name look-up nor
+    the connecting explains is `blocked` where the client says when it wrote the request, else part of `wait`.
+    """
+    end = _latest(instants)
+    connect_ms = _spent(instants.connect_started, instants.connect_ended, end)
+    dns_ms: float = -1
+    if instants.dns_started is not None:
+        dns_ms = _spent(instants.dns_started, instants.dns_ended, end)
+        connect_ms = max(0.0, connect_ms - dns_ms) if connect_ms >= 0 else connect_ms
+    if instants.request_started is None:
+        return _before_the_request(instants, dns_ms=dns_ms, connect_ms=connect_ms, end=end)
+    preparing_ms = _ms(instants.request_started - instants.started)
+    blocked_ms = preparing_ms - max(0.0, connect_ms) - max(0.0, dns_ms)
+    sent = instants.request_sent if instants.request_sent is not None else instants.request_started
+    response_started = instants.response_started if instants.response_started is not None else end
+    sent = min(sent, response_started)
+    return Phases(
+        blocked=round(max(0.0, blocked_ms), 3),
+        dns=dns_ms,
+        connect=connect_ms,
+        ssl=-1,
+        send=_ms(sent - instants.request_started),
+        wait=_ms(response_started - sent),
+        receive=_ms(end - response_started),
+    )
+
+
+def _before_the_request(instants: Instants, *, dns_ms: float, connect_ms: float, end: int) -> Phases:
+    """The client did not say when it wrote the request: it never came to that, or it does not tell."""
+    if instants.response_started is not None:
+        return Phases(
+            blocked=-1,
+            dns=dns_ms,
+            connect=connect_ms,
+            ssl=-1,
+            send=0,
+            wait=_ms(instants.response_started - instants.started),
+            receive=_ms(end - instants.response_started),
+        )
+    blocked_ms = _ms(end - instants.started) - max(0.0, connect_ms) - max(0.0, dns_ms)
+    return Phases(
+        blocked=round(max(0.0, blocked_ms), 3), dns=dns_ms, connect=connect_ms, ssl=-1, send=0, wait=0, receive=0
+    )
+
+
+def _latest(instants: Instants) -> int:
+    known = (
+        instants.started,
+        instants.request_started,
+        instants.request_sent,
+        instants.response_started,
+        instants.finished,
+    )
+    return max(instant for instant in known if instant is not None)
+
+
+def _spent(started: int | None, ended: int | None, end: int) -> float:
+    """Milliseconds between two instants, up to `end` where the second never came; -1 without the first."""
+    if started is None:
+        return -1
+    return _ms((end if ended is None else ended) - started)
+
+
+def _ms(duration_ns: int) -> float:
+    return round(max(0, duration_ns) / _NS_PER_MS, 3)
