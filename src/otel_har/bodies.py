@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from email.message import Message
 
 try:
-    import brotli
+    import brotli  # type: ignore[import-untyped] # it has no type information
 except ImportError:
     brotli = None
 

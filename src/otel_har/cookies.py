@@ -7,7 +7,7 @@ standard library's `SimpleCookie` is stricter than servers are, and drops what i
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from http.cookiejar import http2time
+from http.cookiejar import http2time  # type: ignore[attr-defined] # documented nowhere, but there since 2.4
 from typing import Any
 
 _SAME_SITE = {"strict": "Strict", "lax": "Lax", "none": "None"}
@@ -40,31 +40,23 @@ def _response_cookie(value: str, received_unix_s: float) -> dict[str, Any] | Non
     name, equals, content = pair.partition("=")
     if not equals or not name.strip():  # RFC 6265, 5.2, steps 2 and 5: ignore it
         return None
-    cookie: dict[str, Any] = {"name": name.strip(), "value": content.strip(), "httpOnly": False, "secure": False}
-    expires: datetime | None = None
-    max_age: datetime | None = None
-    for attribute in attributes.split(";"):
-        key, _, setting = (part.strip() for part in attribute.partition("="))
-        match key.lower():
-            case "path":
-                cookie["path"] = setting
-            case "domain":
-                cookie["domain"] = setting
-            case "httponly":
-                cookie["httpOnly"] = True
-            case "secure":
-                cookie["secure"] = True
-            case "samesite" if setting.lower() in _SAME_SITE:
-                cookie["sameSite"] = _SAME_SITE[setting.lower()]
-            case "expires":
-                expires = _date(http2time(setting))
-            case "max-age":
-                max_age = _after(setting, received_unix_s)
+    given = dict(_attribute(attribute) for attribute in attributes.split(";"))  # 5.3: the last of a name counts
+    cookie: dict[str, Any] = {"name": name.strip(), "value": content.strip()}
+    cookie |= {name: given[name] for name in ("path", "domain") if given.get(name)}
     # RFC 6265, 5.3, step 3: Max-Age has precedence over Expires.
-    end = max_age or expires
+    end = _after(given.get("max-age", ""), received_unix_s) or _date(http2time(given.get("expires", "")))
     if end is not None:
         cookie["expires"] = end.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return cookie
+    same_site = _SAME_SITE.get(given.get("samesite", "").lower())
+    if same_site is not None:
+        cookie["sameSite"] = same_site
+    return cookie | {"httpOnly": "httponly" in given, "secure": "secure" in given}
+
+
+def _attribute(text: str) -> tuple[str, str]:
+    """An attribute's name in lower case, and its value, `""` without one."""
+    name, _, value = text.partition("=")
+    return name.strip().lower(), value.strip()
 
 
 def _after(seconds: str, received_unix_s: float) -> datetime | None:

@@ -157,7 +157,8 @@ class Exchange:
         url: The absolute URL as the client built it.
         started_unix_ns: The start of the exchange, nanoseconds since the Unix epoch.
         status: The status code; None while there is no response.
-        http_version: As the status line writes it (`HTTP/1.1`); None while there is no response.
+        request_http_version: As the request line writes it (`HTTP/1.1`).
+        http_version: As the status line writes it; None while there is no response.
         peer_address, peer_port: The socket's other end; None when unknown.
         connection_id: The same text for exchanges over the same connection.
         error: What went wrong, in words; None when nothing did.
@@ -178,6 +179,7 @@ class Exchange:
         "reason",
         "request_body",
         "request_headers",
+        "request_http_version",
         "response_body",
         "response_headers",
         "started_unix_ns",
@@ -190,6 +192,7 @@ class Exchange:
         self.url = url
         self.started_unix_ns = started_unix_ns
         self.instants = Instants(started)
+        self.request_http_version = "HTTP/1.1"
         self.request_headers: RawHeaders = ()
         self.request_body = Body(limits)
         self.response_body = Body(limits)

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined] # untyped module
 from opentelemetry.trace import TracerProvider
 
 _logger = logging.getLogger("otel_har")
@@ -27,7 +27,7 @@ CAPTURES: Mapping[str, str] = {
 _UNHOOKED = frozenset({"httpx", "urllib", "urllib3"})
 
 
-class HarInstrumentor(BaseInstrumentor):
+class HarInstrumentor(BaseInstrumentor):  # type: ignore[misc] # of an untyped module, see above
     """Instruments requests and aiohttp so that HAR processors see headers, bodies and phases.
 
     Arguments of `instrument()`:

@@ -77,27 +77,27 @@ def _request(exchange: Exchange) -> dict[str, Any]:
     url = har_url(exchange.url)
     headers = _headers(exchange.request_headers)
     body = exchange.request_body
-    version = exchange.http_version or "HTTP/1.1"
-    start_line = f"{exchange.method} {request_target(url)} {version}"
+    start_line = f"{exchange.method} {request_target(url)} {exchange.request_http_version}"
     request: dict[str, Any] = {
         "method": exchange.method,
         "url": url,
-        "httpVersion": version,
+        "httpVersion": exchange.request_http_version,
         "cookies": request_cookies(_values(headers, "cookie")),
         "headers": headers,
         "queryString": query_parameters(url),
         "headersSize": _headers_size(start_line, headers),
-        "bodySize": _request_body_size(body),
+        "bodySize": _request_body_size(body, headers),
     }
     if body.size_bytes or body.state in {"partial", "dropped"}:
         request["postData"] = _post_data(body, _first(headers, "content-type"))
     return request
 
 
-def _request_body_size(body: Body) -> int:
+def _request_body_size(body: Body, headers: Headers) -> int:
     if body.wire_size_bytes is not None:
         return body.wire_size_bytes
-    return body.size_bytes if body.ended or body.size_bytes == 0 else -1
+    is_as_sent = body.ended and (body.encoded or not _values(headers, "content-encoding"))
+    return body.size_bytes if is_as_sent or body.size_bytes == 0 else -1
 
 
 def _post_data(body: Body, content_type: str) -> dict[str, Any]:
@@ -231,18 +231,24 @@ def _text(raw: HeaderText) -> str:
     if isinstance(raw, str):
         if raw.isascii():
             return raw
-        try:  # what a library decoded as ISO 8859-1, or as ASCII with surrogates for the rest
-            raw = raw.encode("utf-8", "surrogateescape") if _has_surrogates(raw) else raw.encode("latin-1")
-        except UnicodeEncodeError:
+        octets = _octets(raw)
+        if octets is None:
             return raw.encode("utf-8", "replace").decode("utf-8")
+        raw = octets
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         return raw.decode("latin-1")
 
 
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+def _octets(text: str) -> bytes | None:
+    """The bytes that a library decoded, as ISO 8859-1 or as UTF-8 with surrogates for the rest; None for other text."""
+    for encoding, errors in (("latin-1", "strict"), ("utf-8", "surrogateescape")):
+        try:
+            return text.encode(encoding, errors)
+        except UnicodeEncodeError:
+            continue
+    return None
 
 
 def _headers_size(start_line: str, headers: Headers) -> int:

@@ -75,11 +75,12 @@ def settings_from(environ: Mapping[str, str]) -> tuple[HarSettings, list[str]]:
     """
     names = [field.alias for field in HarSettings.model_fields.values() if field.alias is not None]
     values = {name: environ[name] for name in names if environ.get(name, "").strip()}
-    problems = []
-    while True:
-        try:
-            return HarSettings.model_validate(values), problems
-        except ValidationError as invalid:
-            for error in invalid.errors(include_url=False):
-                name = str(error["loc"][0])
-                problems.append(f"{name}={values.pop(name, '')!r} is ignored: {error['msg']}")
+    try:
+        return HarSettings.model_validate(values), []
+    except ValidationError as invalid:
+        problems = [
+            f"{name}={values.pop(name)!r} is ignored: {error['msg']}"
+            for error in invalid.errors(include_url=False)
+            if (name := str(error["loc"][0])) in values
+        ]
+    return HarSettings.model_validate(values), problems

@@ -50,7 +50,7 @@ def exchange_from_span(span: SpanFacts) -> Exchange:
     end = span.end_unix_ns if span.end_unix_ns is not None else span.start_unix_ns
     exchange.status = _number(attributes, _STATUS)
     if exchange.status is not None:
-        exchange.http_version = _version(attributes)
+        exchange.http_version = exchange.request_http_version = _version(attributes)
         exchange.response_headers = _headers(attributes, "http.response.header.")
         exchange.response_body.wire_size_bytes = _number(attributes, _RESPONSE_SIZE)
         exchange.instants.response_started = end

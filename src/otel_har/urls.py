@@ -13,15 +13,17 @@ _KEPT = "!#$%&'()*+,/:;=?@[]~"
 
 
 def har_url(url: str) -> str:
-    """The absolute URL in the form of HAR's `url`."""
+    """The absolute URL in the form of HAR's `url`; what is no absolute URL stands behind the scheme `invalid`."""
     try:
         parts = urlsplit(url)
+        if not parts.scheme:
+            return f"invalid:{_quoted(url)}"
         host = parts.netloc.rpartition("@")[2]
         if not host.isascii():
             host = host.encode("idna").decode("ascii")
         return urlunsplit((parts.scheme, host, _quoted(parts.path), _quoted(parts.query), ""))
-    except ValueError:  # not a URL by RFC 3986: as it is, but in ASCII
-        return _quoted(url.partition("#")[0])
+    except ValueError:  # not a URL by RFC 3986
+        return f"invalid:{_quoted(url.partition('#')[0])}"
 
 
 def query_parameters(url: str) -> list[dict[str, str]]:

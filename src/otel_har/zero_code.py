@@ -41,7 +41,24 @@ class _Recording:
     def __init__(self, processor: HarSpanProcessor) -> None:
         self._processor = processor
         self._provider: object = None
+        self._own_provider: TracerProvider | None = None
         self._lock = threading.RLock()
+
+    def resolve(self) -> trace.TracerProvider:
+        """The global provider, ours where nobody set one, with the processor."""
+        with self._lock:
+            provider = trace.get_tracer_provider()
+            _withdraw_offer()
+            self.attach(provider)
+            return provider
+
+    def own_provider(self) -> TracerProvider:
+        """The provider that OpenTelemetry is offered: one, whoever asks first."""
+        with self._lock:
+            if self._own_provider is None:
+                self._own_provider = TracerProvider()
+                self.attach(self._own_provider)
+            return self._own_provider
 
     def attach(self, provider: object) -> None:
         """Add the processor to the provider, unless it has one already."""
@@ -97,11 +114,7 @@ def post_instrument() -> None:
 
 def tracer_provider() -> TracerProvider:
     """The entry point `opentelemetry_tracer_provider`: the SDK's provider, with our processor."""
-    _withdraw_offer()
-    provider = TracerProvider()
-    if _recording is not None:
-        _recording.attach(provider)
-    return provider
+    return _recording.own_provider() if _recording is not None else TracerProvider()
 
 
 def _withdraw_offer() -> None:
@@ -122,9 +135,7 @@ class LateTracerProvider(trace.TracerProvider):
 
     def tracer(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> trace.Tracer:
         """The tracer of the provider that there is now."""
-        provider = trace.get_tracer_provider()
-        _withdraw_offer()
-        self._recording.attach(provider)
+        provider = self._recording.resolve()
         return provider.get_tracer(*args, **kwargs)
 
 

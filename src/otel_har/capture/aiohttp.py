@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
@@ -24,9 +24,6 @@ from otel_har.correlation import SpanCapture
 from otel_har.exchange import Exchange
 from otel_har.guard import guarded
 
-if TYPE_CHECKING:
-    from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
-
 RequestHook = Callable[[Span, aiohttp.TraceRequestStartParams], None]
 
 _SWITCHING_PROTOCOLS = 101
@@ -35,7 +32,7 @@ _SENT_AGAIN = "no response was seen: the client sent the request again"
 _connections = ConnectionIds()
 
 
-def instrumentor() -> BaseInstrumentor:
+def instrumentor() -> AioHttpClientInstrumentor:
     """The OpenTelemetry instrumentor of this client."""
     return AioHttpClientInstrumentor()
 
@@ -79,17 +76,17 @@ class RequestTrace:
         trace_request_ctx: What the program passed to its own trace configs; not ours to look at.
     """
 
-    __slots__ = ("_capture", "_exchange", "_headers", "_redirected")
+    __slots__ = ("_capture", "_exchange", "_program_headers", "_redirected")
 
     def __init__(self, trace_request_ctx: object = None) -> None:  # noqa: ARG002 - aiohttp passes it by name
-        self._headers: object = None
+        self._program_headers: Mapping[str, str] = {}
         self._capture: SpanCapture | None = None
         self._exchange: Exchange | None = None
         self._redirected: aiohttp.ClientResponse | None = None
 
     def request_started(self, params: aiohttp.TraceRequestStartParams) -> None:
         """Comes just before OpenTelemetry's own handler, which makes the span."""
-        self._headers = params.headers
+        self._program_headers = params.headers
 
     def exchange(self) -> Exchange | None:
         """The exchange under way; the next one, when the last signal was a redirect."""
@@ -100,7 +97,7 @@ class RequestTrace:
             self._next_hop(capture, self._redirected)
         return self._exchange
 
-    def headers_sent(self, params: aiohttp.TraceRequestHeadersSentParams) -> None:
+    def headers_sent(self, session: aiohttp.ClientSession, params: aiohttp.TraceRequestHeadersSentParams) -> None:
         """The head of a request is about to be written."""
         exchange = self.exchange()
         if exchange is None or self._capture is None:
@@ -115,7 +112,10 @@ class RequestTrace:
         exchange.url = str(params.url)
         exchange.request_headers = list(params.headers.items())
         exchange.instants.request_started = now
+        exchange.request_http_version = _http_version(session.version)
         exchange.request_body.ended = not _announces_body(params.headers)
+        # What the program did not set itself is aiohttp's own compression, which the chunks have before them.
+        exchange.request_body.encoded = "Content-Encoding" in self._program_headers
 
     def redirected(self, params: aiohttp.TraceRequestRedirectParams) -> None:
         """A response that will be followed, or that turns out to be the last one."""
@@ -155,7 +155,7 @@ class RequestTrace:
     def _found_capture(self) -> SpanCapture | None:
         if self._capture is None:
             capture = correlation.find(get_current_span())
-            if capture is not None and capture.owner is self._headers:
+            if capture is not None and capture.owner is self._program_headers:
                 self._capture = capture
                 self._exchange = capture.exchanges[-1]
         return self._capture
@@ -169,6 +169,10 @@ class RequestTrace:
                 self._exchange.end_reason = "a redirect that was followed"
             self._exchange.finish(now)
         self._exchange = _add_exchange(capture, response.method, response.url, now, time.time_ns())
+
+
+def _http_version(version: tuple[int, int]) -> str:
+    return f"HTTP/{version[0]}.{version[1]}"
 
 
 def _announces_body(headers: Mapping[str, str]) -> bool:
@@ -186,7 +190,7 @@ def trace_config() -> aiohttp.TraceConfig:
     config.on_connection_create_end.append(_instant("connect_ended"))
     config.on_dns_resolvehost_start.append(_instant("dns_started"))
     config.on_dns_resolvehost_end.append(_instant("dns_ended"))
-    config.on_request_headers_sent.append(_signal(lambda trace, _, params: trace.headers_sent(params)))
+    config.on_request_headers_sent.append(_signal(lambda trace, session, params: trace.headers_sent(session, params)))
     config.on_request_chunk_sent.append(_signal(lambda trace, _, params: _note_chunk_sent(trace, params.chunk)))
     config.on_request_redirect.append(_signal(lambda trace, _, params: trace.redirected(params)))
     config.on_request_end.append(_signal(lambda trace, session, params: trace.ended(session, params)))
@@ -234,7 +238,7 @@ def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None
     exchange.status = response.status
     exchange.reason = response.reason or ""
     if response.version is not None:
-        exchange.http_version = f"HTTP/{response.version.major}.{response.version.minor}"
+        exchange.http_version = _http_version(response.version)
     exchange.response_headers = list(response.raw_headers)
     exchange.response_body.ended = response.method == "HEAD" or response.status in _BODILESS_STATUS
     # A small body has come with its head: then the connection is back in the pool, and only the protocol, which is
@@ -242,7 +246,7 @@ def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None
     connection = response.connection
     protocol = connection.protocol if connection is not None else getattr(response, "_protocol", None)
     if protocol is not None:
-        exchange.connection_id = _connections.of(protocol)
+        exchange.connection_id = _connections.of(protocol, protocol)
     transport = getattr(protocol, "transport", None)
     peer = transport.get_extra_info("peername") if transport is not None else None
     if isinstance(peer, tuple | list):
@@ -255,7 +259,8 @@ def _note_body(exchange: Exchange, response: aiohttp.ClientResponse, *, decoded:
         notes.ended(0)
         return
     exchange.response_body.encoded = not decoded
-    response.content = ContentTap(response.content, notes)
+    tap: Any = ContentTap(response.content, notes)
+    response.content = tap
 
 
 def _note_refused_response(exchange: Exchange, error: BaseException) -> None:

@@ -14,11 +14,24 @@ import wrapt
 
 from otel_har.capture.streams import ResponseNotes
 
-_READ = frozenset({"read", "readany", "readchunk", "readexactly", "readline", "readuntil"})
-_ITERATE = frozenset({"iter_any", "iter_chunked", "iter_chunks"})
+# What the program and aiohttp call on the stream, and the method here that makes the call a noting one.
+_NOTING = {
+    "iter_any": "_self_noting_iteration",
+    "iter_chunked": "_self_noting_iteration",
+    "iter_chunks": "_self_noting_iteration",
+    "read": "_self_noting_read",
+    "read_nowait": "_self_noting_read_nowait",
+    "readany": "_self_noting_read",
+    "readchunk": "_self_noting_read",
+    "readexactly": "_self_noting_read",
+    "readline": "_self_noting_read",
+    "readuntil": "_self_noting_read",
+    "set_exception": "_self_noting_exception",
+    "unread_data": "_self_noting_unread",
+}
 
 
-class ContentTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do not show the proxy's base
+class ContentTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stubs only
     """Stands for one response's StreamReader; `_self_` is wrapt's prefix for what belongs to the proxy itself."""
 
     def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
@@ -28,17 +41,8 @@ class ContentTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do no
     def __getattr__(self, name: str) -> Any:
         """Every attribute is the stream's own, so that one it lacks is missing here too."""
         value = getattr(self.__wrapped__, name)
-        if name in _READ:
-            return self._self_noting_read(value)
-        if name in _ITERATE:
-            return self._self_noting_iteration(value)
-        if name == "read_nowait":
-            return self._self_noting_read_nowait(value)
-        if name == "unread_data":
-            return self._self_noting_unread(value)
-        if name == "set_exception":
-            return self._self_noting_exception(value)
-        return value
+        noting = _NOTING.get(name)
+        return value if noting is None else getattr(self, noting)(value)
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return _NotingIterator(self.__wrapped__.__aiter__(), self)
@@ -107,7 +111,7 @@ class ContentTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do no
             notes.interrupted(error)
 
     def _self_wire_size(self) -> int | None:
-        """aiohttp counts the encoded bytes where it decodes; what it does not decode came as it was."""
+        """The stream counts the encoded bytes where it decodes; what it does not decode came as it was."""
         wrapped = self.__wrapped__
         compressed: int | None = getattr(wrapped, "total_compressed_bytes", None)
         body = self._self_notes.exchange.response_body

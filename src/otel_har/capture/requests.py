@@ -15,15 +15,15 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import urllib3
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.trace import Span
 
 from otel_har import correlation
-from otel_har.capture.connections import ConnectionIds, new_connection_id
+from otel_har.capture.connections import ConnectionIds
 from otel_har.capture.response_tap import ResponseTap
 from otel_har.capture.streams import RequestBodyNotes, RequestBodyTap, ResponseNotes
 from otel_har.correlation import SpanCapture
@@ -31,7 +31,6 @@ from otel_har.exchange import Body, Exchange, HeaderText, RawHeaders
 from otel_har.guard import guarded
 
 if TYPE_CHECKING:
-    from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
     from requests import PreparedRequest, Response
 
 RequestHook = Callable[[Span, "PreparedRequest"], None]
@@ -42,7 +41,7 @@ _HTTP_VERSIONS = {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2"}
 _connections = ConnectionIds()
 
 
-def instrumentor() -> BaseInstrumentor:
+def instrumentor() -> RequestsInstrumentor:
     """The OpenTelemetry instrumentor of this client."""
     return RequestsInstrumentor()
 
@@ -105,7 +104,8 @@ class _Sending:
         body: Any = self._body
         if body is not None and not isinstance(body, str | bytes | bytearray):
             self._body_notes = RequestBodyNotes(exchange.request_body)
-            self._request.body = RequestBodyTap(body, self._body_notes)
+            tap: Any = RequestBodyTap(body, self._body_notes)
+            self._request.body = tap
         self._request.hooks = {**(self._hooks or {}), "response": self._callbacks()}
         self._capture.when_closed(self.end)
 
@@ -129,8 +129,9 @@ class _Sending:
         if is_known or threading.get_ident() != self._thread_id:
             return
         now = time.perf_counter_ns()
-        request = response.request
-        exchange = self._exchange if self._exchange is not None else self._following_exchange(response, now)
+        known: PreparedRequest | None = response.request
+        request = self._request if known is None else known  # an adapter of the program's own may leave it out
+        exchange = self._exchange if self._exchange is not None else self._following_exchange(request, response, now)
         self._exchange = None
         self._last_response = weakref.ref(response)
         if not any(request is known for known in self._hooked):
@@ -138,12 +139,12 @@ class _Sending:
         self._note_request(exchange, request)
         _note_response(exchange, response, now)
 
-    def _following_exchange(self, response: Response, now: int) -> Exchange:
+    def _following_exchange(self, request: PreparedRequest, response: Response, now: int) -> Exchange:
         """A redirect hop, or a request that a program's hook sent; requests tells how long ago it began."""
         elapsed_ns = int(response.elapsed.total_seconds() * 1e9)
         previous = self._capture.exchanges[-1].instants
         started = now - elapsed_ns if elapsed_ns else previous.finished or previous.response_started or now
-        return self._new_exchange(response.request, started, time.time_ns() - (now - started))
+        return self._new_exchange(request, started, time.time_ns() - (now - started))
 
     def _new_exchange(self, request: PreparedRequest, started: int, started_unix_ns: int) -> Exchange:
         exchange = Exchange(
@@ -163,8 +164,10 @@ class _Sending:
         if isinstance(body, RequestBodyTap) and self._body_notes is not None:
             # What was read since the last hop is this hop's; the next hop reads the same object again.
             exchange.request_body = self._body_notes.body
+            exchange.request_body.encoded = True
             self._body_notes.body = Body(self._capture.limits)
         elif body is not None:
+            exchange.request_body.encoded = True
             exchange.request_body.note(body.encode("utf-8") if isinstance(body, str) else body)
             exchange.request_body.ended = True
         else:
@@ -176,9 +179,13 @@ class _Sending:
         if self._exchange is not None:  # there was no response
             self._note_request(self._exchange, self._request)
             self._exchange.finish(time.perf_counter_ns())
+        last = self._last_response() if self._last_response is not None else None
+        if last is not None and last.next is not None:  # a redirect that the program follows itself
+            self._hooked.append(last.next)
         for request in self._hooked:
             request.hooks = self._hooks
-            if isinstance(request.body, RequestBodyTap):
+            tap: Any = request.body
+            if isinstance(tap, RequestBodyTap):
                 request.body = self._body
 
 
@@ -221,7 +228,7 @@ def _host(url: str) -> str:
 
 
 def _urllib3_user_agent() -> str:
-    return f"python-urllib3/{urllib3.__version__}"
+    return f"python-urllib3/{version('urllib3')}"
 
 
 def _note_response(exchange: Exchange, response: Response, now: int) -> None:
@@ -255,18 +262,19 @@ def _response_headers(response: Response) -> RawHeaders:
 
 
 def _note_connection(exchange: Exchange, raw: Any) -> None:
+    """urllib3's connection object is reused for one socket after the other: the socket is the connection."""
     connection = getattr(raw, "connection", None)
     sock = getattr(connection, "sock", None)
     if sock is not None:
-        exchange.connection_id = _connections.of(sock)
+        exchange.connection_id = _connections.of(connection, sock)
         exchange.peer_address, exchange.peer_port = _peer(sock)
-    elif hasattr(raw, "fileno"):
+    elif connection is not None:
         # The server closes after this answer: http.client has let go of the socket, the body's file still has it.
+        exchange.connection_id = _connections.last_of(connection)
         try:
             with socket.socket(fileno=os.dup(raw.fileno())) as duplicate:
                 exchange.peer_address, exchange.peer_port = _peer(duplicate)
-            exchange.connection_id = new_connection_id()
-        except (OSError, ValueError):  # no socket behind it
+        except (OSError, ValueError):  # closed already
             return
 
 

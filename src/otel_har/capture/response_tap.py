@@ -7,19 +7,32 @@ an exhausted iterator, or the last byte of a body of known length.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import wrapt
 
 from otel_har.capture.streams import ResponseNotes
 
-_READ_LINES = frozenset({"readline", "readlines"})
-_ITERATE = frozenset({"stream", "read_chunked"})
-_READ = frozenset({"read", "read1"})
-_LEAVE = frozenset({"close", "release_conn", "drain_conn"})
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# What the program calls to read or to leave, and the method here that makes the call a noting one.
+_NOTING = {
+    "close": "_self_noting_leave",
+    "drain_conn": "_self_noting_leave",
+    "json": "_self_noting_json",
+    "read": "_self_noting_read",
+    "read1": "_self_noting_read",
+    "read_chunked": "_self_noting_iteration",
+    "readinto": "_self_noting_readinto",
+    "readline": "_self_noting_lines",
+    "readlines": "_self_noting_lines",
+    "release_conn": "_self_noting_leave",
+    "stream": "_self_noting_iteration",
+}
 
 
-class ResponseTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do not show the proxy's base
+class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stubs only
     """Stands for one response's stream; `_self_` is wrapt's prefix for what belongs to the proxy itself."""
 
     def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
@@ -31,19 +44,8 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do n
         if name == "data":
             return self._self_data()
         value = getattr(self.__wrapped__, name)
-        if name in _READ:
-            return self._self_noting_read(value)
-        if name in _ITERATE:
-            return self._self_noting_iteration(value)
-        if name in _READ_LINES:
-            return self._self_noting_lines(value)
-        if name == "readinto":
-            return self._self_noting_readinto(value)
-        if name == "json":
-            return self._self_json
-        if name in _LEAVE:
-            return self._self_noting_leave(value)
-        return value
+        noting = _NOTING.get(name)
+        return value if noting is None else getattr(self, noting)(value)
 
     def __iter__(self) -> Iterator[bytes]:
         decoded = hasattr(self.__wrapped__, "stream")  # urllib3 iterates over lines of the decoded body
@@ -54,7 +56,7 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do n
         self._self_note(line, decoded=self._self_decodes())
         return line
 
-    def __enter__(self) -> ResponseTap:
+    def __enter__(self) -> Self:
         self.__wrapped__.__enter__()
         return self
 
@@ -71,7 +73,7 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do n
     def _self_noting_read(self, read: Callable[..., bytes]) -> Callable[..., bytes]:
         def noting_read(*args: Any, **kwargs: Any) -> bytes:
             amount = args[0] if args else kwargs.get("amt", kwargs.get("size"))
-            data = self._self_attempt(read, *args, **kwargs)
+            data: bytes = self._self_attempt(read, *args, **kwargs)
             self._self_note(data, decoded=self._self_decodes(args, kwargs))
             if amount is None or (isinstance(amount, int) and amount < 0) or (not data and amount):
                 self._self_notes.ended(self._self_wire_size())
@@ -101,7 +103,7 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do n
 
     def _self_noting_readinto(self, readinto: Callable[[Any], int]) -> Callable[[Any], int]:
         def noting_readinto(buffer: Any) -> int:
-            count = self._self_attempt(readinto, buffer)
+            count: int = self._self_attempt(readinto, buffer)
             if count:
                 self._self_note(bytes(memoryview(buffer).cast("B")[:count]), decoded=self._self_decodes())
                 self._self_end_at_last_byte()
@@ -126,9 +128,12 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do n
         self._self_notes.ended(self._self_wire_size())
         return data
 
-    def _self_json(self) -> Any:
-        self._self_data()  # which the stream keeps, and parses next
-        return self.__wrapped__.json()
+    def _self_noting_json(self, json: Callable[[], Any]) -> Callable[[], Any]:
+        def noting_json() -> Any:
+            self._self_data()  # which the stream keeps, and parses next
+            return json()
+
+        return noting_json
 
     def _self_noted(self, chunks: Iterable[bytes], *, decoded: bool) -> Generator[bytes, None, None]:
         try:
@@ -181,8 +186,9 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do n
             notes.left(reason)
 
     def _self_wire_size(self) -> int | None:
-        """urllib3's `tell`: bytes taken from the connection so far, without chunk framing."""
-        tell = getattr(self.__wrapped__, "tell", None)
+        """urllib3's `tell`: bytes taken from the connection so far, which it does not count in chunked bodies."""
+        wrapped = self.__wrapped__
+        tell = None if getattr(wrapped, "chunked", False) else getattr(wrapped, "tell", None)
         try:
             size = tell() if tell is not None else None
         except (OSError, ValueError):  # closed, or not seekable

@@ -109,7 +109,7 @@ class RequestBodyNotes:
         self.body.clear()
 
 
-class RequestBodyTap(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt's types do not show the proxy's base
+class RequestBodyTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stubs only
     """A request body given as an iterable or a file object.
 
     `_self_` is wrapt's prefix for what belongs to the proxy and not to the wrapped object.

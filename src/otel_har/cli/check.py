@@ -1,6 +1,7 @@
 """`otel-har check`: the faults of HAR files."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -34,7 +35,7 @@ def check(files: tuple[str, ...], *, as_json: bool) -> None:
         checker: Checker | None = None
         try:
             with _reading():
-                checker = Checker(click.get_binary_stream("stdin") if name == _STANDARD_INPUT else name)
+                checker = Checker(sys.stdin.buffer if name == _STANDARD_INPUT else name)
             for fault in _faults(checker):
                 has_faults = True
                 report.fault(fault)

@@ -16,6 +16,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
@@ -236,7 +237,7 @@ class BatchHarProcessor(HarProcessor):
         return flushed
 
 
-def _call_alive(weak_method: weakref.WeakMethod[object]) -> None:
+def _call_alive(weak_method: weakref.WeakMethod[Callable[[], None]]) -> None:
     method = weak_method()
-    if callable(method):
+    if method is not None:
         method()

@@ -13,6 +13,7 @@ import logging
 import os
 import platform
 import stat
+import sys
 from pathlib import Path
 
 from otel_har.errors import ExportError, SettingError
@@ -21,10 +22,8 @@ from otel_har.har.models import Browser, Creator, Page
 from otel_har.har.writer import HarLayout
 from otel_har.version import __version__
 
-try:
+if sys.platform != "win32":  # Windows has no advisory locks of this kind
     import fcntl
-except ImportError:  # Windows: no advisory locks of this kind
-    fcntl = None  # type: ignore[assignment] # there is no such module to have a type
 
 _MAX_INDENT = 16
 _logger = logging.getLogger("otel_har")
@@ -55,6 +54,8 @@ class FileHarExporter(HarExporter):
             indent,
         )
         self._shut_down = False
+        self._pages: dict[str, Page] = {}
+        self._is_empty = True
         self._open()
 
     @property
@@ -105,7 +106,7 @@ class FileHarExporter(HarExporter):
 
     def _start_document(self) -> None:
         self._pid = os.getpid()
-        self._pages: dict[str, Page] = {}
+        self._pages = {}
         self._is_empty = True
         self._entries_end = 0
         self._length = 0
@@ -158,7 +159,7 @@ def _opened(path: Path) -> io.FileIO:
 
 def _locked(file: io.FileIO) -> bool:
     """Whether this process now is the file's only recorder; True where there are no locks."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return True
     try:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -72,7 +72,8 @@ class Checker:
         self._stream = HarStream(source)
         self.entries = 0
         self._seen: set[str] = set()
-        self._has_pages = False
+        # None: there is no array of pages, a fault of its own from which nothing follows.
+        self._has_pages: bool | None = None
         # Each page id with the index of its page.
         self._page_ids: dict[str, int] = {}
         # Each page referred to, with the first place where it is.
@@ -147,7 +148,7 @@ class Checker:
                 yield Fault(f"log.{name}", "is missing", "missing")
         if not self._stream.has_entries and "entries" not in self._seen:
             yield Fault("log.entries", "is missing", "missing")
-        if "pages" in self._seen and self.entries:
+        if self._has_pages is not None and self.entries:
             yield from self._page_use()
 
     def _page_use(self) -> Iterator[Fault]:

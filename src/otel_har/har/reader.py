@@ -38,8 +38,12 @@ class HarReader:
     Args:
         source: A path, or a stream of bytes such as `sys.stdin.buffer`. A stream is left open.
 
+    Attributes:
+        is_complete: Whether the document was read to its end.
+
     Raises:
         OSError: The path cannot be opened or read.
+        ValueError: While reading: the reader was closed before.
         HarFormatError: While reading (iterating, or asking for `log`): not JSON, not a HAR, cut off, or a part that no
             tolerance helps. Entries before the fault are delivered first; asking again raises the same error again.
     """
@@ -52,6 +56,7 @@ class HarReader:
         self._members: dict[str, Any] = {}
         self._document_members: dict[str, Any] = {}
         self._log: Log | None = None
+        self._is_closed = False
         self.is_complete = False
 
     def __enter__(self) -> "Self":
@@ -63,7 +68,8 @@ class HarReader:
         self.close()
 
     def close(self) -> None:
-        """Close the file if it was opened here. Closing twice is harmless."""
+        """Stop reading, and close the file if it was opened here. Closing twice is harmless."""
+        self._is_closed = True
         self._stream.close()
 
     def __iter__(self) -> Iterator[Entry]:
@@ -116,10 +122,12 @@ class HarReader:
 
     def _next_entry(self) -> RawEntry | None:
         """Return the next entry, which stays the next until taken, having read what stands before it."""
-        if self._ahead is not None:
+        if self._ahead is not None or self.is_complete:
             return self._ahead
         if self._fault is not None:
             raise self._fault
+        if self._is_closed:
+            raise ValueError("the reader was closed before the end of the document")
         try:
             for piece in self._pieces:
                 if isinstance(piece, RawEntry):

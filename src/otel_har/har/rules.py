@@ -153,7 +153,7 @@ def urls(entry: dict[str, Any], place: str) -> _Faults:
 def status(entry: dict[str, Any], place: str) -> _Faults:
     """RFC 9110, section 15: "a three-digit integer code"; 0: there was no response."""
     code = _number(_object(entry, "response"), "status")
-    if code is not None and code not in _STATUSES and code != 0:
+    if isinstance(code, int) and code not in _STATUSES and code != 0:
         yield Fault(f"{place}.response.status", f"is neither 0 nor of three digits: {code}", "status")
 
 

@@ -35,7 +35,9 @@ class HarLayout:
             "creator": self._creator.model_dump(mode="json"),
             "browser": self._browser.model_dump(mode="json"),
         }
-        log = json.dumps({"log": members}, ensure_ascii=False, **self._style()).encode()
+        log = json.dumps(
+            {"log": members}, ensure_ascii=False, indent=self._indent, separators=self._separators()
+        ).encode()
         body = log[: log.rindex(b"}", 0, log.rindex(b"}"))].rstrip()
         return body + b"," + self._line(2) + b'"entries":' + self._gap() + b"["
 
@@ -69,5 +71,5 @@ class HarLayout:
     def _gap(self) -> bytes:
         return b"" if self._indent is None else b" "
 
-    def _style(self) -> dict[str, object]:
-        return {"separators": (",", ":")} if self._indent is None else {"indent": self._indent}
+    def _separators(self) -> tuple[str, str]:
+        return (",", ":") if self._indent is None else (",", ": ")
