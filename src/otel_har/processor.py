@@ -17,9 +17,9 @@ from otel_har.correlation import SpanKey
 from otel_har.exchange import CaptureLimits, Exchange
 from otel_har.export.interfaces import HarProcessor
 from otel_har.guard import guarded
+from otel_har.mapping.spans import is_http_client_span
 from otel_har.pages import DEFAULT_MAX_PAGES, PageBook, Trace
 from otel_har.record import HarRecord, SpanFacts
-from otel_har.span_mapping import is_http_client_span
 
 _MAX_WAITING = 10_000
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from otel_har.export.interfaces import HarBatch
 from otel_har.guard import guarded
 from otel_har.har.models import Entry
-from otel_har.mapping import entry_from_record, page_from_facts
+from otel_har.mapping.entries import entry_from_record, page_from_facts
 from otel_har.record import HarRecord, PageFacts
 
 QueueItem = HarRecord | PageFacts

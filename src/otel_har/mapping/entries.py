@@ -13,14 +13,14 @@ from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
 
-from otel_har.bodies import as_text, decode_content
-from otel_har.cookies import request_cookies, response_cookies
 from otel_har.exchange import Body, Exchange, HeaderText, RawHeaders
 from otel_har.har.models import Entry, Page, PageTimings
+from otel_har.mapping.bodies import as_text, decode_content
+from otel_har.mapping.cookies import request_cookies, response_cookies
+from otel_har.mapping.spans import exchange_from_span
+from otel_har.mapping.timings import Phases, phases
+from otel_har.mapping.urls import har_url, query_parameters, request_target, resolved
 from otel_har.record import HarRecord, PageFacts, SpanFacts
-from otel_har.span_mapping import exchange_from_span
-from otel_har.timings import Phases, phases
-from otel_har.urls import har_url, query_parameters, request_target, resolved
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNKNOWN_MIME_TYPE = "x-unknown"  # Chrome's word for a response without a type
