@@ -7,7 +7,7 @@ business of `timings` and `mapping`, in the worker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,7 +17,7 @@ DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024
 DEFAULT_MAX_QUEUE_BYTES = 64 * 1024 * 1024
 
 HeaderText = str | bytes
-RawHeaders = Sequence[tuple[HeaderText, HeaderText]]
+RawHeaders = Iterable[tuple[HeaderText, HeaderText]]
 BodyState = Literal["whole", "truncated", "partial", "unread", "dropped"]
 
 

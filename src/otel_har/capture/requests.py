@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -159,7 +159,7 @@ class _Sending:
 
     def _note_request(self, exchange: Exchange, request: PreparedRequest) -> None:
         """The request as it went out: the header fields with what was injected into them, and the body."""
-        exchange.request_headers = _headers_as_sent(request)
+        exchange.request_headers = _HeadersAsSent(request)
         body: Any = request.body
         if isinstance(body, RequestBodyTap) and self._body_notes is not None:
             # What was read since the last hop is this hop's; the next hop reads the same object again.
@@ -197,23 +197,27 @@ def _program_hooks(hooks: Any) -> Any:
     return sending.program_hooks if isinstance(sending, _Sending) else hooks
 
 
-def _headers_as_sent(request: PreparedRequest) -> RawHeaders:
-    """The header fields in the order in which http.client writes them.
+class _HeadersAsSent:
+    """The header fields in the order in which http.client writes them, worked out by whoever iterates over them.
 
     It puts Host first, and `Accept-Encoding: identity` where the request says nothing of it.
     """
-    fields: list[tuple[HeaderText, HeaderText]] = [
-        (name, value) for name, value in (request.headers or {}).items() if value != _SKIPPED
-    ]
-    names = {_lower(name) for name in request.headers or {}}
-    added: list[tuple[HeaderText, HeaderText]] = []
-    if "host" not in names:
-        added.append(("Host", _host(request.url or "")))
-    if "accept-encoding" not in names:
-        added.append(("Accept-Encoding", "identity"))
-    if "user-agent" not in names:
-        fields.append(("User-Agent", _urllib3_user_agent()))
-    return added + fields
+
+    __slots__ = ("_fields", "_url")
+
+    def __init__(self, request: PreparedRequest) -> None:
+        self._fields: list[tuple[HeaderText, HeaderText]] = list((request.headers or {}).items())
+        self._url = request.url or ""
+
+    def __iter__(self) -> Iterator[tuple[HeaderText, HeaderText]]:
+        names = {_lower(name) for name, _ in self._fields}
+        if "host" not in names:
+            yield "Host", _host(self._url)
+        if "accept-encoding" not in names:
+            yield "Accept-Encoding", "identity"
+        yield from ((name, value) for name, value in self._fields if value != _SKIPPED)
+        if "user-agent" not in names:
+            yield "User-Agent", f"python-urllib3/{version('urllib3')}"
 
 
 def _lower(name: HeaderText) -> str:
@@ -225,10 +229,6 @@ def _host(url: str) -> str:
     parts = urlsplit(url)
     authority = parts.netloc.rpartition("@")[2]
     return authority.removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))
-
-
-def _urllib3_user_agent() -> str:
-    return f"python-urllib3/{version('urllib3')}"
 
 
 def _note_response(exchange: Exchange, response: Response, now: int) -> None:

@@ -1,0 +1,44 @@
+"""A recording server, and runners of real programs in child processes."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from servers import RecordingServer
+from servers.programs import run_instrumented_program, run_plain_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from servers import InstrumentedRunner, PlainRunner
+
+
+@pytest.fixture
+def server() -> Iterator[RecordingServer]:
+    """A plain-text server; nobody may have waited in vain at its gates."""
+    with RecordingServer() as running:
+        yield running
+        assert [] == running.gates.expired
+
+
+@pytest.fixture
+def tls_server() -> Iterator[RecordingServer]:
+    """A server behind TLS."""
+    with RecordingServer(tls=True) as running:
+        yield running
+
+
+@pytest.fixture
+def run_instrumented(server: RecordingServer, tmp_path: Path) -> InstrumentedRunner:
+    """Runs programs under `opentelemetry-instrument --har`."""
+    return functools.partial(run_instrumented_program, server, tmp_path)
+
+
+@pytest.fixture
+def run_plain(server: RecordingServer, tmp_path: Path) -> PlainRunner:
+    """Runs programs as they are."""
+    return functools.partial(run_plain_program, server, tmp_path)

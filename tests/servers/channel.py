@@ -1,0 +1,137 @@
+"""One connection of the server: reads requests off a socket and sends answers, noting both before anything happens."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from servers.records import Exchange, SeenRequest, SentResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CHUNK_BYTES = 65536
+
+
+class Disconnected(Exception):  # noqa: N818 - the end of a conversation, not an error
+    """The connection is over, by the client's will or by a route's."""
+
+
+class Channel:
+    """A connection: its socket, its number, and the exchange going on."""
+
+    def __init__(self, connection: socket.socket, number: int) -> None:
+        self.number = number
+        self.client_port: int = connection.getpeername()[1]
+        self._socket = connection
+        self._buffer = b""
+        self._response = SentResponse()
+        self._held = b""
+
+    def read_head(self) -> Exchange:
+        """Read the head of the next request.
+
+        Raises:
+            Disconnected: The client sends no more.
+        """
+        while b"\r\n\r\n" not in self._buffer:
+            self._receive()
+        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        exchange = Exchange(self.number, self.client_port, SeenRequest(head + b"\r\n\r\n"))
+        self._response = exchange.response
+        return exchange
+
+    def read_body(self, request: SeenRequest) -> None:
+        """Read the request's body to its end, telling a client that asks for it to continue."""
+        if request.first("expect").lower() == "100-continue":
+            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if request.first("transfer-encoding").lower() == "chunked":
+            self._read_chunked(request)
+        else:
+            request.body = request.wire_body = self._take(int(request.first("content-length", "0")))
+
+    def send_head(self, status_line: str, headers: Sequence[tuple[str, str | bytes]]) -> None:
+        """Send a status line and headers exactly as given, in one piece with what follows or at the next `flush`."""
+        lines = [status_line.encode("latin-1")]
+        lines += [
+            name.encode("latin-1") + b": " + (value if isinstance(value, bytes) else value.encode("latin-1"))
+            for name, value in headers
+        ]
+        self._response.head = b"\r\n".join(lines) + b"\r\n\r\n"
+        self._held = self._response.head
+
+    def flush(self) -> None:
+        """Send a head that nothing followed."""
+        self._send(b"")
+
+    def send_body(self, encoded: bytes, *, body: bytes | None = None, chunked: bool = False) -> None:
+        """Send a piece of the body, as a chunk of its own if `chunked`; `body` is what it decodes to, if it differs."""
+        wire = b"%x\r\n%b\r\n" % (len(encoded), encoded) if chunked else encoded
+        self._response.encoded += encoded
+        self._response.body += encoded if body is None else body
+        self._response.wire += wire
+        self._send(wire)
+
+    def send_last_chunk(self) -> None:
+        """Send the chunk that ends a chunked body."""
+        self._response.wire += b"0\r\n\r\n"
+        self._send(b"0\r\n\r\n")
+
+    def send_garbage(self, wire: bytes) -> None:
+        """Send bytes that belong to no body."""
+        self._response.wire += wire
+        self._send(wire)
+
+    def reset(self) -> None:
+        """End the connection with RST.
+
+        Raises:
+            Disconnected: Always.
+        """
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+        raise Disconnected
+
+    def wait_for_end(self) -> None:
+        """Read, and forget, until the client closes the connection."""
+        while True:
+            self._receive()
+
+    def _send(self, data: bytes) -> None:
+        held, self._held = self._held, b""
+        try:
+            self._socket.sendall(held + data)
+        except OSError as error:
+            raise Disconnected from error
+
+    def _receive(self) -> None:
+        try:
+            data = self._socket.recv(_CHUNK_BYTES)
+        except OSError as error:
+            raise Disconnected from error
+        if not data:
+            raise Disconnected
+        self._buffer += data
+
+    def _take(self, size_bytes: int) -> bytes:
+        while len(self._buffer) < size_bytes:
+            self._receive()
+        taken, self._buffer = self._buffer[:size_bytes], self._buffer[size_bytes:]
+        return taken
+
+    def _take_line(self) -> bytes:
+        while b"\r\n" not in self._buffer:
+            self._receive()
+        line, _, self._buffer = self._buffer.partition(b"\r\n")
+        return line
+
+    def _read_chunked(self, request: SeenRequest) -> None:
+        while True:
+            line = self._take_line()
+            chunk = self._take(int(line.partition(b";")[0], 16))
+            self._take_line()
+            request.body += chunk
+            request.wire_body += line + b"\r\n" + chunk + b"\r\n"
+            if not chunk:
+                return

@@ -1,0 +1,109 @@
+"""Compares entries of a HAR file with what the server recorded, byte for byte."""
+
+from __future__ import annotations
+
+import base64
+from email.message import Message
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+if TYPE_CHECKING:
+    from servers.records import Exchange
+    from servers.server import RecordingServer
+
+Json = dict[str, Any]
+
+
+def pairs(items: list[Json]) -> list[tuple[str, str]]:
+    """Names and values of HAR headers, query parameters or cookies."""
+    return [(item["name"], item["value"]) for item in items]
+
+
+def body_of(content: Json) -> bytes | str:
+    """The body that `content` or `postData` holds: bytes where it is base64, else the text."""
+    text = content.get("text", "")
+    if content.get("encoding") == "base64":
+        return base64.b64decode(text, validate=True)
+    return str(text)
+
+
+def assert_same_exchange(entry: Json, exchange: Exchange, server: RecordingServer) -> None:
+    """Assert that an entry tells everything the server saw and sent, as the program read it whole."""
+    assert_same_request(entry, exchange, server)
+    assert_same_response(entry, exchange)
+
+
+def assert_same_request(
+    entry: Json, exchange: Exchange, server: RecordingServer, *, peer_may_be_unknown: bool = False
+) -> None:
+    """Assert that an entry's request is the one the server saw; the peer of a broken connection may be unknown."""
+    request, seen = entry["request"], exchange.request
+    _assert_equal("method", seen.method, request["method"])
+    _assert_equal("url", server.url(seen.target), request["url"])
+    _assert_equal("request httpVersion", seen.version, request["httpVersion"])
+    _assert_equal("request headers", _decoded(seen.headers), pairs(request["headers"]))
+    query = parse_qsl(urlsplit(seen.target).query, keep_blank_values=True)
+    _assert_equal("queryString", query, pairs(request["queryString"]))
+    _assert_equal("request cookies", _cookies(seen.all("cookie")), pairs(request["cookies"]))
+    _assert_size("request headersSize", len(seen.head), request["headersSize"])
+    _assert_size("request bodySize", len(seen.body), request["bodySize"])
+    post_data = request.get("postData", {})
+    if seen.body:
+        mime_type = seen.first("content-type")
+        _assert_equal("postData", _expected_body(seen.body, post_data, mime_type), body_of(post_data))
+        _assert_equal("postData mimeType", mime_type, post_data["mimeType"])
+    else:
+        _assert_equal("postData text", "", post_data.get("text", ""))
+    peer = {"serverIPAddress": server.host, "_serverPort": server.port, "connection": str(server.port)}
+    for key, value in peer.items():
+        _assert_equal(key, value, entry.get(key, value if peer_may_be_unknown else None))
+
+
+def assert_same_response(entry: Json, exchange: Exchange) -> None:
+    """Assert that an entry's response is the one the server sent."""
+    response, sent = entry["response"], exchange.response
+    content = response["content"]
+    _assert_equal("status", (sent.status, sent.reason), (response["status"], response["statusText"]))
+    _assert_equal("response httpVersion", sent.version, response["httpVersion"])
+    _assert_equal("response headers", _decoded(sent.headers), pairs(response["headers"]))
+    _assert_size("response headersSize", len(sent.head), response["headersSize"])
+    _assert_size("response bodySize", len(sent.encoded), response["bodySize"])
+    _assert_equal("content size", len(sent.body), content["size"])
+    _assert_equal("_bodyState", None, content.get("_bodyState"))
+    mime_type = next((value.decode() for name, value in sent.headers if name.lower() == b"content-type"), "x-unknown")
+    _assert_equal("content mimeType", mime_type, content["mimeType"])
+    _assert_equal("content", _expected_body(sent.body, content, mime_type), body_of(content))
+    if response["bodySize"] != -1 and "compression" in content:
+        _assert_equal("compression", len(sent.body) - len(sent.encoded), content["compression"])
+
+
+def _assert_equal(what: str, expected: object, actual: object) -> None:
+    """Compare, and say what differs: this module is not one whose assertions pytest explains."""
+    assert expected == actual, f"{what}: expected {expected!r}, not {actual!r}"
+
+
+def _assert_size(what: str, expected: int, actual: int) -> None:
+    """Compare a size, which may be unknown."""
+    _assert_equal(what, expected, expected if actual == -1 else actual)
+
+
+def _decoded(headers: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+
+
+def _cookies(values: list[str]) -> list[tuple[str, str]]:
+    crumbs = [crumb.strip().partition("=") for value in values for crumb in value.split(";")]
+    return [(name, value) for name, _, value in crumbs]
+
+
+def _expected_body(body: bytes, holder: Json, mime_type: str) -> bytes | str:
+    """The body as an entry has to hold it: text in its own charset, or bytes if the entry chose base64."""
+    if holder.get("encoding") == "base64":
+        return body
+    message = Message()
+    message["Content-Type"] = mime_type
+    try:
+        return body.decode(message.get_content_charset("utf-8"))
+    except (LookupError, UnicodeDecodeError):
+        # Not text, so the entry should have said base64: bytes never equal its text.
+        return body

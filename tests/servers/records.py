@@ -1,0 +1,98 @@
+"""What a recording server remembers of each exchange; bytes, because bytes are what a HAR file is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Header = tuple[bytes, bytes]
+
+
+def parse_headers(lines: list[bytes]) -> list[Header]:
+    """Split header lines into names and values, in order and with duplicates."""
+    headers = []
+    for line in lines:
+        name, _, value = line.partition(b":")
+        headers.append((name, value.strip(b" \t")))
+    return headers
+
+
+@dataclass(slots=True)
+class SeenRequest:
+    """One request as it arrived: `head` is all through the blank line, `body` has no transfer coding any more."""
+
+    head: bytes
+    body: bytes = b""
+    wire_body: bytes = b""
+    method: str = field(init=False)
+    target: str = field(init=False)
+    version: str = field(init=False)
+    headers: list[Header] = field(init=False)
+
+    def __post_init__(self) -> None:
+        start, *lines = self.head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+        self.method, self.target, self.version = start.decode("latin-1").split(" ", 2)
+        self.headers = parse_headers(lines)
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a header, in order; the name's case does not matter."""
+        wanted = name.lower().encode()
+        return [value.decode("latin-1") for key, value in self.headers if key.lower() == wanted]
+
+    def first(self, name: str, default: str = "") -> str:
+        """The first value of a header."""
+        return next(iter(self.all(name)), default)
+
+
+@dataclass(slots=True)
+class SentResponse:
+    """One response as it was sent.
+
+    `wire` is the body with its transfer coding, `encoded` the body without transfer but with content coding,
+    `body` the body without any coding.
+    """
+
+    head: bytes = b""
+    wire: bytes = b""
+    encoded: bytes = b""
+    body: bytes = b""
+
+    @property
+    def version(self) -> str:
+        """The HTTP version of the status line."""
+        return self._status_line[0]
+
+    @property
+    def status(self) -> int:
+        """The status code; 0 when no head was sent."""
+        return int(self._status_line[1] or 0)
+
+    @property
+    def reason(self) -> str:
+        """The reason phrase, which may be empty."""
+        return self._status_line[2]
+
+    @property
+    def headers(self) -> list[Header]:
+        """The headers, in order and with duplicates."""
+        return parse_headers(self.head.removesuffix(b"\r\n\r\n").split(b"\r\n")[1:])
+
+    @property
+    def _status_line(self) -> tuple[str, str, str]:
+        version, _, rest = self.head.partition(b"\r\n")[0].decode("latin-1").partition(" ")
+        status, _, reason = rest.partition(" ")
+        return version, status, reason
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer, with the number of the connection they went over."""
+
+    connection: int
+    client_port: int
+    request: SeenRequest
+    response: SentResponse = field(default_factory=SentResponse)
