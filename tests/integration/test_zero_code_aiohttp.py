@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from servers import RecordingServer, assert_same_exchange, body_of, pairs
-from servers.comparison import assert_same_request
+from servers.comparison import assert_same_request, assert_same_response
 from servers.programs import CompletedRun, run_instrumented_program
 from servers.routes import CHUNKS, EVENTS, TEXT
 
@@ -126,7 +126,10 @@ def test_an_answer_is_recorded_byte_for_byte(answers: Recorded, path: str) -> No
     """The entry of each answer says what the server saw and sent."""
     run, server = answers
     index = ANSWERS.index(path)
-    assert_same_exchange(run.entries[index], server.exchanges[index], server)
+    # aiohttp has let go of a connection that the server closed before it tells of the whole answer.
+    closed = path in {"/close", "/http10"}
+    assert_same_request(run.entries[index], server.exchanges[index], server, peer_may_be_unknown=closed)
+    assert_same_response(run.entries[index], server.exchanges[index])
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -350,7 +353,7 @@ def test_an_unwanted_status_is_a_whole_entry(failures: Recorded) -> None:
     """With raise_for_status the program sees an exception, the entry has the status."""
     run, server = failures
     [entry], [exchange] = run.of("/status/500"), server.of("/status/500")
-    assert_same_request(entry, exchange, server)
+    assert_same_request(entry, exchange, server, peer_may_be_unknown=True)  # the exception does not tell it
     assert (500, "Internal Server Error") == (entry["response"]["status"], entry["response"]["statusText"])
 
 

@@ -197,8 +197,7 @@ def binary(call: Call) -> None:
 @_route
 def status(call: Call) -> None:
     """Answer with the status of the path, and a body where one is allowed."""
-    code = int(call.argument)
-    call.reply(f"status {code}".encode(), [("Content-Type", "text/plain")], status=code)
+    call.reply(f"status {call.argument}".encode(), [("Content-Type", "text/plain")], status=int(call.argument))
 
 
 @_route
@@ -206,8 +205,7 @@ def redirect(call: Call) -> None:
     """Redirect N times, with a body, relatively; then answer."""
     hops = int(call.argument)
     if hops:
-        headers = [("Location", f"/redirect/{hops - 1}"), ("Content-Type", "text/plain")]
-        call.reply(f"{hops} to go".encode(), headers, status=302)
+        call.reply(f"{hops} to go".encode(), [("Location", f"/redirect/{hops - 1}")], status=302)
     else:
         call.reply(b"arrived", [("Content-Type", "text/plain")])
 
@@ -261,7 +259,8 @@ def stream(call: Call) -> None:
 def gzip_stream(call: Call) -> None:
     """Send a compressed body of known pieces, each but the first only when its gate is released."""
     compressor = zlib.compressobj(wbits=31)
-    call.head(200, [("Content-Type", "text/plain"), ("Content-Encoding", "gzip"), ("Transfer-Encoding", "chunked")])
+    headers = [("Content-Type", "text/plain"), ("Content-Encoding", "gzip"), ("Transfer-Encoding", "chunked")]
+    call.head(200, headers)
     for number, piece in enumerate(CHUNKS):
         if number:
             call.pass_gate()
