@@ -62,7 +62,7 @@ AIOHTTP_PROGRAMS = {
                 for way in ways:
                     async with session.get(BASE + path) as response:
                         await attempt(path, way(response))
-                        print(response.closed, response.content.at_eof(), response._body is None)
+                        print(response.content.at_eof(), response._body is None)
             async with session.get(BASE + '/json') as response:
                 await attempt('nowait', nowait(response))
             async with session.get(BASE + '/json') as response:

@@ -240,7 +240,11 @@ def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None
     if response.version is not None:
         exchange.http_version = _http_version(response.version)
     exchange.response_headers = list(response.raw_headers)
-    exchange.response_body.ended = response.method == "HEAD" or response.status in _BODILESS_STATUS
+    exchange.response_body.ended = (
+        response.method == "HEAD"
+        or response.status in _BODILESS_STATUS
+        or response.headers.get("Content-Length") == "0"
+    )
     # A small body has come with its head: then the connection is back in the pool, and only the protocol, which is
     # one connection's own, still knows the transport. Without it the peer is unknown, nothing else.
     connection = response.connection

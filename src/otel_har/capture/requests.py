@@ -131,19 +131,21 @@ class _Sending:
         now = time.perf_counter_ns()
         known: PreparedRequest | None = response.request
         request = self._request if known is None else known  # an adapter of the program's own may leave it out
-        exchange = self._exchange if self._exchange is not None else self._following_exchange(request, response, now)
+        exchange = self._exchange if self._exchange is not None else self._following_exchange(request, now)
         self._exchange = None
         self._last_response = weakref.ref(response)
         if not any(request is known for known in self._hooked):
             self._hooked.append(request)
+        # The time that requests measures begins as it hands the request to its connection pool.
+        elapsed_ns = int(response.elapsed.total_seconds() * 1e9)
+        exchange.instants.request_started = max(exchange.instants.started, now - elapsed_ns if elapsed_ns else 0)
         self._note_request(exchange, request)
         _note_response(exchange, response, now)
 
-    def _following_exchange(self, request: PreparedRequest, response: Response, now: int) -> Exchange:
-        """A redirect hop, or a request that a program's hook sent; requests tells how long ago it began."""
-        elapsed_ns = int(response.elapsed.total_seconds() * 1e9)
+    def _following_exchange(self, request: PreparedRequest, now: int) -> Exchange:
+        """A redirect hop, or a request that a program's hook sent: it began when the one before it was done with."""
         previous = self._capture.exchanges[-1].instants
-        started = now - elapsed_ns if elapsed_ns else previous.finished or previous.response_started or now
+        started = previous.finished or previous.response_started or now
         return self._new_exchange(request, started, time.time_ns() - (now - started))
 
     def _new_exchange(self, request: PreparedRequest, started: int, started_unix_ns: int) -> Exchange:

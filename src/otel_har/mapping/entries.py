@@ -133,8 +133,10 @@ def _response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str, A
         "headersSize": headers_size,
         "bodySize": body_size,
     }
-    if headers_size >= 0 and body_size >= 0:
-        response["_transferSize"] = headers_size + body_size
+    if headers_size >= 0:
+        response["_transferSize"] = headers_size + (
+            body_size if body_size >= 0 else _seen_on_the_wire(exchange, headers)
+        )
     if exchange.error:
         response["_error"] = exchange.error
     return response
@@ -162,7 +164,8 @@ def _content(exchange: Exchange, headers: Headers) -> dict[str, Any]:
     content_type = _first(headers, "content-type")
     content: dict[str, Any] = {"size": body.size_bytes, "mimeType": content_type or _UNKNOWN_MIME_TYPE}
     if not body.size_bytes:
-        return content | _body_notes(body, exchange.end_reason)
+        empty = {"text": ""} if body.ended else {}  # some readers fail without the text of an empty body
+        return content | empty | _body_notes(body, exchange.end_reason)
     data = body.kept()
     coding = ", ".join(_values(headers, "content-encoding"))
     if body.encoded and coding:
@@ -200,6 +203,12 @@ def _response_body_size(exchange: Exchange, headers: Headers) -> int:
         return body.size_bytes
     length = _first(headers, "content-length")
     return int(length) if length.isascii() and length.isdigit() else -1
+
+
+def _seen_on_the_wire(exchange: Exchange, headers: Headers) -> int:
+    """Of a body whose size is not known, the bytes that are known to have come."""
+    body = exchange.response_body
+    return body.size_bytes if body.encoded or not _values(headers, "content-encoding") else 0
 
 
 def _connection(exchange: Exchange) -> dict[str, Any]:

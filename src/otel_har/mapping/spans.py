@@ -53,6 +53,7 @@ def exchange_from_span(span: SpanFacts) -> Exchange:
         exchange.http_version = exchange.request_http_version = _version(attributes)
         exchange.response_headers = _headers(attributes, "http.response.header.")
         exchange.response_body.wire_size_bytes = _number(attributes, _RESPONSE_SIZE)
+        exchange.instants.request_started = span.start_unix_ns
         exchange.instants.response_started = end
         exchange.end_reason = "no hook captured it"
     exchange.error = span.exception or _text(attributes, ("error.type",)) if exchange.status is None else None

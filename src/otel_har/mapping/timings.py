@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from otel_har.exchange import Instants
 
 _NS_PER_MS = 1_000_000
+# Chrome's import takes the first phase that begins later than 0 for the end of "Stalled": with `blocked` 0 it would
+# draw the whole wait as that. A request that was sent was never blocked for less than can be told here.
+_SHORTEST_BLOCKED_MS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def phases(instants: Instants) -> Phases:
     """The phases between the instants.
 
     What no instant divides is counted once: time before the request was written that neither the name look-up nor
-    the connecting explains is `blocked` where the client says when it wrote the request, else part of `wait`.
+    the connecting explains is `blocked`.
     """
     end = _latest(instants)
     connect_ms = _spent(instants.connect_started, instants.connect_ended, end)
@@ -56,39 +59,24 @@ def phases(instants: Instants) -> Phases:
     if instants.dns_started is not None:
         dns_ms = _spent(instants.dns_started, instants.dns_ended, end)
         connect_ms = max(0.0, connect_ms - dns_ms) if connect_ms >= 0 else connect_ms
-    if instants.request_started is None:
-        return _before_the_request(instants, dns_ms=dns_ms, connect_ms=connect_ms, end=end)
+    if instants.request_started is None:  # it never came to that
+        blocked_ms = _ms(end - instants.started) - max(0.0, connect_ms) - max(0.0, dns_ms)
+        return Phases(
+            blocked=round(max(0.0, blocked_ms), 3), dns=dns_ms, connect=connect_ms, ssl=-1, send=0, wait=0, receive=0
+        )
     preparing_ms = _ms(instants.request_started - instants.started)
     blocked_ms = preparing_ms - max(0.0, connect_ms) - max(0.0, dns_ms)
     sent = instants.request_sent if instants.request_sent is not None else instants.request_started
     response_started = instants.response_started if instants.response_started is not None else end
     sent = min(sent, response_started)
     return Phases(
-        blocked=round(max(0.0, blocked_ms), 3),
+        blocked=round(max(_SHORTEST_BLOCKED_MS, blocked_ms), 3),
         dns=dns_ms,
         connect=connect_ms,
         ssl=-1,
         send=_ms(sent - instants.request_started),
         wait=_ms(response_started - sent),
         receive=_ms(end - response_started),
-    )
-
-
-def _before_the_request(instants: Instants, *, dns_ms: float, connect_ms: float, end: int) -> Phases:
-    """The client did not say when it wrote the request: it never came to that, or it does not tell."""
-    if instants.response_started is not None:
-        return Phases(
-            blocked=-1,
-            dns=dns_ms,
-            connect=connect_ms,
-            ssl=-1,
-            send=0,
-            wait=_ms(instants.response_started - instants.started),
-            receive=_ms(end - instants.response_started),
-        )
-    blocked_ms = _ms(end - instants.started) - max(0.0, connect_ms) - max(0.0, dns_ms)
-    return Phases(
-        blocked=round(max(0.0, blocked_ms), 3), dns=dns_ms, connect=connect_ms, ssl=-1, send=0, wait=0, receive=0
     )
 
 

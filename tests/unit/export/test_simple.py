@@ -1,0 +1,111 @@
+"""`SimpleHarProcessor`: each record on the thread that completes it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+
+from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
+from otel_har.export.simple import SimpleHarProcessor
+from otel_har.record import HarRecord, PageFacts, SpanFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PAGE = PageFacts("run", "run", 1)
+SPAN = SpanFacts("1" * 32, "2" * 16, None, "", 1, 2, "UNSET", None, {}, None)
+
+
+def _record(path: str) -> HarRecord:
+    exchange = Exchange("GET", f"http://h.test/{path}", started_unix_ns=1, started=1, limits=CaptureLimits())
+    return HarRecord(exchange, SPAN, PAGE)
+
+
+class _Exporter(HarExporter):
+    """Notes what it gets, calls back meanwhile."""
+
+    def __init__(self, result: HarExportResult = HarExportResult.SUCCESS) -> None:
+        self.urls: list[str] = []
+        self.threads: set[int] = set()
+        self.instrumented: list[bool] = []
+        self.meanwhile: Callable[[], None] | None = None
+        self.result = result
+        self.overlaps = 0
+        self._inside = threading.Lock()
+
+    def export(self, batch: HarBatch) -> HarExportResult:
+        """Note the batch."""
+        if not self._inside.acquire(blocking=False):
+            self.overlaps += 1
+            return self.result
+        try:
+            self._note(batch)
+        finally:
+            self._inside.release()
+        return self.result
+
+    def _note(self, batch: HarBatch) -> None:
+        self.instrumented.append(is_instrumentation_enabled())
+        self.threads.add(threading.get_ident())
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        self.urls.extend(entry.request.url.rpartition("/")[2] for entry in batch.entries)
+
+    def shutdown(self, timeout_millis: int = 0) -> None:
+        """Hold nothing."""
+
+
+def test_exported_at_once_on_the_same_thread() -> None:
+    """When `on_record` returns the entry is exported."""
+    exporter = _Exporter()
+    SimpleHarProcessor(exporter).on_record(_record("1"))
+    assert (["1"], {threading.get_ident()}) == (exporter.urls, exporter.threads)
+
+
+def test_instrumentation_is_suppressed_while_exporting() -> None:
+    """What the exporter sends is no traffic of the program's."""
+    exporter = _Exporter()
+    SimpleHarProcessor(exporter).on_record(_record("1"))
+    assert [False] == exporter.instrumented
+    assert is_instrumentation_enabled()
+
+
+def test_record_while_exporting() -> None:
+    """A record that a finaliser completes in the middle of an export is exported by that same call."""
+    exporter = _Exporter()
+    processor = SimpleHarProcessor(exporter)
+    exporter.meanwhile = lambda: processor.on_record(_record("2"))
+    processor.on_record(_record("1"))
+    assert ["1", "2"] == exporter.urls
+
+
+def test_failures_are_counted() -> None:
+    """Entries whose export failed are counted."""
+    processor = SimpleHarProcessor(_Exporter(HarExportResult.FAILURE))
+    for path in ("1", "2"):
+        processor.on_record(_record(path))
+    processor.on_page(PAGE)
+    assert 2 == processor.failed_entries
+
+
+def test_threads_export_one_after_the_other() -> None:
+    """Records of many threads are each exported once, never two at a time."""
+    exporter, start = _Exporter(), threading.Barrier(6)
+    processor = SimpleHarProcessor(exporter)
+
+    def work(number: int) -> None:
+        start.wait(timeout=20)
+        for count in range(10):
+            processor.on_record(_record(f"{number}.{count}"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=20)
+    assert 0 == exporter.overlaps
+    assert sorted(f"{number}.{count}" for number in range(6) for count in range(10)) == sorted(exporter.urls)

@@ -1,0 +1,246 @@
+"""The facts of one exchange: bodies within their limits, and finishing once."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+
+import pytest
+
+from otel_har.budget import ByteBudget
+from otel_har.exchange import Body, CaptureLimits, Exchange
+
+
+def _exchange(limits: CaptureLimits | None = None) -> Exchange:
+    limits = limits if limits is not None else CaptureLimits()
+    return Exchange("GET", "http://example.test/", started_unix_ns=1, started=1, limits=limits)
+
+
+def _body(max_body_bytes: int = 10, budget_bytes: int = 1000) -> Body:
+    return Body(CaptureLimits(max_body_bytes, ByteBudget(budget_bytes)))
+
+
+def test_body_at_the_limit() -> None:
+    """A body of exactly the limit is whole, in whatever pieces it came."""
+    for pieces in ([b"0123456789"], [b"01234", b"56789"], [b"", b"0123456789", b""]):
+        body = _body(10)
+        for piece in pieces:
+            body.note(piece)
+        body.ended = True
+        assert ("whole", b"0123456789", 10) == (body.state, body.kept(), body.size_bytes)
+
+
+@pytest.mark.parametrize("pieces", [[b"0123456789A"], [b"0123456789", b"A"], [b"01234", b"56789A"]])
+def test_body_over_the_limit(pieces: list[bytes]) -> None:
+    """One byte more and the body is cut at the limit, and its whole size is still counted."""
+    body = _body(10)
+    for piece in pieces:
+        body.note(piece)
+    body.ended = True
+    assert ("truncated", b"0123456789", 11, 10) == (body.state, body.kept(), body.size_bytes, body.kept_bytes)
+
+
+def test_nothing_is_kept_behind_a_gap() -> None:
+    """What is kept is a prefix of what passed."""
+    body = _body(budget_bytes=5)
+    for piece in (b"012", b"345", b"6"):
+        body.note(piece)
+    assert (b"012", 7) == (body.kept(), body.size_bytes)
+
+
+def test_limit_of_nothing() -> None:
+    """A limit of 0 keeps nothing and counts everything; an empty body is whole."""
+    body, empty = _body(0), _body(0)
+    body.note(b"abc")
+    empty.note(b"")
+    empty.ended = True
+    assert ("dropped", b"", 3) == (body.state, body.kept(), body.size_bytes)
+    assert "whole" == empty.state
+
+
+def test_states() -> None:
+    """A body is unread, then partial, then whole."""
+    body = _body()
+    states = [body.state]
+    body.note(b"a")
+    states.append(body.state)
+    body.ended = True
+    states.append(body.state)
+    assert ["unread", "partial", "whole"] == states
+
+
+@pytest.mark.parametrize(
+    "chunk", [bytearray(b"abcd"), memoryview(b"abcd"), memoryview(b"abcd").cast("H"), memoryview(b"abcd").cast("I")]
+)
+def test_any_buffer(chunk: bytearray | memoryview) -> None:
+    """Buffers of any item size are bytes, whole and cut."""
+    whole, cut = _body(10), _body(3)
+    whole.note(chunk)
+    cut.note(chunk)
+    assert (b"abcd", 4) == (whole.kept(), whole.size_bytes)
+    assert (b"abc", 4) == (cut.kept(), cut.size_bytes)
+
+
+def test_a_buffer_may_be_used_again() -> None:
+    """What is kept does not change with the buffer that it came in."""
+    body, buffer = _body(), bytearray(b"abc")
+    body.note(buffer)
+    buffer[:] = b"xyz"
+    assert b"abc" == body.kept()
+
+
+@pytest.mark.parametrize(("count", "left"), [(0, b"abcdef"), (1, b"abcde"), (3, b"abc"), (5, b"a"), (6, b""), (9, b"")])
+def test_retract(count: int, left: bytes) -> None:
+    """Bytes that are given back were not read, across chunks too, and free their room."""
+    body = Body(CaptureLimits(10, budget := ByteBudget(100)))
+    body.note(b"abc")
+    body.note(b"def")
+    body.ended = True
+    body.retract(count)
+    assert (left, len(left), len(left)) == (body.kept(), body.size_bytes, budget.taken_bytes)
+    assert not body.ended
+
+
+def test_retract_within_a_cut() -> None:
+    """Giving back what was not kept takes nothing from what was, and reading on counts again."""
+    body = _body(4)
+    body.note(b"abcdef")
+    body.retract(2)
+    assert (b"abcd", 4, "partial") == (body.kept(), body.size_bytes, body.state)
+    body.note(b"ef")
+    assert (b"abcd", 6, "truncated") == (body.kept(), body.size_bytes, body.state)
+
+
+def test_retract_and_read_again() -> None:
+    """A body that is read again from the middle is whole once."""
+    body = _body()
+    body.note(b"abcdef")
+    body.retract(3)
+    body.note(b"def")
+    body.ended = True
+    assert (b"abcdef", "whole") == (body.kept(), body.state)
+
+
+def test_clear() -> None:
+    """A body that is sent again starts anew, and the budget has its bytes back."""
+    body = Body(CaptureLimits(10, budget := ByteBudget(100)))
+    body.note(b"first")
+    body.ended = True
+    body.clear()
+    assert (b"", 0, 0, "unread") == (body.kept(), body.size_bytes, budget.taken_bytes, body.state)
+    body.note(b"second")
+    assert (b"second", 6) == (body.kept(), budget.taken_bytes)
+
+
+def test_clear_after_a_cut() -> None:
+    """A body that was cut can be whole the second time."""
+    body = _body(3)
+    body.note(b"abcdef")
+    body.clear()
+    body.note(b"abc")
+    body.ended = True
+    assert "whole" == body.state
+
+
+def test_budget_is_given_back_when_collected() -> None:
+    """The account follows the memory itself."""
+    budget = ByteBudget(100)
+    body = Body(CaptureLimits(10, budget))
+    body.note(b"abc")
+    assert 3 == budget.taken_bytes
+    del body
+    gc.collect()
+    assert 0 == budget.taken_bytes
+
+
+def test_full_budget_drops_until_there_is_room() -> None:
+    """A body that finds no room is dropped; a later one finds what was given back."""
+    limits = CaptureLimits(10, ByteBudget(5))
+    first, second, third = Body(limits), Body(limits), Body(limits)
+    first.note(b"12345")
+    second.note(b"1")
+    del first
+    gc.collect()
+    third.note(b"1")
+    assert ("dropped", "partial") == (second.state, third.state)
+
+
+def test_bodies_share_one_budget() -> None:
+    """Request and response of an exchange take from the same account."""
+    exchange = _exchange(CaptureLimits(10, ByteBudget(4)))
+    exchange.request_body.note(b"abc")
+    exchange.response_body.note(b"de")
+    assert (3, "dropped") == (exchange.kept_bytes, exchange.response_body.state)
+
+
+def test_listener_before_the_end() -> None:
+    """A listener hears of the end when it comes, once."""
+    exchange, heard = _exchange(), list[Exchange]()
+    exchange.when_finished(heard.append)
+    assert [] == heard
+    exchange.finish(5)
+    exchange.finish(6)
+    assert [exchange] == heard
+    assert 5 == exchange.instants.finished
+
+
+def test_listener_after_the_end() -> None:
+    """A listener that comes late hears of it at once; those before it do not hear of it again."""
+    exchange, early, late = _exchange(), list[Exchange](), list[Exchange]()
+    exchange.when_finished(early.append)
+    exchange.finish(5)
+    exchange.when_finished(late.append)
+    assert ([exchange], [exchange]) == (early, late)
+
+
+def test_every_listener_hears() -> None:
+    """Two processors may wait for one exchange."""
+    exchange, heard = _exchange(), list[str]()
+    exchange.when_finished(lambda _: heard.append("one"))
+    exchange.when_finished(lambda _: heard.append("two"))
+    exchange.finish(5)
+    assert ["one", "two"] == sorted(heard)
+
+
+def test_finishing_and_listening_may_race() -> None:
+    """Whoever finishes and whoever listens, on whatever threads: each listener is called exactly once."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(100):
+            _race()
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def _race() -> None:
+    exchange, heard, start = _exchange(), list[int](), threading.Barrier(6)
+
+    def listen(number: int) -> None:
+        start.wait(timeout=20)
+        exchange.when_finished(lambda _: heard.append(number))
+
+    def finish(_: int) -> None:
+        start.wait(timeout=20)
+        exchange.finish(1)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3) for work in (listen, finish)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=20)
+    assert [0, 1, 2] == sorted(heard)
+
+
+def test_listener_may_finish_again() -> None:
+    """A listener that finishes the exchange once more changes nothing."""
+    exchange, heard = _exchange(), list[int]()
+
+    def listener(finished: Exchange) -> None:
+        heard.append(1)
+        finished.finish(9)
+
+    exchange.when_finished(listener)
+    exchange.finish(5)
+    assert ([1], 5) == (heard, exchange.instants.finished)

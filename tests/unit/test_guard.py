@@ -1,0 +1,52 @@
+"""The guard: nothing of ours breaks the program, and each kind of fault is logged once."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from otel_har.guard import fault_counts, guarded
+
+
+def test_result_passes() -> None:
+    """Without a fault the call is what it was."""
+
+    @guarded("adding")
+    def add(one: int, other: int = 1) -> int:
+        """Add."""
+        return one + other
+
+    assert (3, "add", "Add.") == (add(1, other=2), add.__name__, add.__doc__)
+
+
+def test_fault_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A fault gives None, is logged with its traceback the first time and counted each time."""
+
+    @guarded("a task of test_fault_is_logged_once")
+    def fail(fault: Exception) -> None:
+        raise fault
+
+    with caplog.at_level(logging.ERROR, "otel_har"):
+        assert [None, None, None] == [fail(ValueError()), fail(ValueError()), fail(KeyError())]
+    assert ["ValueError", "KeyError"] == [
+        record.exc_info[0].__name__ for record in caplog.records if record.exc_info and record.exc_info[0]
+    ]
+    assert "a task of test_fault_is_logged_once failed (ValueError)" in caplog.records[0].getMessage()
+    counts = {task: count for task, count in fault_counts().items() if "test_fault_is_logged_once" in task}
+    assert {
+        "a task of test_fault_is_logged_once: ValueError": 2,
+        "a task of test_fault_is_logged_once: KeyError": 1,
+    } == counts
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_stops_a_program_passes(stop: type[BaseException]) -> None:
+    """Only an `Exception` is a fault: what ends the program is the program's."""
+
+    @guarded("stopping")
+    def fail() -> None:
+        raise stop
+
+    with pytest.raises(stop):
+        fail()

@@ -1,0 +1,123 @@
+"""The OTEL_PYTHON_HAR_* variables: meaning, range and default of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from otel_har import environment
+from otel_har.export.batch import BatchSettings
+from otel_har.settings import HarSettings, settings_from
+
+DEFAULTS = {
+    "path": None,
+    "indent": None,
+    "max_body_bytes": 10 * 1024 * 1024,
+    "max_pages": 100,
+    "schedule_delay_millis": 1_000,
+    "max_queue_size": 10_000,
+    "max_queue_bytes": 64 * 1024 * 1024,
+    "max_export_batch_size": 512,
+    "export_timeout_millis": 30_000,
+}
+NUMBERS = {
+    environment.OTEL_PYTHON_HAR_INDENT: ("indent", 0, 16),
+    environment.OTEL_PYTHON_HAR_MAX_BODY_BYTES: ("max_body_bytes", 0, None),
+    environment.OTEL_PYTHON_HAR_MAX_PAGES: ("max_pages", 1, None),
+    environment.OTEL_PYTHON_HAR_BSP_SCHEDULE_DELAY: ("schedule_delay_millis", 1, 86_400_000),
+    environment.OTEL_PYTHON_HAR_BSP_MAX_QUEUE_SIZE: ("max_queue_size", 1, None),
+    environment.OTEL_PYTHON_HAR_BSP_MAX_QUEUE_BYTES: ("max_queue_bytes", 0, None),
+    environment.OTEL_PYTHON_HAR_BSP_MAX_EXPORT_BATCH_SIZE: ("max_export_batch_size", 1, None),
+    environment.OTEL_PYTHON_HAR_BSP_EXPORT_TIMEOUT: ("export_timeout_millis", 1, 86_400_000),
+}
+
+
+def test_defaults() -> None:
+    """Without a variable everything has its default, and nothing is wrong."""
+    settings, problems = settings_from({})
+    assert DEFAULTS == settings.model_dump()
+    assert [] == problems
+
+
+def test_every_name_is_a_setting() -> None:
+    """Each name of the environment module is read by one setting, and each setting has its name there."""
+    names = {name for name in vars(environment) if name.startswith("OTEL_")}
+    assert names == {field.alias for field in HarSettings.model_fields.values()}
+    assert names == {getattr(environment, name) for name in names}
+    assert names == {*NUMBERS, environment.OTEL_PYTHON_HAR}
+
+
+@pytest.mark.parametrize(("name", "field"), [(name, field) for name, (field, _, _) in NUMBERS.items()])
+def test_numbers(name: str, field: str) -> None:
+    """Each number is read, blanks around it do not matter."""
+    settings, problems = settings_from({name: " 7 "})
+    assert DEFAULTS | {field: 7} == settings.model_dump()
+    assert [] == problems
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_ends_of_the_range(name: str) -> None:
+    """Both ends of a range are inside, what lies beyond has the default and is told in one line."""
+    field, least, most = NUMBERS[name]
+    inside = [least] if most is None else [least, most]
+    outside = [least - 1] if most is None else [least - 1, most + 1]
+    assert [(value, []) for value in inside] == [_read(name, field, str(value)) for value in inside]
+    for value in outside:
+        actual, problems = _read(name, field, str(value))
+        assert actual == DEFAULTS[field]
+        assert [f"{name}='{value}' is ignored: "] == [problem[: len(f"{name}='{value}' is ignored: ")] for problem in problems]
+
+
+def _read(name: str, field: str, value: str) -> tuple[Any, list[str]]:
+    settings, problems = settings_from({name: value})
+    return getattr(settings, field), problems
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", ["x", "1.5", "1k", "nan", "9" * 5000])
+def test_what_is_no_number(name: str, value: str) -> None:
+    """A value that is no number is told with its name, and the default counts."""
+    settings, problems = settings_from({name: value})
+    assert DEFAULTS == settings.model_dump()
+    assert 1 == len(problems)
+    assert problems[0].startswith(f"{name}='{value[:3]}")
+    assert "\n" not in problems[0]
+
+
+@pytest.mark.parametrize("value", ["", " ", "\t\n"])
+def test_empty_is_unset(value: str) -> None:
+    """OpenTelemetry specification: an empty value is an unset one."""
+    settings, problems = settings_from(dict.fromkeys([*NUMBERS, environment.OTEL_PYTHON_HAR], value))
+    assert DEFAULTS == settings.model_dump()
+    assert [] == problems
+
+
+def test_path() -> None:
+    """The path is taken without the blanks around it."""
+    settings, _ = settings_from({environment.OTEL_PYTHON_HAR: " out dir/ä.har "})
+    assert "out dir/ä.har" == settings.path
+
+
+def test_good_and_bad_together() -> None:
+    """Bad values take nothing from good ones, and each is told."""
+    settings, problems = settings_from(
+        {
+            environment.OTEL_PYTHON_HAR: "a.har",
+            environment.OTEL_PYTHON_HAR_INDENT: "99",
+            environment.OTEL_PYTHON_HAR_MAX_PAGES: "x",
+            environment.OTEL_PYTHON_HAR_MAX_BODY_BYTES: "0",
+            "OTEL_PYTHON_HAR_UNKNOWN": "1",
+        }
+    )
+    assert DEFAULTS | {"path": "a.har", "max_body_bytes": 0} == settings.model_dump()
+    assert 2 == len(problems)
+
+
+def test_batch_settings() -> None:
+    """What concerns the batch processor reaches it."""
+    settings = HarSettings(max_queue_size=1, schedule_delay_millis=2, max_export_batch_size=3, export_timeout_millis=4)
+    expected = BatchSettings(
+        max_queue_size=1, schedule_delay_millis=2, max_export_batch_size=3, export_timeout_millis=4
+    )
+    assert expected == settings.batch
