@@ -16,11 +16,14 @@ from otel_har import correlation
 from otel_har.correlation import SpanKey
 from otel_har.exchange import CaptureLimits, Exchange
 from otel_har.export.interfaces import HarProcessor
+from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
 from otel_har.mapping.spans import is_http_client_span
 from otel_har.pages import DEFAULT_MAX_PAGES, PageBook, Trace
 from otel_har.record import HarRecord, SpanFacts
 
+# Spans that never end and bodies that never do are given up in the order of their coming beyond these numbers.
+_MAX_OPEN = 10_000
 _MAX_WAITING = 10_000
 
 
@@ -51,6 +54,7 @@ class HarSpanProcessor(SpanProcessor):
         self._open: dict[SpanKey, Span] = {}
         self._waiting: dict[int, _Waiting] = {}
         self._shut_down = False
+        call_in_forked_child(self._forget)
 
     @guarded("starting a span")
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -64,6 +68,8 @@ class HarSpanProcessor(SpanProcessor):
             key = correlation.key_of(context)
             self._open[key] = span
             correlation.expect(key, self._limits)
+            if len(self._open) > _MAX_OPEN:
+                self._give_up(next(iter(self._open)))
 
     @guarded("ending a span")
     def on_end(self, span: ReadableSpan) -> None:
@@ -115,11 +121,21 @@ class HarSpanProcessor(SpanProcessor):
 
     @guarded("handing on what is in flight")
     def _hand_on_unfinished(self) -> None:
-        for key, span in list(self._open.items()):
-            if self._open.pop(key, None) is not None and span.context is not None:
-                self._join(span, span.context, self._pages.trace(span.context.trace_id))
+        for key in list(self._open):
+            self._give_up(key)
         while self._waiting:
             self._hand_on_oldest()
+
+    def _give_up(self, key: SpanKey) -> None:
+        """Treat a span that is still open as if it had ended."""
+        span = self._open.pop(key, None)
+        if span is not None and span.context is not None:
+            self._join(span, span.context, self._pages.trace(span.context.trace_id))
+
+    def _forget(self) -> None:
+        """In a forked child: what is in flight is the parent's."""
+        self._open = {}
+        self._waiting = {}
 
     def _hand_on(self, exchange: Exchange | None, span: SpanFacts, trace: Trace) -> None:
         page = self._pages.page_of(int(span.trace_id, 16), trace)

@@ -11,19 +11,16 @@ handler in the middle of a call: an abandoned response hands its record on from 
 from __future__ import annotations
 
 import logging
-import os
 import threading
-import time
-import weakref
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_har.export.building import QueueItem, build_batch
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarProcessor
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarExportResult, HarProcessor
+from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
 from otel_har.record import HarRecord, PageFacts
 
@@ -81,9 +78,7 @@ class BatchHarProcessor(HarProcessor):
         self._settings = settings if settings is not None else BatchSettings()
         self._shut_down = False
         self._start_afresh()
-        if hasattr(os, "register_at_fork"):
-            weak_start = weakref.WeakMethod(self._start_afresh)
-            os.register_at_fork(after_in_child=lambda: _call_alive(weak_start))
+        call_in_forked_child(self._start_afresh)
 
     def _start_afresh(self) -> None:
         """The state of a process without records: at the beginning, and in a child after a fork."""
@@ -92,6 +87,7 @@ class BatchHarProcessor(HarProcessor):
         self._wake_pending = False
         self._worker: threading.Thread | None = None
         self._worker_lock = threading.RLock()
+        self._export_lock = threading.Lock()  # of whoever calls the exporter: the worker, or a flush without one
         self._pages_waiting: set[str] = set()
         self.dropped_entries = 0
         self.failed_entries = 0
@@ -116,9 +112,9 @@ class BatchHarProcessor(HarProcessor):
         """Export everything that was taken before this call, and flush the exporter.
 
         Returns:
-            False when that took longer than `timeout_millis`, or an export failed.
+            False when that took longer than `timeout_millis`, an export failed, or the processor was shut down.
         """
-        return self._flush(timeout_millis, last=False)
+        return not self._shut_down and self._flush(timeout_millis, last=False)
 
     def shutdown(self, timeout_millis: float | None = None) -> None:
         """Stop taking in, export what waits, shut the exporter down. Idempotent.
@@ -159,43 +155,50 @@ class BatchHarProcessor(HarProcessor):
 
     def _flush(self, timeout_millis: float, *, last: bool) -> bool:
         flush = _Flush(last=last)
-        if threading.current_thread() is self._worker:
+        worker = self._worker
+        if worker is threading.current_thread():
             return False
-        if self._worker is None or not self._worker.is_alive():
-            # Nothing was ever taken, or the interpreter no longer lets threads run: work here.
-            self._export_all()
-            flush.succeeded = self._finish(flush, timeout_millis) is True
-            return flush.succeeded
-        self._wake.put(flush)
-        return flush.done.wait(timeout_millis / 1000) and flush.succeeded
+        if worker is not None and worker.is_alive():
+            self._wake.put(flush)
+            return flush.done.wait(timeout_millis / 1000) and flush.succeeded
+        # Nothing was ever taken, or the interpreter lets no thread start any more: work here.
+        if not self._export_lock.acquire(timeout=timeout_millis / 1000):
+            return False
+        try:
+            self._carry_out(flush)
+        finally:
+            self._export_lock.release()
+        return flush.succeeded
 
     def _work(self) -> None:
-        delay = self._settings.schedule_delay_millis / 1000
+        """The worker's life: it ends with the last flush."""
         with suppress_instrumentation():
             while True:
-                flush = self._next_flush(delay)
-                failed_before = self.failed_entries
-                if flush is None:
-                    self._export_one()
-                    continue
-                self._export_all()
-                finished = self._finish(flush, self._settings.export_timeout_millis)
-                flush.succeeded = finished is True and self.failed_entries == failed_before
+                flush = self._next_flush()
+                with self._export_lock:
+                    if flush is None:
+                        self._export_one()
+                        continue
+                    self._carry_out(flush)
                 flush.done.set()
                 if flush.last:
                     return
 
-    def _next_flush(self, delay: float) -> _Flush | None:
+    def _next_flush(self) -> _Flush | None:
         """Wait until a batch is full, the delay is over, or a flush is asked for."""
-        if len(self._items) >= self._settings.max_export_batch_size:
-            delay = 0
-        deadline = time.monotonic() + delay
+        is_full = len(self._items) >= self._settings.max_export_batch_size
         try:
-            flush = self._wake.get(timeout=max(0, deadline - time.monotonic()))
+            flush = self._wake.get(timeout=0 if is_full else self._settings.schedule_delay_millis / 1000)
         except Empty:
             return None
         self._wake_pending = False
         return flush
+
+    def _carry_out(self, flush: _Flush) -> None:
+        failed_before = self.failed_entries
+        self._export_all()
+        finished = self._finish(flush)
+        flush.succeeded = finished is True and self.failed_entries == failed_before
 
     def _export_all(self) -> None:
         """Export what waits now; what comes in meanwhile is left for the next time."""
@@ -219,25 +222,22 @@ class BatchHarProcessor(HarProcessor):
         if items:
             self._pages_waiting.difference_update([item.id for item in items if isinstance(item, PageFacts)])
             records = sum(isinstance(item, HarRecord) for item in items)
-            batch = build_batch(items)
-            exported = len(batch.entries) if self._export(batch) is HarExportResult.SUCCESS else 0
-            self.failed_entries += records - exported
+            self.failed_entries += records - (self._export(items) or 0)
         return len(items)
 
     @guarded("exporting")
-    def _export(self, batch: HarBatch) -> HarExportResult:
+    def _export(self, items: list[QueueItem]) -> int:
+        """Build and export a batch; how many entries that delivered."""
+        batch = build_batch(items)
         with suppress_instrumentation():
-            return self._exporter.export(batch)
+            result = self._exporter.export(batch)
+        return len(batch.entries) if result is HarExportResult.SUCCESS else 0
 
     @guarded("flushing the exporter")
-    def _finish(self, flush: _Flush, timeout_millis: float) -> bool:
-        flushed = self._exporter.force_flush(int(timeout_millis))
-        if flush.last:
-            self._exporter.shutdown(int(timeout_millis))
+    def _finish(self, flush: _Flush) -> bool:
+        timeout_millis = int(self._settings.export_timeout_millis)
+        with suppress_instrumentation():
+            flushed = self._exporter.force_flush(timeout_millis)
+            if flush.last:
+                self._exporter.shutdown(timeout_millis)
         return flushed
-
-
-def _call_alive(weak_method: weakref.WeakMethod[Callable[[], None]]) -> None:
-    method = weak_method()
-    if method is not None:
-        method()

@@ -56,7 +56,13 @@ class FileHarExporter(HarExporter):
         self._shut_down = False
         self._pages: dict[str, Page] = {}
         self._is_empty = True
-        self._open()
+        self._path = self._asked_path
+        self._file: io.FileIO | None = _opened(self._path)
+        if _locked(self._file):
+            self._start_document(self._file)
+        else:  # this process may well have nothing to record: its own file waits for the first entry
+            self._file.close()
+            self._file = None
 
     @property
     def path(self) -> Path:
@@ -71,11 +77,10 @@ class FileHarExporter(HarExporter):
         """
         if self._shut_down:
             return HarExportResult.FAILURE
-        if self._pid != os.getpid():
-            self._reopen_in_child()
+        file = self._file_of_this_process()
         pages = self._pages | {page.id: page for page in batch.pages}
         entries = self._layout.entries(batch.entries, first=self._is_empty)
-        self._write(entries, pages)
+        self._write(file, entries, pages)
         self._pages = pages
         self._is_empty = self._is_empty and not batch.entries
         return HarExportResult.SUCCESS
@@ -83,66 +88,62 @@ class FileHarExporter(HarExporter):
     def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:  # noqa: ARG002 - nothing waits here
         """Close the file. Idempotent."""
         self._shut_down = True
-        self._file.close()
-
-    def _open(self) -> None:
-        self._path = self._asked_path
-        self._file = _opened(self._path)
-        if not _locked(self._file):
+        if self._file is not None:
             self._file.close()
-            self._path = _path_of_process(self._asked_path)
-            _logger.warning("otel-har: another process records to %s, writing %s", self._asked_path, self._path)
-            self._file = _opened(self._path)
-            _locked(self._file)
-        self._start_document()
 
-    def _reopen_in_child(self) -> None:
-        """After a fork: the file is the parent's; close this end without touching it."""
-        self._file.close()
-        self._path = _path_of_process(self._asked_path)
-        self._file = _opened(self._path)
-        _locked(self._file)
-        self._start_document()
+    def _file_of_this_process(self) -> io.FileIO:
+        """The open file; one beside it when another process records to it, a forked child's parent for instance."""
+        if self._file is not None and self._pid == os.getpid():
+            return self._file
+        if self._file is not None:
+            self._file.close()  # a duplicate of the parent's: the file and its lock stay the parent's
+        self._path = self._asked_path.with_name(f"{self._asked_path.stem}.{os.getpid()}{self._asked_path.suffix}")
+        _logger.warning("otel-har: another process records to %s, writing %s", self._asked_path, self._path)
+        file = self._file = _opened(self._path)
+        _locked(file)
+        self._start_document(file)
+        return file
 
-    def _start_document(self) -> None:
+    def _start_document(self, file: io.FileIO) -> None:
         self._pid = os.getpid()
         self._pages = {}
         self._is_empty = True
         self._entries_end = 0
         self._length = 0
         try:
-            self._file.truncate(0)
-            self._write(self._layout.head(), {})
+            file.truncate(0)
+            self._write(file, self._layout.head(), {})
         except OSError as fault:
-            self._file.close()
+            file.close()
             raise ExportError(f"cannot write the HAR file {self._path}: {fault.strerror or fault}") from fault
 
-    def _write(self, added: bytes, pages: dict[str, Page]) -> None:
+    def _write(self, file: io.FileIO, added: bytes, pages: dict[str, Page]) -> None:
         """Write `added` where the entries end, and the tail after it, in one call."""
         tail = self._layout.tail(pages.values())
         document_end = self._entries_end + len(added) + len(tail)
         blanks = b" " * max(0, self._length - document_end)
         try:
-            self._write_at(self._entries_end, added + tail + blanks)
+            _write_at(file, self._entries_end, added + tail + blanks)
         except OSError as fault:
-            self._restore()
+            self._restore(file)
             raise ExportError(f"cannot write to {self._path}: {fault.strerror or fault}") from fault
         self._entries_end += len(added)
         self._length = document_end + len(blanks)
 
-    def _restore(self) -> None:
+    def _restore(self, file: io.FileIO) -> None:
         """Close the document again where it ended before a write that failed half-way."""
         tail = self._layout.tail(self._pages.values())
         with contextlib.suppress(OSError):
-            self._write_at(self._entries_end, tail)
-            self._file.truncate(self._entries_end + len(tail))
+            _write_at(file, self._entries_end, tail)
+            file.truncate(self._entries_end + len(tail))
             self._length = self._entries_end + len(tail)
 
-    def _write_at(self, position: int, data: bytes) -> None:
-        self._file.seek(position)
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
+
+def _write_at(file: io.FileIO, position: int, data: bytes) -> None:
+    file.seek(position)
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
 
 
 def _opened(path: Path) -> io.FileIO:
@@ -168,7 +169,3 @@ def _locked(file: io.FileIO) -> bool:
     except OSError:  # a filesystem without locks
         return True
     return True
-
-
-def _path_of_process(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.{os.getpid()}{path.suffix}")
