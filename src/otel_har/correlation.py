@@ -34,18 +34,18 @@ class SpanCapture:
         self._closers: list[Callable[[], None]] = []
 
     def when_closed(self, closer: Callable[[], None]) -> None:
-        """Call `closer` when the span has ended, before anyone looks at the exchanges."""
+        """Call `closer` when the span has ended or nobody watches it any more, before anyone looks at the exchanges."""
         self._closers.append(closer)
 
     def watch(self) -> None:
         """One more processor watches the span."""
         self._watchers += 1
 
-    def close(self) -> bool:
-        """The span ended for one processor; True when it was the last one."""
-        while self._closers:
-            self._closers.pop()()
+    def release(self, *, ended: bool) -> bool:
+        """A processor watches no longer, because the span ended or by itself; True when nobody does any more."""
         self._watchers -= 1
+        while self._closers and (ended or self._watchers <= 0):
+            self._closers.pop()()
         return self._watchers <= 0
 
 
@@ -71,9 +71,9 @@ def find(span: Span) -> SpanCapture | None:
     return _open.get(key_of(span.get_span_context()))
 
 
-def settle(key: SpanKey) -> SpanCapture | None:
-    """A processor saw the span end: what was captured of it."""
+def settle(key: SpanKey, *, ended: bool = True) -> SpanCapture | None:
+    """A processor saw the span end, or gives it up: what was captured of it."""
     capture = _open.get(key)
-    if capture is not None and capture.close():
+    if capture is not None and capture.release(ended=ended):
         _open.pop(key, None)
     return capture

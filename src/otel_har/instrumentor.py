@@ -16,6 +16,8 @@ from typing import Any
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined] # untyped module
 from opentelemetry.trace import TracerProvider
 
+from otel_har.errors import SettingError
+
 _logger = logging.getLogger("otel_har")
 
 # The name under which OpenTelemetry lists the instrumentation, and our module for it.
@@ -37,6 +39,8 @@ class HarInstrumentor(BaseInstrumentor):  # type: ignore[misc] # of an untyped m
     * `requests`, `aiohttp_client`: mappings of further arguments for that client's instrumentor. A `request_hook` and
       `trace_configs` among them are called together with ours.
 
+    `instrument()` raises SettingError for an unknown name.
+
     A client library that is not installed is left out. One that was instrumented before is left as it is, with a
     warning: its exchanges become entries from their spans alone, without headers and bodies.
     """
@@ -48,7 +52,11 @@ class HarInstrumentor(BaseInstrumentor):  # type: ignore[misc] # of an untyped m
     def _instrument(self, **kwargs: Any) -> None:
         self._instrumented: list[BaseInstrumentor] = []
         of_clients = {name: kwargs.pop(name.replace("-", "_"), {}) for name in CAPTURES}
-        for name in kwargs.pop("clients", CAPTURES):
+        clients = tuple(kwargs.pop("clients", CAPTURES))
+        unknown = [name for name in clients if name not in CAPTURES]
+        if unknown:
+            raise SettingError(f"no client named {unknown[0]!r} can be recorded; there are {', '.join(CAPTURES)}")
+        for name in clients:
             capture = _imported(name)
             if capture is None:
                 continue

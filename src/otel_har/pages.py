@@ -43,15 +43,16 @@ class Trace:
     """One trace as long as any span of it is open, or an exchange of it is awaited.
 
     Attributes:
+        open_span_ids: Of the spans that were seen to start and not yet to end.
         root: The local root span that names the page; None without one.
         root_id: That span's id.
         page: The page, once an entry asked for it.
     """
 
-    __slots__ = ("open_spans", "page", "root", "root_id")
+    __slots__ = ("open_span_ids", "page", "root", "root_id")
 
     def __init__(self) -> None:
-        self.open_spans = 0
+        self.open_span_ids: set[int] = set()
         self.root: RootSpan | None = None
         self.root_id: int | None = None
         self.page: PageFacts | None = None
@@ -71,10 +72,13 @@ class PageBook:
         self._started_unix_ns = time.time_ns()
         self._traces: dict[int, Trace] = {}
         self._pages: dict[int, PageFacts] = {}
+        self._root_ids: dict[int, int | None] = {}  # of the span that names each page
         self._run: PageFacts | None = None
         self._lock = threading.RLock()  # reentrant: an exchange may be finished by a finaliser
 
-    def span_started(self, trace_id: int, root: RootSpan | None = None, root_id: int | None = None) -> None:
+    def span_started(
+        self, trace_id: int, span_id: int, root: RootSpan | None = None, root_id: int | None = None
+    ) -> None:
         """A span started; `root` is its trace's local root span, where this span is one or has one as its parent."""
         with self._lock:
             trace = self._traces.get(trace_id)
@@ -82,7 +86,7 @@ class PageBook:
                 while len(self._traces) >= _MAX_TRACES:  # spans that never end
                     del self._traces[next(iter(self._traces))]
                 trace = self._traces[trace_id] = Trace()
-            trace.open_spans += 1
+            trace.open_span_ids.add(span_id)
             if trace.root is None:
                 trace.root, trace.root_id = root, root_id
 
@@ -90,18 +94,17 @@ class PageBook:
         """A span ended; the page that this completes, if any."""
         with self._lock:
             trace = self._traces.get(trace_id)
-            if trace is None:
+            if trace is not None:
+                trace.open_span_ids.discard(span_id)
+                if not trace.open_span_ids:
+                    del self._traces[trace_id]
+                if span_id == trace.root_id:
+                    trace.root = span
+            page = self._pages.get(trace_id)
+            if page is None or span_id != self._root_ids[trace_id]:
                 return None
-            trace.open_spans -= 1
-            if trace.open_spans <= 0:
-                del self._traces[trace_id]
-            if span_id != trace.root_id:
-                return None
-            trace.root = span
-            if trace.page is None or trace.page.on_load_ms >= 0:  # a page keeps the first root that completed it
-                return None
-            _complete(trace.page, span)
-            return trace.page
+            _complete(page, span)
+            return page
 
     def trace(self, trace_id: int) -> Trace:
         """The trace of a span that is open or just ending."""
@@ -122,6 +125,7 @@ class PageBook:
         page = PageFacts(f"trace_{trace_id:032x}", root.name, root.start_time or self._started_unix_ns)
         _complete(page, root)
         self._pages[trace_id] = page
+        self._root_ids[trace_id] = trace.root_id
         return page
 
     def _run_page(self) -> PageFacts:

@@ -63,7 +63,7 @@ class HarSpanProcessor(SpanProcessor):
         if self._shut_down or context is None:
             return
         root, root_id = _local_root(span, context, parent_context)
-        self._pages.span_started(context.trace_id, root, root_id)
+        self._pages.span_started(context.trace_id, context.span_id, root, root_id)
         if span.kind is SpanKind.CLIENT and context.trace_flags.sampled:
             key = correlation.key_of(context)
             self._open[key] = span
@@ -82,7 +82,7 @@ class HarSpanProcessor(SpanProcessor):
         if completed is not None and not self._shut_down:
             self._processor.on_page(completed)
         if self._open.pop(correlation.key_of(context), None) is not None:
-            self._join(span, context, trace)
+            self._join(span, context, trace, ended=True)
 
     def shutdown(self) -> None:
         """Hand on what is still in flight with what there is of it, then shut the HAR processor down. Idempotent."""
@@ -100,8 +100,8 @@ class HarSpanProcessor(SpanProcessor):
         """
         return guarded("flushing")(self._processor.force_flush)(timeout_millis) is True
 
-    def _join(self, span: ReadableSpan, context: SpanContext, trace: Trace) -> None:
-        capture = correlation.settle(correlation.key_of(context))
+    def _join(self, span: ReadableSpan, context: SpanContext, trace: Trace, *, ended: bool) -> None:
+        capture = correlation.settle(correlation.key_of(context), ended=ended)
         facts = _span_facts(span, context)
         if capture is None or not capture.exchanges:
             if is_http_client_span(facts.attributes):
@@ -130,7 +130,7 @@ class HarSpanProcessor(SpanProcessor):
         """Treat a span that is still open as if it had ended."""
         span = self._open.pop(key, None)
         if span is not None and span.context is not None:
-            self._join(span, span.context, self._pages.trace(span.context.trace_id))
+            self._join(span, span.context, self._pages.trace(span.context.trace_id), ended=False)
 
     def _forget(self) -> None:
         """In a forked child: what is in flight is the parent's."""

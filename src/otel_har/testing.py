@@ -23,8 +23,9 @@ class InMemoryHarExporter(HarExporter):
 
     @property
     def pages(self) -> list[Page]:
-        """The pages in their latest state."""
-        return list(self._pages.values())
+        """The pages that have an entry, in their latest state."""
+        used = {entry.pageref for entry in self.entries}
+        return [page for page in self._pages.values() if page.id in used]
 
     def export(self, batch: HarBatch) -> HarExportResult:
         """Keep the batch; after `shutdown` it is refused."""

@@ -22,7 +22,7 @@ _NOTING = {
     "drain_conn": "_self_noting_leave",
     "json": "_self_noting_json",
     "read": "_self_noting_read",
-    "read1": "_self_noting_read",
+    "read1": "_self_noting_read1",
     "read_chunked": "_self_noting_iteration",
     "readinto": "_self_noting_readinto",
     "readline": "_self_noting_lines",
@@ -64,28 +64,44 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
         try:
             return self.__wrapped__.__exit__(*exception)
         finally:
-            self._self_leave("closed before its end")
+            self._self_notes.left("closed before its end")
 
     def __del__(self) -> None:
         """The program let go of the response."""
-        self._self_leave("the response was dropped before its end")
+        self._self_notes.left("the response was dropped before its end")
 
     def _self_noting_read(self, read: Callable[..., bytes]) -> Callable[..., bytes]:
         def noting_read(*args: Any, **kwargs: Any) -> bytes:
             amount = args[0] if args else kwargs.get("amt", kwargs.get("size"))
             data: bytes = self._self_attempt(read, *args, **kwargs)
             self._self_note(data, decoded=self._self_decodes(args, kwargs))
-            if amount is None or (isinstance(amount, int) and amount < 0) or (not data and amount):
+            if amount is None or amount < 0:
                 self._self_notes.ended(self._self_wire_size())
             else:
-                self._self_end_at_last_byte()
+                self._self_end_where_nothing_is_left(data if amount else None)
             return data
 
         return noting_read
 
+    def _self_noting_read1(self, read1: Callable[..., bytes]) -> Callable[..., bytes]:
+        """`read1` returns what is there: without an amount it is still not everything."""
+
+        def noting_read1(*args: Any, **kwargs: Any) -> bytes:
+            amount = args[0] if args else kwargs.get("amt", kwargs.get("size"))
+            data: bytes = self._self_attempt(read1, *args, **kwargs)
+            self._self_note(data, decoded=self._self_decodes(args, kwargs))
+            self._self_end_where_nothing_is_left(None if amount == 0 else data)
+            return data
+
+        return noting_read1
+
     def _self_noting_iteration(self, iterate: Callable[..., Iterable[bytes]]) -> Callable[..., Iterator[bytes]]:
         def noting_iteration(*args: Any, **kwargs: Any) -> Iterator[bytes]:
-            return self._self_noted(iterate(*args, **kwargs), decoded=self._self_decodes(args, kwargs))
+            decoded = self._self_decodes(args, kwargs)
+            if getattr(self.__wrapped__, "chunked", False):
+                # urllib3 takes the stream's own setting for chunked bodies only where it is asked to read, not here.
+                decoded = bool(args[1] if len(args) > 1 else kwargs.get("decode_content"))
+            return self._self_noted(iterate(*args, **kwargs), decoded=decoded)
 
         return noting_iteration
 
@@ -93,10 +109,7 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
         def noting_lines(*args: Any, **kwargs: Any) -> Any:
             lines = self._self_attempt(read, *args, **kwargs)
             self._self_note(lines if isinstance(lines, bytes) else b"".join(lines), decoded=self._self_decodes())
-            if not lines:
-                self._self_notes.ended(self._self_wire_size())
-            else:
-                self._self_end_at_last_byte()
+            self._self_end_where_nothing_is_left(lines)
             return lines
 
         return noting_lines
@@ -104,11 +117,8 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
     def _self_noting_readinto(self, readinto: Callable[[Any], int]) -> Callable[[Any], int]:
         def noting_readinto(buffer: Any) -> int:
             count: int = self._self_attempt(readinto, buffer)
-            if count:
-                self._self_note(bytes(memoryview(buffer).cast("B")[:count]), decoded=self._self_decodes())
-                self._self_end_at_last_byte()
-            else:
-                self._self_notes.ended(self._self_wire_size())
+            self._self_note(bytes(memoryview(buffer).cast("B")[:count]), decoded=self._self_decodes())
+            self._self_end_where_nothing_is_left(count if len(buffer) else None)
             return count
 
         return noting_readinto
@@ -118,7 +128,7 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
             try:
                 return leave(*args, **kwargs)
             finally:
-                self._self_leave("closed before its end")
+                self._self_notes.left("closed before its end")
 
         return noting_leave
 
@@ -166,24 +176,22 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
         asked = args[1] if len(args) > 1 else (kwargs or {}).get("decode_content")
         return bool(getattr(self.__wrapped__, "decode_content", False) if asked is None else asked)
 
-    def _self_end_at_last_byte(self) -> None:
-        """urllib3 counts down a body of known length; a decoder may still hold bytes of an encoded one."""
-        wrapped = self.__wrapped__
-        if getattr(wrapped, "length_remaining", None) == 0 and self._self_is_plain():
+    def _self_end_where_nothing_is_left(self, got: object) -> None:
+        """The end of the body is a read that got nothing, or the last byte of a body of known length.
+
+        urllib3 counts such a body down; that of an encoded one says nothing: its decoder may hold more.
+
+        Args:
+            got: What the read got; None when it asked for nothing.
+        """
+        is_at_end = got is not None and not got
+        if is_at_end or (getattr(self.__wrapped__, "length_remaining", None) == 0 and self._self_is_plain()):
             self._self_notes.ended(self._self_wire_size())
 
     def _self_is_plain(self) -> bool:
-        body = self._self_notes.exchange.response_body
-        return body.encoded or body.size_bytes == self._self_wire_size()
-
-    def _self_leave(self, reason: str) -> None:
-        notes = self._self_notes
-        if notes.exchange.finished:
-            return
-        if getattr(self.__wrapped__, "length_remaining", None) == 0 and notes.exchange.response_body.size_bytes:
-            notes.ended(self._self_wire_size())  # everything came; what the program did not take is in its decoder
-        else:
-            notes.left(reason)
+        """Whether the bytes that are read are those of the wire."""
+        headers = getattr(self.__wrapped__, "headers", None) or {}
+        return self._self_notes.exchange.response_body.encoded or "content-encoding" not in headers
 
     def _self_wire_size(self) -> int | None:
         """urllib3's `tell`: bytes taken from the connection so far, which it does not count in chunked bodies."""

@@ -109,6 +109,14 @@ class RequestBodyNotes:
         self.body.clear()
 
 
+# What a client calls to read a file object, and the method here that makes the call a noting one.
+_NOTING_REQUEST = {
+    "read": "_self_noting_read",
+    "readline": "_self_noting_readline",
+    "seek": "_self_noting_seek",
+}
+
+
 class RequestBodyTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stubs only
     """A request body given as an iterable or a file object.
 
@@ -121,11 +129,8 @@ class RequestBodyTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in 
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.__wrapped__, name)
-        if name in {"read", "readline"}:
-            return self._self_noting_read(value)
-        if name == "seek":
-            return self._self_noting_seek(value)
-        return value
+        noting = _NOTING_REQUEST.get(name)
+        return value if noting is None else getattr(self, noting)(value)
 
     def __iter__(self) -> Iterator[Any]:
         notes = self._self_notes
@@ -135,20 +140,34 @@ class RequestBodyTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in 
         notes.ended()
 
     def __next__(self) -> Any:
-        chunk = next(self.__wrapped__)
+        try:
+            chunk = next(self.__wrapped__)
+        except StopIteration:
+            self._self_notes.ended()
+            raise
         self._self_notes.chunk(chunk)
         return chunk
 
     def _self_noting_read(self, read: Callable[..., Any]) -> Callable[..., Any]:
         def noting_read(*args: Any, **kwargs: Any) -> Any:
             data = read(*args, **kwargs)
-            if data:
-                self._self_notes.chunk(data)
-            if not data or not args or args[0] in (None, -1):
+            self._self_notes.chunk(data)
+            size = next(iter((*args, *kwargs.values())), None)
+            if size is None or size < 0 or (not data and size):
                 self._self_notes.ended()
             return data
 
         return noting_read
+
+    def _self_noting_readline(self, read: Callable[..., Any]) -> Callable[..., Any]:
+        def noting_readline(*args: Any, **kwargs: Any) -> Any:
+            line = read(*args, **kwargs)
+            self._self_notes.chunk(line)
+            if not line:
+                self._self_notes.ended()
+            return line
+
+        return noting_readline
 
     def _self_noting_seek(self, seek: Callable[..., Any]) -> Callable[..., Any]:
         def noting_seek(*args: Any, **kwargs: Any) -> Any:

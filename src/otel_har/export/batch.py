@@ -50,9 +50,10 @@ class BatchSettings:
 class _Flush:
     """A request to the worker to export everything that waits; answered through `done`."""
 
-    __slots__ = ("done", "last", "succeeded")
+    __slots__ = ("done", "failed_before", "last", "succeeded")
 
-    def __init__(self, *, last: bool) -> None:
+    def __init__(self, *, failed_before: int, last: bool) -> None:
+        self.failed_before = failed_before
         self.last = last
         self.done = threading.Event()
         self.succeeded = False
@@ -154,7 +155,7 @@ class BatchHarProcessor(HarProcessor):
                 worker.start()
 
     def _flush(self, timeout_millis: float, *, last: bool) -> bool:
-        flush = _Flush(last=last)
+        flush = _Flush(failed_before=self.failed_entries, last=last)
         worker = self._worker
         if worker is threading.current_thread():
             return False
@@ -195,10 +196,9 @@ class BatchHarProcessor(HarProcessor):
         return flush
 
     def _carry_out(self, flush: _Flush) -> None:
-        failed_before = self.failed_entries
         self._export_all()
         finished = self._finish(flush)
-        flush.succeeded = finished is True and self.failed_entries == failed_before
+        flush.succeeded = finished is True and self.failed_entries == flush.failed_before
 
     def _export_all(self) -> None:
         """Export what waits now; what comes in meanwhile is left for the next time."""

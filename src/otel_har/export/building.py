@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from otel_har.export.interfaces import HarBatch
 from otel_har.guard import guarded
-from otel_har.har.models import Entry
+from otel_har.har.models import Entry, Page
 from otel_har.mapping.entries import entry_from_record, page_from_facts
 from otel_har.record import HarRecord, PageFacts
 
@@ -19,6 +19,11 @@ QueueItem = HarRecord | PageFacts
 @guarded("building an entry")
 def _entry(record: HarRecord) -> Entry:
     return entry_from_record(record)
+
+
+@guarded("building a page")
+def _page(facts: PageFacts) -> Page:
+    return page_from_facts(facts)
 
 
 def build_batch(items: Iterable[QueueItem]) -> HarBatch:
@@ -35,7 +40,8 @@ def build_batch(items: Iterable[QueueItem]) -> HarBatch:
             started = item.exchange.started_unix_ns if item.exchange is not None else item.span.start_unix_ns
             entries.append((started, entry))
     entries.sort(key=_start)
-    return HarBatch(tuple(page_from_facts(page) for page in pages.values()), tuple(entry for _, entry in entries))
+    built = (_page(page) for page in pages.values())
+    return HarBatch(tuple(page for page in built if page is not None), tuple(entry for _, entry in entries))
 
 
 def _start(pair: tuple[int, Entry]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import logging
 import os
 import platform
@@ -55,7 +56,9 @@ class FileHarExporter(HarExporter):
         )
         self._shut_down = False
         self._pages: dict[str, Page] = {}
+        self._used_pages: set[str] = set()
         self._is_empty = True
+        self._pid: int | None = None
         self._path = self._asked_path
         self._file: io.FileIO | None = _opened(self._path)
         if _locked(self._file):
@@ -79,9 +82,11 @@ class FileHarExporter(HarExporter):
             return HarExportResult.FAILURE
         file = self._file_of_this_process()
         pages = self._pages | {page.id: page for page in batch.pages}
+        used = self._used_pages | {entry.pageref for entry in batch.entries if entry.pageref is not None}
         entries = self._layout.entries(batch.entries, first=self._is_empty)
-        self._write(file, entries, pages)
-        self._pages = pages
+        # A page whose entries were all dropped is not written: readers take it that a page has one.
+        self._write(file, entries, [page for page in pages.values() if page.id in used])
+        self._pages, self._used_pages = pages, used
         self._is_empty = self._is_empty and not batch.entries
         return HarExportResult.SUCCESS
 
@@ -97,29 +102,34 @@ class FileHarExporter(HarExporter):
             return self._file
         if self._file is not None:
             self._file.close()  # a duplicate of the parent's: the file and its lock stay the parent's
-        self._path = self._asked_path.with_name(f"{self._asked_path.stem}.{os.getpid()}{self._asked_path.suffix}")
-        _logger.warning("otel-har: another process records to %s, writing %s", self._asked_path, self._path)
-        file = self._file = _opened(self._path)
-        _locked(file)
+        self._path, file = _opened_beside(self._asked_path)
+        self._file = file
+        _logger.log(
+            logging.WARNING if self._pid is None else logging.INFO,
+            "otel-har: another process records to %s, writing %s",
+            self._asked_path,
+            self._path,
+        )
         self._start_document(file)
         return file
 
     def _start_document(self, file: io.FileIO) -> None:
         self._pid = os.getpid()
         self._pages = {}
+        self._used_pages = set()
         self._is_empty = True
         self._entries_end = 0
         self._length = 0
         try:
             file.truncate(0)
-            self._write(file, self._layout.head(), {})
+            self._write(file, self._layout.head(), [])
         except OSError as fault:
             file.close()
             raise ExportError(f"cannot write the HAR file {self._path}: {fault.strerror or fault}") from fault
 
-    def _write(self, file: io.FileIO, added: bytes, pages: dict[str, Page]) -> None:
+    def _write(self, file: io.FileIO, added: bytes, pages: list[Page]) -> None:
         """Write `added` where the entries end, and the tail after it, in one call."""
-        tail = self._layout.tail(pages.values())
+        tail = self._layout.tail(pages)
         document_end = self._entries_end + len(added) + len(tail)
         blanks = b" " * max(0, self._length - document_end)
         try:
@@ -132,7 +142,7 @@ class FileHarExporter(HarExporter):
 
     def _restore(self, file: io.FileIO) -> None:
         """Close the document again where it ended before a write that failed half-way."""
-        tail = self._layout.tail(self._pages.values())
+        tail = self._layout.tail(page for page in self._pages.values() if page.id in self._used_pages)
         with contextlib.suppress(OSError):
             _write_at(file, self._entries_end, tail)
             file.truncate(self._entries_end + len(tail))
@@ -146,12 +156,24 @@ def _write_at(file: io.FileIO, position: int, data: bytes) -> None:
         view = view[file.write(view) :]
 
 
+def _opened_beside(path: Path) -> tuple[Path, io.FileIO]:
+    """A file of this process beside the one that was asked for."""
+    for number in itertools.count(1):
+        suffix = f"{os.getpid()}" if number == 1 else f"{os.getpid()}.{number}"
+        beside = path.with_name(f"{path.stem}.{suffix}{path.suffix}")
+        file = _opened(beside)
+        if _locked(file):
+            return beside, file
+        file.close()  # a further recording of this process
+    raise AssertionError("itertools.count ends")
+
+
 def _opened(path: Path) -> io.FileIO:
     """The file for reading and writing, its content untouched; created for its owner only."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-    except OSError as fault:
-        raise ExportError(f"cannot write the HAR file {path}: {fault.strerror or fault}") from fault
+    except (OSError, ValueError) as fault:  # ValueError: a path that no file can have
+        raise ExportError(f"cannot write the HAR file {path}: {getattr(fault, 'strerror', fault)}") from fault
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ExportError(f"cannot write the HAR file {path}: it is not a regular file")

@@ -30,7 +30,8 @@ class HarBatch:
 
     Attributes:
         pages: The pages of the entries, and pages that changed since they were last delivered. A page replaces the
-            one of the same id that was delivered before.
+            one of the same id that was delivered before. One that has no entry, because its entries were dropped, is
+            not part of the recording.
         entries: In order of their start. The page of each was delivered with it or before.
     """
 

@@ -30,6 +30,7 @@ class SimpleHarProcessor(HarProcessor):
         self._exporting_thread: int | None = None
         self._shut_down = False
         self.failed_entries = 0
+        self._failed_since_flush = False
 
     def on_record(self, record: HarRecord) -> None:
         """Export the record's entry."""
@@ -40,14 +41,23 @@ class SimpleHarProcessor(HarProcessor):
         self._take(page)
 
     def force_flush(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> bool:
-        """Flush the exporter; nothing waits here."""
-        return self._exporter.force_flush(timeout_millis)
+        """Flush the exporter; nothing waits here.
+
+        Returns:
+            False when the exporter could not, an export failed since the last flush, or the processor was shut down.
+        """
+        if self._shut_down:
+            return False
+        failed, self._failed_since_flush = self._failed_since_flush, False
+        with suppress_instrumentation():
+            return self._exporter.force_flush(timeout_millis) and not failed
 
     def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:
         """Shut the exporter down. Idempotent."""
         if not self._shut_down:
             self._shut_down = True
-            self._exporter.shutdown(timeout_millis)
+            with suppress_instrumentation():
+                self._exporter.shutdown(timeout_millis)
 
     def _take(self, item: QueueItem) -> None:
         if self._shut_down:
@@ -67,6 +77,7 @@ class SimpleHarProcessor(HarProcessor):
             batch = build_batch([self._items.popleft()])
             if self._export(batch) is not HarExportResult.SUCCESS:
                 self.failed_entries += len(batch.entries)
+                self._failed_since_flush = True
 
     @guarded("exporting")
     def _export(self, batch: HarBatch) -> HarExportResult:

@@ -119,7 +119,7 @@ def as_text(data: bytes, content_type: str, *, cut: bool) -> Text:
 
 def charset_of(content_type: str) -> str | None:
     """The charset parameter in lower case; None without one."""
-    return _parsed(content_type).get_content_charset()
+    return _parsed(content_type).get_content_charset() or None
 
 
 def _charsets(content_type: str) -> tuple[str, ...]:
@@ -141,17 +141,27 @@ def _decode(data: bytes, charset: str, *, cut: bool) -> str | None:
     """The characters, or None where the charset is unknown, does not fit, or gives what UTF-8 cannot carry."""
     try:
         codec = codecs.lookup(charset)
+        " ".encode(charset)  # refuses the codecs that are not between text and bytes
         if codec.name.replace("-", "_") in _REFUSED_CODECS:
             return None
         text = (
             codecs.getincrementaldecoder(charset)("strict").decode(data, final=not cut) if cut else data.decode(charset)
         )
+        if codec.name == "utf-8":
+            text.encode("utf-8")
+        elif not _is_written_so(text.encode(charset), data, cut=cut):
+            return None  # the charset has several ways to write this: the characters alone would not tell which
         text.encode("utf-8")
     except (LookupError, ValueError):
         return None
     if charset == "utf-8" and "\x00" in text:  # binary that happens to be valid UTF-8
         return None
     return text
+
+
+def _is_written_so(encoded: bytes, data: bytes, *, cut: bool) -> bool:
+    """Whether encoding the text gives the data back, as far as the data goes."""
+    return data.startswith(encoded) or encoded.startswith(data) if cut else encoded == data
 
 
 def _parsed(content_type: str) -> Message:

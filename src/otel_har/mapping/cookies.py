@@ -6,11 +6,12 @@ standard library's `SimpleCookie` is stricter than servers are, and drops what i
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-from http.cookiejar import http2time  # type: ignore[attr-defined] # documented nowhere, but there since 2.4
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 _SAME_SITE = {"strict": "Strict", "lax": "Lax", "none": "None"}
+_EARLIEST = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
 
 
@@ -44,7 +45,7 @@ def _response_cookie(value: str, received_unix_s: float) -> dict[str, Any] | Non
     cookie: dict[str, Any] = {"name": name.strip(), "value": content.strip()}
     cookie |= {name: given[name] for name in ("path", "domain") if given.get(name)}
     # RFC 6265, 5.3, step 3: Max-Age has precedence over Expires.
-    end = _after(given.get("max-age", ""), received_unix_s) or _date(http2time(given.get("expires", "")))
+    end = _after(given.get("max-age", ""), received_unix_s) or _date(given.get("expires", ""))
     if end is not None:
         cookie["expires"] = end.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     same_site = _SAME_SITE.get(given.get("samesite", "").lower())
@@ -64,15 +65,17 @@ def _after(seconds: str, received_unix_s: float) -> datetime | None:
     digits = seconds.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
         return None
-    if len(digits) > len(str(timedelta.max.days * 86400)):
-        return None if seconds.startswith("-") else _LATEST
-    return _date(received_unix_s + int(seconds)) or (None if seconds.startswith("-") else _LATEST)
-
-
-def _date(unix_s: float | None) -> datetime | None:
-    if unix_s is None:
-        return None
+    is_past = seconds.startswith("-")
     try:
-        return datetime.fromtimestamp(unix_s, tz=timezone.utc)
-    except (OverflowError, OSError, ValueError):
+        return datetime.fromtimestamp(received_unix_s + int(seconds), tz=timezone.utc)
+    except (OverflowError, OSError, ValueError):  # beyond the calendar
+        return _EARLIEST if is_past else _LATEST
+
+
+def _date(text: str) -> datetime | None:
+    """RFC 6265, 5.1.1: the forms of RFC 9110, 5.6.7, all in UTC; what is no date is ignored."""
+    try:
+        date = parsedate_to_datetime(text)
+    except (IndexError, OverflowError, TypeError, ValueError):
         return None
+    return date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date.astimezone(timezone.utc)

@@ -23,6 +23,8 @@ from otel_har.mapping.urls import har_url, query_parameters, request_target, res
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FIRST_MICROSECOND = (datetime.min.replace(tzinfo=timezone.utc) - _EPOCH) // timedelta(microseconds=1)
+_LAST_MICROSECOND = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // timedelta(microseconds=1)
 _UNKNOWN_MIME_TYPE = "x-unknown"  # Chrome's word for a response without a type
 _BODY_COMMENTS = {
     "truncated": "cut: the first {kept} of {size} bytes",
@@ -32,6 +34,7 @@ _BODY_COMMENTS = {
 }
 _NO_RESPONSE = "no response was seen before the recording of this exchange ended"
 
+_MAX_DIGITS = 18  # of a Content-Length that can be meant
 Headers = list[dict[str, str]]
 
 
@@ -69,7 +72,8 @@ def page_from_facts(facts: PageFacts) -> Page:
 
 def iso_8601(unix_ns: int) -> str:
     """A point in time as HAR writes it: ISO 8601, UTC, microseconds."""
-    moment = _EPOCH + timedelta(microseconds=unix_ns // 1000)
+    microseconds = min(max(unix_ns // 1000, _FIRST_MICROSECOND), _LAST_MICROSECOND)
+    moment = _EPOCH + timedelta(microseconds=microseconds)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -85,7 +89,7 @@ def _request(exchange: Exchange) -> dict[str, Any]:
         "cookies": request_cookies(_values(headers, "cookie")),
         "headers": headers,
         "queryString": query_parameters(url),
-        "headersSize": _headers_size(start_line, headers),
+        "headersSize": _headers_size(start_line, exchange.request_headers),
         "bodySize": _request_body_size(body, headers),
     }
     if body.size_bytes or body.state in {"partial", "dropped"}:
@@ -114,7 +118,7 @@ def _response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str, A
         return _no_response(exchange.error or span.exception or span.status_description or _NO_RESPONSE)
     headers = _headers(exchange.response_headers)
     version = exchange.http_version or "HTTP/1.1"
-    headers_size = _headers_size(f"{version} {exchange.status:03d} {exchange.reason}", headers)
+    headers_size = _headers_size(f"{version} {exchange.status:03d} {exchange.reason}", exchange.response_headers)
     content = _content(exchange, headers)
     body_size = _response_body_size(exchange, headers)
     if body_size >= 0 and exchange.response_body.state == "whole":
@@ -124,7 +128,7 @@ def _response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str, A
     is_redirect = HTTPStatus.MULTIPLE_CHOICES <= exchange.status < HTTPStatus.BAD_REQUEST
     response: dict[str, Any] = {
         "status": exchange.status,
-        "statusText": exchange.reason,
+        "statusText": _text(exchange.reason),
         "httpVersion": version,
         "cookies": response_cookies(_values(headers, "set-cookie"), received_unix_s),
         "headers": headers,
@@ -167,6 +171,7 @@ def _content(exchange: Exchange, headers: Headers) -> dict[str, Any]:
         empty = {"text": ""} if body.ended else {}  # some readers fail without the text of an empty body
         return content | empty | _body_notes(body, exchange.end_reason)
     data = body.kept()
+    state = body.state
     coding = ", ".join(_values(headers, "content-encoding"))
     if body.encoded and coding:
         decoded = decode_content(data, coding)
@@ -175,7 +180,9 @@ def _content(exchange: Exchange, headers: Headers) -> dict[str, Any]:
             content_type = "application/octet-stream"
         else:
             data = decoded
-            content["size"] = len(data)
+            content["size"] = -1 if state in {"truncated", "dropped"} else len(data)
+    if state == "dropped":
+        return content | _body_notes(body, exchange.end_reason)
     text = as_text(data, content_type, cut=body.state != "whole")
     content["text"] = text.text
     if text.base64:
@@ -202,7 +209,7 @@ def _response_body_size(exchange: Exchange, headers: Headers) -> int:
     if body.encoded or not _values(headers, "content-encoding"):
         return body.size_bytes
     length = _first(headers, "content-length")
-    return int(length) if length.isascii() and length.isdigit() else -1
+    return int(length) if length.isascii() and length.isdigit() and len(length) <= _MAX_DIGITS else -1
 
 
 def _seen_on_the_wire(exchange: Exchange, headers: Headers) -> int:
@@ -237,35 +244,31 @@ def _headers(raw: RawHeaders) -> Headers:
 
 def _text(raw: HeaderText) -> str:
     """Header fields are bytes (RFC 9110, 5.5): UTF-8 where they are valid UTF-8, else ISO 8859-1."""
-    if isinstance(raw, str):
-        if raw.isascii():
-            return raw
-        octets = _octets(raw)
-        if octets is None:
-            return raw.encode("utf-8", "replace").decode("utf-8")
-        raw = octets
+    if isinstance(raw, str) and raw.isascii():
+        return raw
+    octets = _octets(raw)
     try:
-        return raw.decode("utf-8")
+        return octets.decode("utf-8")
     except UnicodeDecodeError:
-        return raw.decode("latin-1")
+        return octets.decode("latin-1")
 
 
-def _octets(text: str) -> bytes | None:
-    """The bytes that a library decoded, as ISO 8859-1 or as UTF-8 with surrogates for the rest; None for other text."""
+def _octets(raw: HeaderText) -> bytes:
+    """The bytes of the wire: what a library decoded, it did as ISO 8859-1, or as UTF-8 with surrogates for the rest."""
+    if isinstance(raw, bytes):
+        return raw
     for encoding, errors in (("latin-1", "strict"), ("utf-8", "surrogateescape")):
         try:
-            return text.encode(encoding, errors)
+            return raw.encode(encoding, errors)
         except UnicodeEncodeError:
             continue
-    return None
+    return raw.encode("utf-8", "replace")
 
 
-def _headers_size(start_line: str, headers: Headers) -> int:
+def _headers_size(start_line: str, raw: RawHeaders) -> int:
     """From the start line through the blank line (HAR 1.2), as HTTP/1.1 writes it; -1 without headers to count."""
-    if not headers:
-        return -1
-    lines = sum(len(header["name"].encode()) + len(header["value"].encode()) + 4 for header in headers)
-    return len(start_line.encode()) + 2 + lines + 2
+    lines = [len(_octets(name)) + len(_octets(value)) + 4 for name, value in raw]
+    return len(_octets(start_line)) + 2 + sum(lines) + 2 if lines else -1
 
 
 def _values(headers: Headers, name: str) -> list[str]:

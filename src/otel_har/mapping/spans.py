@@ -25,6 +25,7 @@ _RESPONSE_SIZE = ("http.response.body.size", "http.response_content_length")
 _SCHEME = ("url.scheme", "http.scheme")
 _HOST = ("http.host", "server.address", "net.peer.name")
 _TARGET = ("http.target",)
+_MAX_DIGITS = 18
 _NOTHING_KEPT = CaptureLimits(max_body_bytes=0, budget=ByteBudget(0))
 
 
@@ -48,7 +49,8 @@ def exchange_from_span(span: SpanFacts) -> Exchange:
     exchange.peer_port = _number(attributes, _PEER_PORT)
     exchange.request_body.wire_size_bytes = _number(attributes, _REQUEST_SIZE)
     end = span.end_unix_ns if span.end_unix_ns is not None else span.start_unix_ns
-    exchange.status = _number(attributes, _STATUS)
+    status = _number(attributes, _STATUS)
+    exchange.status = status if status is not None and 100 <= status <= 999 else None  # noqa: PLR2004 - RFC 9110, 15
     if exchange.status is not None:
         exchange.http_version = exchange.request_http_version = _version(attributes)
         exchange.response_headers = _headers(attributes, "http.response.header.")
@@ -66,8 +68,10 @@ def _url(attributes: Attributes) -> str:
     if url is not None:
         return url
     host = _text(attributes, _HOST) or "unknown.invalid"
+    is_bare_ipv6 = host.count(":") > 1 and "[" not in host
+    host = f"[{host}]" if is_bare_ipv6 else host
     port = _number(attributes, ("server.port", "net.peer.port"))
-    if port is not None and ":" not in host:
+    if port is not None and ":" not in host.rpartition("]")[2]:
         host = f"{host}:{port}"
     return f"{_text(attributes, _SCHEME) or 'http'}://{host}{_text(attributes, _TARGET) or '/'}"
 
@@ -92,8 +96,9 @@ def _text(attributes: Attributes, names: tuple[str, ...]) -> str | None:
 
 
 def _number(attributes: Attributes, names: tuple[str, ...]) -> int | None:
+    """The first that is a number which a status, a port or a size can be."""
     for name in names:
-        value = attributes.get(name)
-        if isinstance(value, int) or (isinstance(value, str) and value.isascii() and value.isdigit()):
-            return int(value)
+        text = str(attributes.get(name))
+        if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
+            return int(text)
     return None

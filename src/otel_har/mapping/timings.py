@@ -58,15 +58,18 @@ def phases(instants: Instants) -> Phases:
     dns_ms: float = -1
     if instants.dns_started is not None:
         dns_ms = _spent(instants.dns_started, instants.dns_ended, end)
-        connect_ms = max(0.0, connect_ms - dns_ms) if connect_ms >= 0 else connect_ms
-    if instants.request_started is None:  # it never came to that
+        connect_ms = round(max(0.0, connect_ms - dns_ms), 3) if connect_ms >= 0 else connect_ms
+    request_started = instants.request_started
+    if request_started is None and instants.response_started is not None:  # the client does not tell
+        request_started = instants.started
+    if request_started is None:  # it never came to that
         blocked_ms = _ms(end - instants.started) - max(0.0, connect_ms) - max(0.0, dns_ms)
         return Phases(
             blocked=round(max(0.0, blocked_ms), 3), dns=dns_ms, connect=connect_ms, ssl=-1, send=0, wait=0, receive=0
         )
-    preparing_ms = _ms(instants.request_started - instants.started)
+    preparing_ms = _ms(request_started - instants.started)
     blocked_ms = preparing_ms - max(0.0, connect_ms) - max(0.0, dns_ms)
-    sent = instants.request_sent if instants.request_sent is not None else instants.request_started
+    sent = instants.request_sent if instants.request_sent is not None else request_started
     response_started = instants.response_started if instants.response_started is not None else end
     sent = min(sent, response_started)
     return Phases(
@@ -74,7 +77,7 @@ def phases(instants: Instants) -> Phases:
         dns=dns_ms,
         connect=connect_ms,
         ssl=-1,
-        send=_ms(sent - instants.request_started),
+        send=_ms(sent - request_started),
         wait=_ms(response_started - sent),
         receive=_ms(end - response_started),
     )

@@ -6,52 +6,64 @@ as an Authorization header field, not as part of the target (RFC 9110, 4.2.4 and
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urljoin, urlsplit, urlunsplit
 
-# Everything that RFC 3986 gives a meaning, and the percent sign of what is encoded already.
-_KEPT = "!#$%&'()*+,/:;=?@[]~"
+# Everything that RFC 3986 gives a meaning, the number sign excepted, and the percent sign of what is encoded already.
+_KEPT = "!$%&'()*+,/:;=?@[]~"
+_WITH_HOST = frozenset({"http", "https", "ws", "wss"})
 
 
 def har_url(url: str) -> str:
     """The absolute URL in the form of HAR's `url`; what is no absolute URL stands behind the scheme `invalid`."""
-    try:
-        parts = urlsplit(url)
-        if not parts.scheme:
-            return f"invalid:{_quoted(url)}"
-        host = parts.netloc.rpartition("@")[2]
-        if not host.isascii():
-            host = host.encode("idna").decode("ascii")
-        return urlunsplit((parts.scheme, host, _quoted(parts.path), _quoted(parts.query), ""))
-    except ValueError:  # not a URL by RFC 3986
-        return f"invalid:{_quoted(url.partition('#')[0])}"
+    parts = _absolute(url)
+    if parts is None:
+        return "invalid:" + quote(url.partition("#")[0], safe=_KEPT.translate({ord("["): None, ord("]"): None}))
+    host = _ascii_host(parts.netloc.rpartition("@")[2])
+    return urlunsplit((parts.scheme, host, _quoted(parts.path), _quoted(parts.query), ""))
 
 
 def query_parameters(url: str) -> list[dict[str, str]]:
     """HAR's `queryString`: decoded names and values, duplicates and order kept."""
-    try:
-        query = urlsplit(url).query
-    except ValueError:
-        query = url.partition("#")[0].partition("?")[2]
+    query = url.partition("#")[0].partition("?")[2]
     return [{"name": name, "value": value} for name, value in parse_qsl(query, keep_blank_values=True)]
 
 
 def request_target(url: str) -> str:
-    """The origin-form of the request target (RFC 9112, 3.2.1)."""
+    """The origin-form of the request target (RFC 9112, 3.2.1) of a `har_url`."""
     parts = urlsplit(url)
     return urlunsplit(("", "", parts.path or "/", parts.query, ""))
 
 
 def resolved(url: str, location: str) -> str:
-    """The absolute URL that a Location header field points to (RFC 9110, 10.2.2)."""
+    """The absolute URL that a Location header field points to (RFC 9110, 10.2.2); `""` when it points nowhere."""
     try:
-        return _quoted(urljoin(url, location.strip()))
+        target = urljoin(url, location.strip())
     except ValueError:
-        return _quoted(location.strip())
+        return ""
+    parts = _absolute(target)
+    if parts is None:
+        return ""
+    netloc = _ascii_host(parts.netloc)
+    return urlunsplit((parts.scheme, netloc, _quoted(parts.path), _quoted(parts.query), _quoted(parts.fragment)))
+
+
+def _absolute(url: str) -> SplitResult | None:
+    """The parts of an absolute URL (RFC 3986, 4.3) with a host where its scheme needs one; None for anything else."""
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname)
+    except ValueError:
+        return None
+    return parts if parts.scheme and (has_host or parts.scheme not in _WITH_HOST) else None
+
+
+def _ascii_host(netloc: str) -> str:
+    try:
+        return _quoted(netloc if netloc.isascii() else netloc.encode("idna").decode("ascii"))
+    except UnicodeError:
+        return _quoted(netloc)
 
 
 def _quoted(text: str) -> str:
-    return text if _is_plain(text) else quote(text, safe=_KEPT, errors="replace")
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and text.isprintable() and " " not in text
+    is_plain = text.isascii() and text.isprintable() and " " not in text and "#" not in text
+    return text if is_plain else quote(text, safe=_KEPT, errors="replace")
