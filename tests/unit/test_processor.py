@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span, Tracer
 
-OLD = {"http.method": "GET", "http.url": "http://example.test/old", "http.status_code": 200}
-NEW = {"http.request.method": "GET", "url.full": "http://example.test/new", "http.response.status_code": 200}
+OLD: dict[str, Any] = {"http.method": "GET", "http.url": "http://example.test/old", "http.status_code": 200}
+NEW: dict[str, Any] = {
+    "http.request.method": "GET",
+    "url.full": "http://example.test/new",
+    "http.response.status_code": 200,
+}
 MANY = 10_020
 
 
@@ -167,9 +171,13 @@ def test_redirect_hops_are_entries(recording: _Recording) -> None:
 
 def test_span_facts(recording: _Recording) -> None:
     """The entry carries its span: identity, parent, scope, status, attributes."""
-    with recording.tracer.start_as_current_span("root") as root, pytest.raises(ValueError, match="why"):
-        with recording.tracer.start_as_current_span("GET", kind=SpanKind.CLIENT, attributes=OLD) as span:
-            raise ValueError("why")
+    tracer = recording.tracer
+    with (
+        pytest.raises(ValueError, match="why"),
+        tracer.start_as_current_span("root") as root,
+        tracer.start_as_current_span("GET", kind=SpanKind.CLIENT, attributes=OLD) as span,
+    ):
+        raise ValueError("why")
     [entry] = recording.exporter.entries
     context = span.get_span_context()
     assert {

@@ -66,7 +66,9 @@ def test_ends_of_the_range(name: str) -> None:
     for value in outside:
         actual, problems = _read(name, field, str(value))
         assert actual == DEFAULTS[field]
-        assert [f"{name}='{value}' is ignored: "] == [problem[: len(f"{name}='{value}' is ignored: ")] for problem in problems]
+        assert [f"{name}='{value}' is ignored: "] == [
+            problem[: len(f"{name}='{value}' is ignored: ")] for problem in problems
+        ]
 
 
 def _read(name: str, field: str, value: str) -> tuple[Any, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otel_har.exchange import CaptureLimits, Exchange
-from otel_har.export.building import build_batch
+from otel_har.export.building import QueueItem, build_batch
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def test_equal_starts_keep_their_order() -> None:
 def test_each_page_once() -> None:
     """However many entries and updates a page has in a batch, it is there once, as it is now."""
     one, two = _page("one"), _page("two")
-    records = [_record("1", one), _record("2", two), _record("3", one), one]
+    records: list[QueueItem] = [_record("1", one), _record("2", two), _record("3", one), one]
     one.on_load_ms = 5
     batch = build_batch(records)
     assert [("one", 5), ("two", -1)] == [(page.id, page.page_timings.on_load) for page in batch.pages]

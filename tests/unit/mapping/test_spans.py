@@ -72,7 +72,9 @@ def test_both_conventions_give_the_same_exchange(attributes: dict[str, Any]) -> 
 
 def test_stable_convention_comes_first() -> None:
     """Where both are written and differ, the stable one counts."""
-    exchange = exchange_from_span(_span({"http.status_code": 500, "http.response.status_code": 200, "http.method": "X"}))
+    exchange = exchange_from_span(
+        _span({"http.status_code": 500, "http.response.status_code": 200, "http.method": "X"})
+    )
     assert 200 == exchange.status
 
 
