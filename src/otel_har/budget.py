@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 
+from otel_har.forking import call_in_forked_child
+
 
 class ByteBudget:
     """An account of bytes that threads and finalisers may use at any time.
@@ -16,11 +18,15 @@ class ByteBudget:
         limit_bytes: The most bytes that may be taken at one time.
     """
 
-    __slots__ = ("_lock", "_taken_bytes", "limit_bytes")
+    __slots__ = ("__weakref__", "_lock", "_taken_bytes", "limit_bytes")
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         self._taken_bytes = 0
+        self._renew_lock()
+        call_in_forked_child(self._renew_lock)
+
+    def _renew_lock(self) -> None:
         # Reentrant: a finaliser may give bytes back while its own thread is taking some.
         self._lock = threading.RLock()
 

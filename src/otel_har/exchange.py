@@ -93,6 +93,11 @@ class Body:
         return b"".join(self._chunks)
 
     @property
+    def limit_bytes(self) -> int:
+        """The most bytes that are kept."""
+        return self._limits.max_body_bytes
+
+    @property
     def kept_bytes(self) -> int:
         """How many bytes are kept."""
         return self._kept_bytes

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from otel_har.forking import call_in_forked_child
 from otel_har.record import PageFacts
 
 DEFAULT_MAX_PAGES = 100
@@ -74,6 +75,10 @@ class PageBook:
         self._pages: dict[int, PageFacts] = {}
         self._root_ids: dict[int, int | None] = {}  # of the span that names each page
         self._run: PageFacts | None = None
+        self._renew_lock()
+        call_in_forked_child(self._renew_lock)
+
+    def _renew_lock(self) -> None:
         self._lock = threading.RLock()  # reentrant: an exchange may be finished by a finaliser
 
     def span_started(

@@ -10,6 +10,8 @@ import os
 import threading
 import weakref
 
+from otel_har.forking import call_in_forked_child
+
 _numbers = itertools.count(1)
 
 
@@ -22,7 +24,11 @@ class ConnectionIds:
 
     def __init__(self) -> None:
         self._known: weakref.WeakKeyDictionary[object, tuple[weakref.ref[object], str]] = weakref.WeakKeyDictionary()
-        self._lock = threading.RLock()
+        self._renew_lock()
+        call_in_forked_child(self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()  # reentrant: a finaliser may ask while its own thread does
 
     def of(self, holder: object, connection: object) -> str:
         """The identity of the connection that the holder holds now; a new one for what no weak reference can know."""

@@ -50,10 +50,9 @@ class BatchSettings:
 class _Flush:
     """A request to the worker to export everything that waits; answered through `done`."""
 
-    __slots__ = ("done", "failed_before", "last", "succeeded")
+    __slots__ = ("done", "last", "succeeded")
 
-    def __init__(self, *, failed_before: int, last: bool) -> None:
-        self.failed_before = failed_before
+    def __init__(self, *, last: bool) -> None:
         self.last = last
         self.done = threading.Event()
         self.succeeded = False
@@ -92,6 +91,7 @@ class BatchHarProcessor(HarProcessor):
         self._pages_waiting: set[str] = set()
         self.dropped_entries = 0
         self.failed_entries = 0
+        self._failed_until_flush = 0
 
     def on_record(self, record: HarRecord) -> None:
         """Queue the record, or drop and count it where the queue is full."""
@@ -113,7 +113,8 @@ class BatchHarProcessor(HarProcessor):
         """Export everything that was taken before this call, and flush the exporter.
 
         Returns:
-            False when that took longer than `timeout_millis`, an export failed, or the processor was shut down.
+            False when that took longer than `timeout_millis`, an export failed since the last flush, or the processor
+            was shut down.
         """
         return not self._shut_down and self._flush(timeout_millis, last=False)
 
@@ -155,7 +156,7 @@ class BatchHarProcessor(HarProcessor):
                 worker.start()
 
     def _flush(self, timeout_millis: float, *, last: bool) -> bool:
-        flush = _Flush(failed_before=self.failed_entries, last=last)
+        flush = _Flush(last=last)
         worker = self._worker
         if worker is threading.current_thread():
             return False
@@ -198,7 +199,8 @@ class BatchHarProcessor(HarProcessor):
     def _carry_out(self, flush: _Flush) -> None:
         self._export_all()
         finished = self._finish(flush)
-        flush.succeeded = finished is True and self.failed_entries == flush.failed_before
+        flush.succeeded = finished is True and self.failed_entries == self._failed_until_flush
+        self._failed_until_flush = self.failed_entries
 
     def _export_all(self) -> None:
         """Export what waits now; what comes in meanwhile is left for the next time."""

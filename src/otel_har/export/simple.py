@@ -11,7 +11,8 @@ from collections import deque
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_har.export.building import QueueItem, build_batch
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarProcessor
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarExportResult, HarProcessor
+from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
 from otel_har.record import HarRecord, PageFacts
 
@@ -21,16 +22,24 @@ class SimpleHarProcessor(HarProcessor):
 
     Args:
         exporter: Where the entries go.
+
+    Attributes:
+        failed_entries: Entries whose export failed.
     """
 
     def __init__(self, exporter: HarExporter) -> None:
         self._exporter = exporter
-        self._items: deque[QueueItem] = deque()
-        self._lock = threading.Lock()
-        self._exporting_thread: int | None = None
         self._shut_down = False
+        self._start_afresh()
+        call_in_forked_child(self._start_afresh)
+
+    def _start_afresh(self) -> None:
+        """The state of a process without records: at the beginning, and in a child after a fork."""
+        self._items: deque[QueueItem] = deque()
+        self._lock = threading.RLock()  # of whoever calls the exporter; a finaliser of its own thread comes through
+        self._is_exporting = False
         self.failed_entries = 0
-        self._failed_since_flush = False
+        self._failed_until_flush = 0
 
     def on_record(self, record: HarRecord) -> None:
         """Export the record's entry."""
@@ -44,42 +53,54 @@ class SimpleHarProcessor(HarProcessor):
         """Flush the exporter; nothing waits here.
 
         Returns:
-            False when the exporter could not, an export failed since the last flush, or the processor was shut down.
+            False when the exporter could not or was busy for longer than `timeout_millis`, an export failed since the
+            last flush, or the processor was shut down.
         """
-        if self._shut_down:
+        if self._shut_down or not self._lock.acquire(timeout=timeout_millis / 1000):
             return False
-        failed, self._failed_since_flush = self._failed_since_flush, False
-        with suppress_instrumentation():
-            return self._exporter.force_flush(timeout_millis) and not failed
+        try:
+            failed, self._failed_until_flush = self.failed_entries - self._failed_until_flush, self.failed_entries
+            with suppress_instrumentation():
+                return self._exporter.force_flush(timeout_millis) and not failed
+        finally:
+            self._lock.release()
 
     def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:
-        """Shut the exporter down. Idempotent."""
-        if not self._shut_down:
-            self._shut_down = True
+        """Shut the exporter down, unless it is busy for longer than `timeout_millis`. Idempotent."""
+        if self._shut_down:
+            return
+        self._shut_down = True
+        if not self._lock.acquire(timeout=timeout_millis / 1000):
+            return
+        try:
             with suppress_instrumentation():
                 self._exporter.shutdown(timeout_millis)
+        finally:
+            self._lock.release()
 
     def _take(self, item: QueueItem) -> None:
         if self._shut_down:
             return
         self._items.append(item)
-        if self._exporting_thread == threading.get_ident():
-            return
         with self._lock:
-            self._exporting_thread = threading.get_ident()
+            if self._is_exporting:  # this thread is, further up
+                return
+            self._is_exporting = True
             try:
-                self._drain()
+                while self._items and not self._shut_down:
+                    self._export_next()
             finally:
-                self._exporting_thread = None
+                self._is_exporting = False
 
-    def _drain(self) -> None:
-        while self._items:
-            batch = build_batch([self._items.popleft()])
-            if self._export(batch) is not HarExportResult.SUCCESS:
-                self.failed_entries += len(batch.entries)
-                self._failed_since_flush = True
+    def _export_next(self) -> None:
+        item = self._items.popleft()
+        if self._export(item) is not HarExportResult.SUCCESS and isinstance(item, HarRecord):
+            self.failed_entries += 1
 
     @guarded("exporting")
-    def _export(self, batch: HarBatch) -> HarExportResult:
+    def _export(self, item: QueueItem) -> HarExportResult:
+        batch = build_batch([item])
+        if isinstance(item, HarRecord) and not batch.entries:
+            return HarExportResult.FAILURE
         with suppress_instrumentation():
             return self._exporter.export(batch)

@@ -20,6 +20,7 @@ except ImportError:
 
 # RFC 9110, 8.4.1: the registered codings; `x-gzip` is the old name of gzip.
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
+_PIECE_BYTES = 4096
 # Python codecs that are no charset of the web, and whose decoding is not linear in the length.
 _REFUSED_CODECS = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
 _TEXTUAL_SUFFIXES = ("/json", "+json", "/xml", "+xml", "/yaml", "+yaml", "/javascript", "/ecmascript", "/x-ndjson")
@@ -39,62 +40,84 @@ class Text:
     base64: bool
 
 
-def decode_content(data: bytes, content_encoding: str) -> bytes | None:
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A body without its content coding.
+
+    Attributes:
+        data: The decoded bytes, of a prefix as many as it holds.
+        whole: False when the coding did not come to its end, or its result was cut at the limit.
+    """
+
+    data: bytes
+    whole: bool
+
+
+def decode_content(data: bytes, content_encoding: str, limit_bytes: int) -> Decoded | None:
     """Remove the content codings of RFC 9110, 8.4, the last applied first.
 
     Args:
         data: The encoded body, or a prefix of it.
         content_encoding: The header's value.
+        limit_bytes: The most bytes to decode to: a small body may hold a very large one.
 
     Returns:
-        The decoded bytes, of a prefix as many as it holds; None when a coding is unknown or the data does not fit.
+        None when a coding is unknown or the data does not fit.
     """
+    whole = True
     for coding in reversed([name.strip().lower() for name in content_encoding.split(",") if name.strip()]):
         decoder = _DECODERS.get(coding)
-        if decoder is None:
-            return None
-        decoded = decoder(data)
+        decoded = decoder(data, limit_bytes) if decoder is not None else None
         if decoded is None:
             return None
-        data = decoded
-    return data
+        data, whole = decoded.data, whole and decoded.whole
+    return Decoded(data, whole)
 
 
-def _gunzip(data: bytes) -> bytes | None:
+def _gunzip(data: bytes, limit_bytes: int) -> Decoded | None:
     """RFC 1952 allows several members one after the other."""
-    parts = []
-    while data:
+    joined = b""
+    while True:
         inflater = zlib.decompressobj(_GZIP_WBITS)
         try:
-            parts.append(inflater.decompress(data) + inflater.flush())
-        except zlib.error:
-            return b"".join(parts) if parts else None
+            joined += inflater.decompress(data, limit_bytes - len(joined) + 1)
+        except zlib.error:  # what stands behind a member is no part of it
+            return Decoded(joined, whole=True) if joined else None
         data = inflater.unused_data
-    return b"".join(parts)
+        if len(joined) > limit_bytes or not inflater.eof or not data:
+            return Decoded(joined[:limit_bytes], whole=inflater.eof and len(joined) <= limit_bytes)
 
 
-def _inflate(data: bytes) -> bytes | None:
+def _inflate(data: bytes, limit_bytes: int) -> Decoded | None:
     """RFC 9110, 8.4.1.2: zlib format; some servers send the bare deflate stream."""
     for window_bits in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
         inflater = zlib.decompressobj(window_bits)
         try:
-            return inflater.decompress(data) + inflater.flush()
+            inflated = inflater.decompress(data, limit_bytes + 1)
         except zlib.error:
             continue
+        return Decoded(inflated[:limit_bytes], whole=inflater.eof and len(inflated) <= limit_bytes)
     return None
 
 
-def _unbrotli(data: bytes) -> bytes | None:
+def _unbrotli(data: bytes, limit_bytes: int) -> Decoded | None:
+    """The decoder has no limit of its own in every version: it is fed piece by piece."""
     if brotli is None:
         return None
+    decoder = brotli.Decompressor()
+    joined = bytearray()
     try:
-        return bytes(brotli.Decompressor().process(data))
+        for start in range(0, len(data), _PIECE_BYTES):
+            joined += decoder.process(data[start : start + _PIECE_BYTES])
+            if len(joined) > limit_bytes:
+                break
+        return Decoded(bytes(joined[:limit_bytes]), whole=bool(decoder.is_finished()) and len(joined) <= limit_bytes)
     except brotli.error:
         return None
 
 
-_DECODERS: dict[str, Callable[[bytes], bytes | None]] = {
-    "identity": lambda data: data,
+_DECODERS: dict[str, Callable[[bytes, int], Decoded | None]] = {
+    "identity": lambda data, _: Decoded(data, whole=True),
     "gzip": _gunzip,
     "x-gzip": _gunzip,
     "deflate": _inflate,

@@ -121,7 +121,7 @@ def _response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str, A
     headers_size = _headers_size(f"{version} {exchange.status:03d} {exchange.reason}", exchange.response_headers)
     content = _content(exchange, headers)
     body_size = _response_body_size(exchange, headers)
-    if body_size >= 0 and exchange.response_body.state == "whole":
+    if body_size >= 0 and content["size"] >= 0 and "_bodyState" not in content:
         content["compression"] = content["size"] - body_size
     received_unix_s = exchange.started_unix_ns / 1e9 + (taken.total_ms - taken.receive) / 1e3
     location = _first(headers, "location")
@@ -174,16 +174,19 @@ def _content(exchange: Exchange, headers: Headers) -> dict[str, Any]:
     state = body.state
     coding = ", ".join(_values(headers, "content-encoding"))
     if body.encoded and coding:
-        decoded = decode_content(data, coding)
+        decoded = decode_content(data, coding, body.limit_bytes)
         if decoded is None:
             content["comment"] = f"encoded as it came: {coding}"
             content_type = "application/octet-stream"
         else:
-            data = decoded
+            data = decoded.data
+            if state == "whole" and not decoded.whole:
+                content |= {"_bodyState": "truncated", "comment": f"the first {len(data)} bytes of {coding} content"}
+                state = "truncated"
             content["size"] = -1 if state in {"truncated", "dropped"} else len(data)
     if state == "dropped":
         return content | _body_notes(body, exchange.end_reason)
-    text = as_text(data, content_type, cut=body.state != "whole")
+    text = as_text(data, content_type, cut=state != "whole")
     content["text"] = text.text
     if text.base64:
         content["encoding"] = "base64"

@@ -6,15 +6,18 @@ as an Authorization header field, not as part of the target (RFC 9110, 4.2.4 and
 
 from __future__ import annotations
 
+import re
 from urllib.parse import SplitResult, parse_qsl, quote, urljoin, urlsplit, urlunsplit
 
 # Everything that RFC 3986 gives a meaning, the number sign excepted, and the percent sign of what is encoded already.
 _KEPT = "!$%&'()*+,/:;=?@[]~"
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _WITH_HOST = frozenset({"http", "https", "ws", "wss"})
 
 
 def har_url(url: str) -> str:
     """The absolute URL in the form of HAR's `url`; what is no absolute URL stands behind the scheme `invalid`."""
+    url = _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", url)
     parts = _absolute(url)
     if parts is None:
         return "invalid:" + quote(url.partition("#")[0], safe=_KEPT.translate({ord("["): None, ord("]"): None}))
@@ -37,7 +40,7 @@ def request_target(url: str) -> str:
 def resolved(url: str, location: str) -> str:
     """The absolute URL that a Location header field points to (RFC 9110, 10.2.2); `""` when it points nowhere."""
     try:
-        target = urljoin(url, location.strip())
+        target = urljoin(url, _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", location.strip()))
     except ValueError:
         return ""
     parts = _absolute(target)
@@ -66,4 +69,4 @@ def _ascii_host(netloc: str) -> str:
 
 def _quoted(text: str) -> str:
     is_plain = text.isascii() and text.isprintable() and " " not in text and "#" not in text
-    return text if is_plain else quote(text, safe=_KEPT, errors="replace")
+    return text if is_plain else quote(text, safe=_KEPT)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import gzip
 import zlib
+from typing import TYPE_CHECKING
 
 import brotli  # type: ignore[import-untyped] # it has no type information
 import pytest
 
-from otel_har.mapping.bodies import Text, as_text, charset_of, decode_content
+from otel_har.mapping.bodies import Decoded, Text, as_text, charset_of, decode_content
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TEXT = "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. " * 20
 DATA = TEXT.encode()
@@ -23,6 +27,31 @@ def _raw_deflate(data: bytes) -> bytes:
 
 def _base64(data: bytes) -> Text:
     return Text(base64.b64encode(data).decode(), base64=True)
+
+
+def _decoded(data: bytes, content_encoding: str, limit_bytes: int = 1_000_000) -> bytes | None:
+    decoded = decode_content(data, content_encoding, limit_bytes)
+    return decoded.data if decoded is not None else None
+
+
+CODINGS = [("gzip", gzip.compress), ("deflate", zlib.compress), ("br", brotli.compress)]
+
+
+@pytest.mark.parametrize(("coding", "encode"), CODINGS)
+def test_decoding_stops_at_the_limit(coding: str, encode: Callable[[bytes], bytes]) -> None:
+    """A body at the limit is whole, one byte more is cut there, and a bomb is not unpacked."""
+    limit = 10_000
+    assert Decoded(bytes(limit), whole=True) == decode_content(encode(bytes(limit)), coding, limit)
+    assert Decoded(bytes(limit), whole=False) == decode_content(encode(bytes(limit + 1)), coding, limit)
+    assert Decoded(bytes(limit), whole=False) == decode_content(encode(bytes(100_000_000)), coding, limit)
+
+
+@pytest.mark.parametrize(("coding", "encode"), CODINGS)
+def test_coding_that_breaks_off_is_not_whole(coding: str, encode: Callable[[bytes], bytes]) -> None:
+    """What was decoded of an encoded body without its end says that it is not all."""
+    decoded = decode_content(encode(bytes(range(256)) * 40)[:-6], coding, 1_000_000)
+    assert decoded is not None
+    assert not decoded.whole
 
 
 @pytest.mark.parametrize(
@@ -43,24 +72,24 @@ def _base64(data: bytes) -> Text:
 )
 def test_content_coding_is_removed(encoded: bytes, coding: str) -> None:
     """Each registered coding gives the bytes back, several the last one first, names in any case."""
-    assert decode_content(encoded, coding) == DATA
+    assert _decoded(encoded, coding) == DATA
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "identity"])
 def test_empty_body_stays_empty(coding: str) -> None:
     """Nothing decodes to nothing."""
-    assert decode_content(b"", coding) == b""
+    assert _decoded(b"", coding) == b""
 
 
 def test_gzip_members_are_joined() -> None:
     """RFC 1952 allows several members one after the other."""
-    assert decode_content(gzip.compress(b"one ") + gzip.compress(b"two"), "gzip") == b"one two"
+    assert _decoded(gzip.compress(b"one ") + gzip.compress(b"two"), "gzip") == b"one two"
 
 
 @pytest.mark.parametrize("trailer", [b"\x00" * 16, b"garbage"])
 def test_what_follows_the_last_gzip_member_is_left_out(trailer: bytes) -> None:
     """Padding behind a member is no member."""
-    assert decode_content(gzip.compress(DATA) + trailer, "gzip") == DATA
+    assert _decoded(gzip.compress(DATA) + trailer, "gzip") == DATA
 
 
 @pytest.mark.parametrize(
@@ -75,7 +104,7 @@ def test_what_follows_the_last_gzip_member_is_left_out(trailer: bytes) -> None:
 def test_cut_encoding_gives_a_prefix(encoded: bytes, coding: str) -> None:
     """A prefix of an encoded body decodes to as many bytes as it holds, wherever it is cut."""
     for length in range(len(encoded)):
-        decoded = decode_content(encoded[:length], coding)
+        decoded = _decoded(encoded[:length], coding)
         assert decoded is not None
         assert DATA.startswith(decoded)
 
@@ -83,19 +112,19 @@ def test_cut_encoding_gives_a_prefix(encoded: bytes, coding: str) -> None:
 def test_cut_second_member_keeps_the_first() -> None:
     """A second gzip member that is cut within its header takes nothing from the first."""
     second = gzip.compress(b"two")
-    assert decode_content(gzip.compress(b"one ") + second[:5], "gzip") == b"one "
+    assert _decoded(gzip.compress(b"one ") + second[:5], "gzip") == b"one "
 
 
 @pytest.mark.parametrize("coding", ["zstd", "compress", "potato", "gzip, potato", "potato, gzip"])
 def test_unknown_coding_is_not_decoded(coding: str) -> None:
     """One unknown coding among those named makes the body undecodable."""
-    assert decode_content(gzip.compress(DATA), coding) is None
+    assert _decoded(gzip.compress(DATA), coding) is None
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
 def test_what_is_not_what_it_claims_is_not_decoded(coding: str) -> None:
     """Bytes that do not fit their coding give None and no exception."""
-    assert decode_content(b"\xffthis is nothing of the kind", coding) is None
+    assert _decoded(b"\xffthis is nothing of the kind", coding) is None
 
 
 @pytest.mark.parametrize(
