@@ -16,6 +16,9 @@ from otel_har.budget import ByteBudget
 DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024
 DEFAULT_MAX_QUEUE_BYTES = 64 * 1024 * 1024
 
+_SMALL_CHUNK_BYTES = 1024
+_MAX_JOINED_BYTES = 64 * 1024
+
 HeaderText = str | bytes
 RawHeaders = Iterable[tuple[HeaderText, HeaderText]]
 BodyState = Literal["whole", "truncated", "partial", "unread", "dropped"]
@@ -48,7 +51,7 @@ class Body:
 
     def __init__(self, limits: CaptureLimits) -> None:
         self._limits = limits
-        self._chunks: list[bytes] = []
+        self._chunks: list[bytes | bytearray] = []
         self._kept_bytes = 0
         self.size_bytes = 0
         self.encoded = False
@@ -65,8 +68,16 @@ class Body:
         room = self._limits.max_body_bytes - self._kept_bytes
         kept = bytes(chunk) if length <= room else bytes(memoryview(chunk).cast("B")[:room])
         if kept and self._limits.budget.take(len(kept)):
-            self._chunks.append(kept)
-            self._kept_bytes += len(kept)
+            self._keep(kept)
+
+    def _keep(self, chunk: bytes) -> None:
+        """Small chunks are put together: each object of its own would take more memory than its bytes."""
+        last = self._chunks[-1] if self._chunks else None
+        if isinstance(last, bytearray) and len(last) < _MAX_JOINED_BYTES:
+            last += chunk
+        else:
+            self._chunks.append(bytearray(chunk) if len(chunk) < _SMALL_CHUNK_BYTES else chunk)
+        self._kept_bytes += len(chunk)
 
     def retract(self, count: int) -> None:
         """Take back the last `count` bytes: the program returned them to the stream."""

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from otel_har.errors import OtelHarError
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -48,8 +50,8 @@ def report(task: str, fault: Exception) -> None:
         _logger.error(
             "otel-har: %s failed (%s); the program goes on, later faults of this kind are only counted",
             task,
-            type(fault).__qualname__,
-            exc_info=fault,
+            fault if isinstance(fault, OtelHarError) else type(fault).__qualname__,
+            exc_info=None if isinstance(fault, OtelHarError) else fault,  # ours say it in one line
         )
 
 

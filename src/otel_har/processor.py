@@ -35,7 +35,8 @@ class HarSpanProcessor(SpanProcessor):
 
     Args:
         processor: What complete records are handed to: a `BatchHarProcessor` or a `SimpleHarProcessor`.
-        limits: How much of each body is kept, and of all of them together.
+        limits: How much of each body is kept, and of all of them together. Of several processors that see one span
+            the limits of the first hold for all.
         max_pages: The most pages; traces beyond it share the page of the program's run.
         title: Gives the title of that page; the command line by default.
     """
@@ -69,7 +70,7 @@ class HarSpanProcessor(SpanProcessor):
             self._open[key] = span
             correlation.expect(key, self._limits)
             if len(self._open) > _MAX_OPEN:
-                self._give_up(next(iter(self._open)))
+                self._give_up(next(iter(list(self._open))))
 
     @guarded("ending a span")
     def on_end(self, span: ReadableSpan) -> None:
@@ -115,7 +116,7 @@ class HarSpanProcessor(SpanProcessor):
             self._hand_on_oldest()
 
     def _hand_on_oldest(self) -> None:
-        oldest = next(iter(self._waiting.values()), None)
+        oldest = next(iter(list(self._waiting.values())), None)
         if oldest is not None:
             oldest.hand_on(oldest.exchange)
 
@@ -123,8 +124,8 @@ class HarSpanProcessor(SpanProcessor):
     def _hand_on_unfinished(self) -> None:
         for key in list(self._open):
             self._give_up(key)
-        while self._waiting:
-            self._hand_on_oldest()
+        for waiting in list(self._waiting.values()):
+            waiting.hand_on(waiting.exchange)
 
     def _give_up(self, key: SpanKey) -> None:
         """Treat a span that is still open as if it had ended."""

@@ -14,8 +14,12 @@ from otel_har.processor import HarSpanProcessor
 from otel_har.settings import HarSettings
 
 
-def span_processor(settings: HarSettings) -> HarSpanProcessor:
+def span_processor(settings: HarSettings, *, beside: bool = False) -> HarSpanProcessor:
     """A span processor that records to the settings' file, through a batch processor.
+
+    Args:
+        settings: The settings; `path` must be set.
+        beside: Leave that file to the process that records to it, and write one beside it.
 
     Raises:
         SettingError: When the settings name no file.
@@ -23,7 +27,7 @@ def span_processor(settings: HarSettings) -> HarSpanProcessor:
     """
     if settings.path is None:
         raise SettingError("no HAR file is set")
-    exporter = FileHarExporter(settings.path, settings.indent)
+    exporter = FileHarExporter(settings.path, settings.indent, beside=beside)
     return HarSpanProcessor(
         BatchHarProcessor(exporter, settings.batch),
         limits=CaptureLimits(settings.max_body_bytes, ByteBudget(settings.max_queue_bytes)),

@@ -47,6 +47,9 @@ BODIES = {
     "file": "data=open(__file__, 'rb')",
     "file-from-middle": "data=middle()",
     "bytes-io": "data=io.BytesIO(b'from memory')",
+    "memoryview": "data=memoryview(b'a view')",
+    "array": "data=array.array('B', b'an array')",
+    "no-user-agent": "data=b'x', headers={'User-Agent': None}",
     "empty": "data=b''",
     "nothing": "",
     "cookies": "cookies={'a': '1', 'b': 'x=y'}",
@@ -58,7 +61,7 @@ BODIES = {
 _POSTS = "\n        ".join(f"session.post(BASE + '/echo/{name}', {arguments})" for name, arguments in BODIES.items())
 
 BODIES_PROGRAM = f"""
-    import io, requests
+    import array, io, requests
     from harness import BASE
     def middle():
         file = open(__file__, 'rb')

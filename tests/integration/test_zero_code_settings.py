@@ -258,7 +258,7 @@ def test_a_program_with_its_own_provider_is_recorded(
         provider = TracerProvider(resource=Resource.create({'service.name': 'own'}))
         provider.add_span_processor(SimpleSpanProcessor(exporter))
         trace.set_tracer_provider(provider)
-        assert trace.get_tracer_provider() is provider
+        assert trace.get_tracer_provider() == provider
         with trace.get_tracer('program').start_as_current_span('own root'):
             requests.get(BASE + '/json')
         for span in exporter.get_finished_spans():

@@ -244,3 +244,14 @@ def test_listener_may_finish_again() -> None:
     exchange.when_finished(listener)
     exchange.finish(5)
     assert ([1], 5) == (heard, exchange.instants.finished)
+
+
+def test_small_chunks_are_put_together() -> None:
+    """A body that comes in many tiny pieces is not held as many tiny objects."""
+    body = _body(max_body_bytes=300_000, budget_bytes=300_000)
+    for _ in range(100_000):
+        body.note(b"abc")
+    assert b"abc" * 100_000 == body.kept()
+    assert len(body._chunks) < 10
+    body.retract(299_999)
+    assert (b"a", 1) == (body.kept(), body.kept_bytes)

@@ -10,9 +10,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import wrapt
-
-from otel_har.capture.streams import ResponseNotes
+from otel_har.capture.streams import ResponseNotes, Tap
+from otel_har.guard import guarded
 
 # What the program and aiohttp call on the stream, and the method here that makes the call a noting one.
 _NOTING = {
@@ -31,7 +30,7 @@ _NOTING = {
 }
 
 
-class ContentTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stubs only
+class ContentTap(Tap):
     """Stands for one response's StreamReader; `_self_` is wrapt's prefix for what belongs to the proxy itself."""
 
     def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
@@ -93,6 +92,7 @@ class ContentTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrap
 
         return noting_exception
 
+    @guarded("noting what was read")
     def _self_note(self, data: Any) -> None:
         """Bytes, or the pair of bytes and a flag that `readchunk` gives."""
         notes = self._self_notes
@@ -100,6 +100,7 @@ class ContentTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrap
         if self.__wrapped__.at_eof():
             notes.ended(self._self_wire_size())
 
+    @guarded("noting a failed read")
     def _self_failed(self, error: BaseException) -> None:
         """A stream that broke ends here; after a cancelled or refused read the program may read on."""
         notes = self._self_notes

@@ -102,7 +102,7 @@ class _Sending:
         exchange = self._new_exchange(self._request, time.perf_counter_ns(), time.time_ns())
         self._exchange = exchange
         body: Any = self._body
-        if body is not None and not isinstance(body, str | bytes | bytearray):
+        if body is not None and _is_read_piecemeal(body):
             self._body_notes = RequestBodyNotes(exchange.request_body)
             tap: Any = RequestBodyTap(body, self._body_notes)
             self._request.body = tap
@@ -170,7 +170,8 @@ class _Sending:
             self._body_notes.body = Body(self._capture.limits)
         elif body is not None:
             exchange.request_body.encoded = True
-            exchange.request_body.note(body.encode("utf-8") if isinstance(body, str) else body)
+            with memoryview(body.encode("utf-8") if isinstance(body, str) else body) as octets:
+                exchange.request_body.note(octets)
             exchange.request_body.ended = True
         else:
             exchange.request_body.ended = True
@@ -191,6 +192,17 @@ class _Sending:
                 request.body = self._body
 
 
+def _is_read_piecemeal(body: Any) -> bool:
+    """Whether the body is a file object or an iterable: http.client sends what is a buffer as it is."""
+    if hasattr(body, "read"):
+        return True
+    try:
+        memoryview(body.encode() if isinstance(body, str) else body).release()
+    except TypeError:
+        return True
+    return False
+
+
 def _program_hooks(hooks: Any) -> Any:
     """A prepared request's hooks without ours, should another thread be sending it."""
     callbacks = (hooks or {}).get("response") or ()
@@ -202,7 +214,8 @@ def _program_hooks(hooks: Any) -> Any:
 class _HeadersAsSent:
     """The header fields in the order in which http.client writes them, worked out by whoever iterates over them.
 
-    It puts Host first, and `Accept-Encoding: identity` where the request says nothing of it.
+    Host comes first, then `Accept-Encoding: identity` and urllib3's own User-Agent where the request says nothing of
+    them.
     """
 
     __slots__ = ("_fields", "_url")
@@ -217,9 +230,9 @@ class _HeadersAsSent:
             yield "Host", _host(self._url)
         if "accept-encoding" not in names:
             yield "Accept-Encoding", "identity"
-        yield from ((name, value) for name, value in self._fields if value != _SKIPPED)
         if "user-agent" not in names:
             yield "User-Agent", f"python-urllib3/{version('urllib3')}"
+        yield from ((name, value) for name, value in self._fields if value != _SKIPPED)
 
 
 def _lower(name: HeaderText) -> str:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import wrapt
-
-from otel_har.capture.streams import ResponseNotes
+from otel_har.capture.streams import ResponseNotes, Tap
+from otel_har.guard import guarded
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,7 +31,7 @@ _NOTING = {
 }
 
 
-class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stubs only
+class ResponseTap(Tap):
     """Stands for one response's stream; `_self_` is wrapt's prefix for what belongs to the proxy itself."""
 
     def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
@@ -52,8 +51,8 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
         return self._self_noted(iter(self.__wrapped__), decoded=decoded)
 
     def __next__(self) -> bytes:
-        line: bytes = next(self.__wrapped__)
-        self._self_note(line, decoded=self._self_decodes())
+        line: bytes = self._self_attempt(self.__wrapped__.__next__)
+        self._self_got(line, line, decoded=None)
         return line
 
     def __enter__(self) -> Self:
@@ -72,13 +71,8 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
 
     def _self_noting_read(self, read: Callable[..., bytes]) -> Callable[..., bytes]:
         def noting_read(*args: Any, **kwargs: Any) -> bytes:
-            amount = args[0] if args else kwargs.get("amt", kwargs.get("size"))
             data: bytes = self._self_attempt(read, *args, **kwargs)
-            self._self_note(data, decoded=self._self_decodes(args, kwargs))
-            if amount is None or amount < 0:
-                self._self_notes.ended(self._self_wire_size())
-            else:
-                self._self_end_where_nothing_is_left(data if amount else None)
+            self._self_read(data, args, kwargs)
             return data
 
         return noting_read
@@ -87,20 +81,17 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
         """`read1` returns what is there: without an amount it is still not everything."""
 
         def noting_read1(*args: Any, **kwargs: Any) -> bytes:
-            amount = args[0] if args else kwargs.get("amt", kwargs.get("size"))
             data: bytes = self._self_attempt(read1, *args, **kwargs)
-            self._self_note(data, decoded=self._self_decodes(args, kwargs))
-            self._self_end_where_nothing_is_left(None if amount == 0 else data)
+            self._self_got(data, None if _amount(args, kwargs) == 0 else data, decoded=_asked(args, kwargs))
             return data
 
         return noting_read1
 
     def _self_noting_iteration(self, iterate: Callable[..., Iterable[bytes]]) -> Callable[..., Iterator[bytes]]:
         def noting_iteration(*args: Any, **kwargs: Any) -> Iterator[bytes]:
-            decoded = self._self_decodes(args, kwargs)
-            if getattr(self.__wrapped__, "chunked", False):
-                # urllib3 takes the stream's own setting for chunked bodies only where it is asked to read, not here.
-                decoded = bool(args[1] if len(args) > 1 else kwargs.get("decode_content"))
+            decoded = _asked(args, kwargs)
+            if decoded is None and getattr(self.__wrapped__, "chunked", False):
+                decoded = False  # urllib3 takes the stream's own setting in reads, but not for chunked bodies here
             return self._self_noted(iterate(*args, **kwargs), decoded=decoded)
 
         return noting_iteration
@@ -108,8 +99,7 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
     def _self_noting_lines(self, read: Callable[..., Any]) -> Callable[..., Any]:
         def noting_lines(*args: Any, **kwargs: Any) -> Any:
             lines = self._self_attempt(read, *args, **kwargs)
-            self._self_note(lines if isinstance(lines, bytes) else b"".join(lines), decoded=self._self_decodes())
-            self._self_end_where_nothing_is_left(lines)
+            self._self_got(lines, lines, decoded=None)
             return lines
 
         return noting_lines
@@ -117,8 +107,7 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
     def _self_noting_readinto(self, readinto: Callable[[Any], int]) -> Callable[[Any], int]:
         def noting_readinto(buffer: Any) -> int:
             count: int = self._self_attempt(readinto, buffer)
-            self._self_note(bytes(memoryview(buffer).cast("B")[:count]), decoded=self._self_decodes())
-            self._self_end_where_nothing_is_left(count if len(buffer) else None)
+            self._self_filled(buffer, count)
             return count
 
         return noting_readinto
@@ -134,8 +123,7 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
 
     def _self_data(self) -> Any:
         data = self._self_attempt(lambda: self.__wrapped__.data)
-        self._self_note(data, decoded=self._self_decodes())
-        self._self_notes.ended(self._self_wire_size())
+        self._self_read(data, (), {})
         return data
 
     def _self_noting_json(self, json: Callable[[], Any]) -> Callable[[], Any]:
@@ -145,7 +133,7 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
 
         return noting_json
 
-    def _self_noted(self, chunks: Iterable[bytes], *, decoded: bool) -> Generator[bytes, None, None]:
+    def _self_noted(self, chunks: Iterable[bytes], *, decoded: bool | None) -> Generator[bytes, None, None]:
         try:
             for chunk in chunks:
                 self._self_note(chunk, decoded=decoded)
@@ -158,35 +146,58 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
         except BaseException as error:
             self._self_notes.failed(error)
             raise
-        self._self_notes.ended(self._self_wire_size())
+        self._self_end()
 
     def _self_attempt(self, read: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         try:
             return read(*args, **kwargs)
+        except StopIteration:
+            self._self_end()
+            raise
         except BaseException as error:
             self._self_notes.failed(error)
             raise
 
-    def _self_note(self, data: bytes, *, decoded: bool) -> None:
-        self._self_notes.exchange.response_body.encoded = not decoded
-        self._self_notes.chunk(data)
+    @guarded("noting a read")
+    def _self_read(self, data: bytes, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """What a `read` got; one without an amount got everything."""
+        amount = _amount(args, kwargs)
+        self._self_got(data, data if amount else None, decoded=_asked(args, kwargs))
+        if amount is None or amount < 0:
+            self._self_end()
 
-    def _self_decodes(self, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> bool:
-        """Whether a read removes the content coding: its second argument, else the stream's own setting."""
-        asked = args[1] if len(args) > 1 else (kwargs or {}).get("decode_content")
-        return bool(getattr(self.__wrapped__, "decode_content", False) if asked is None else asked)
+    @guarded("noting a filled buffer")
+    def _self_filled(self, buffer: Any, count: int) -> None:
+        view = memoryview(buffer).cast("B")
+        self._self_got(bytes(view[:count]), count if len(view) else None, decoded=None)
 
-    def _self_end_where_nothing_is_left(self, got: object) -> None:
-        """The end of the body is a read that got nothing, or the last byte of a body of known length.
+    @guarded("noting what was read")
+    def _self_got(self, data: Any, got: object, *, decoded: bool | None) -> None:
+        """Note what a call of the program got, and the body's end where this is it.
 
-        urllib3 counts such a body down; that of an encoded one says nothing: its decoder may hold more.
+        The end is a read that got nothing, or the last byte of a body of known length. urllib3 counts such a body down;
+        that of an encoded one says nothing: its decoder may hold more.
 
         Args:
-            got: What the read got; None when it asked for nothing.
+            data: Bytes, or a list of lines.
+            got: What tells the end by being empty; None when nothing was asked for.
+            decoded: Whether the content coding was removed; None for the stream's own setting.
         """
+        self._self_note(data, decoded=decoded)
         is_at_end = got is not None and not got
         if is_at_end or (getattr(self.__wrapped__, "length_remaining", None) == 0 and self._self_is_plain()):
-            self._self_notes.ended(self._self_wire_size())
+            self._self_end()
+
+    @guarded("noting what was read")
+    def _self_note(self, data: Any, *, decoded: bool | None) -> None:
+        if decoded is None:
+            decoded = bool(getattr(self.__wrapped__, "decode_content", False))
+        self._self_notes.exchange.response_body.encoded = not decoded
+        self._self_notes.chunk(b"".join(data) if isinstance(data, list) else data)
+
+    @guarded("noting the end of a body")
+    def _self_end(self) -> None:
+        self._self_notes.ended(self._self_wire_size())
 
     def _self_is_plain(self) -> bool:
         """Whether the bytes that are read are those of the wire."""
@@ -202,3 +213,14 @@ class ResponseTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wra
         except (OSError, ValueError):  # closed, or not seekable
             return None
         return size if isinstance(size, int) else None
+
+
+def _amount(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """How much a read asks for: `amt` to urllib3, `size` to a file."""
+    return args[0] if args else kwargs.get("amt", kwargs.get("size"))
+
+
+def _asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool | None:
+    """Whether a read asks to remove the content coding; None when it does not say."""
+    asked = args[1] if len(args) > 1 else kwargs.get("decode_content")
+    return None if asked is None else bool(asked)

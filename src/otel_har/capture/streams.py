@@ -7,6 +7,7 @@ itself is not seen twice.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +18,22 @@ from otel_har.exchange import Body, Exchange
 from otel_har.guard import guarded
 
 _MAX_ERROR = 1_000
+
+
+class Tap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stubs only
+    """A proxy that is copied, pickled and shown as what it stands for."""
+
+    def __copy__(self) -> Any:
+        return copy.copy(self.__wrapped__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copy.deepcopy(self.__wrapped__, memo)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__wrapped__.__reduce_ex__(protocol)
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
 
 
 class ResponseNotes:
@@ -117,7 +134,7 @@ _NOTING_REQUEST = {
 }
 
 
-class RequestBodyTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stubs only
+class RequestBodyTap(Tap):
     """A request body given as an iterable or a file object.
 
     `_self_` is wrapt's prefix for what belongs to the proxy and not to the wrapped object.
@@ -153,7 +170,7 @@ class RequestBodyTap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in 
             data = read(*args, **kwargs)
             self._self_notes.chunk(data)
             size = next(iter((*args, *kwargs.values())), None)
-            if size is None or size < 0 or (not data and size):
+            if size is None or (isinstance(size, int) and size < 0) or (not data and size):
                 self._self_notes.ended()
             return data
 

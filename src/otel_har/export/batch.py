@@ -89,6 +89,7 @@ class BatchHarProcessor(HarProcessor):
         self._worker_lock = threading.RLock()
         self._export_lock = threading.Lock()  # of whoever calls the exporter: the worker, or a flush without one
         self._pages_waiting: set[str] = set()
+        self._bytes_since_wake = 0
         self.dropped_entries = 0
         self.failed_entries = 0
         self._failed_until_flush = 0
@@ -100,6 +101,8 @@ class BatchHarProcessor(HarProcessor):
         if len(self._items) >= self._settings.max_queue_size:
             self.dropped_entries += 1
             return
+        if record.exchange is not None:
+            self._bytes_since_wake += record.exchange.kept_bytes
         self._queue(record)
 
     def on_page(self, page: PageFacts) -> None:
@@ -116,7 +119,7 @@ class BatchHarProcessor(HarProcessor):
             False when that took longer than `timeout_millis`, an export failed since the last flush, or the processor
             was shut down.
         """
-        return not self._shut_down and self._flush(timeout_millis, last=False)
+        return not self._shut_down and self._flush(timeout_millis, last=False) is True
 
     def shutdown(self, timeout_millis: float | None = None) -> None:
         """Stop taking in, export what waits, shut the exporter down. Idempotent.
@@ -129,8 +132,12 @@ class BatchHarProcessor(HarProcessor):
             return
         self._shut_down = True
         timeout_millis = self._settings.export_timeout_millis if timeout_millis is None else timeout_millis
-        if not self._flush(timeout_millis, last=True):
-            _logger.warning("otel-har: not everything was exported within %d ms", timeout_millis)
+        if self._flush(timeout_millis, last=True) is None:
+            _logger.warning(
+                "otel-har: not everything was exported within %d ms, %d entries still wait",
+                timeout_millis,
+                len(self._items),
+            )
         if self.dropped_entries or self.failed_entries:
             _logger.warning(
                 "otel-har: %d entries were dropped (queue of %d full), the export of %d failed",
@@ -143,8 +150,10 @@ class BatchHarProcessor(HarProcessor):
         self._items.append(item)
         if self._worker is None:
             self._start_worker()
-        if len(self._items) >= self._settings.max_export_batch_size and not self._wake_pending:
+        is_full = len(self._items) >= self._settings.max_export_batch_size
+        if (is_full or self._bytes_since_wake >= _MAX_BATCH_BYTES) and not self._wake_pending:
             self._wake_pending = True
+            self._bytes_since_wake = 0
             self._wake.put(None)
 
     @guarded("starting the worker")
@@ -155,17 +164,18 @@ class BatchHarProcessor(HarProcessor):
                 self._worker = worker  # before it starts: a finaliser may come here meanwhile
                 worker.start()
 
-    def _flush(self, timeout_millis: float, *, last: bool) -> bool:
+    def _flush(self, timeout_millis: float, *, last: bool) -> bool | None:
+        """Whether everything was exported; None when that is not known after the time."""
         flush = _Flush(last=last)
         worker = self._worker
         if worker is threading.current_thread():
             return False
         if worker is not None and worker.is_alive():
             self._wake.put(flush)
-            return flush.done.wait(timeout_millis / 1000) and flush.succeeded
+            return flush.succeeded if flush.done.wait(timeout_millis / 1000) else None
         # Nothing was ever taken, or the interpreter lets no thread start any more: work here.
         if not self._export_lock.acquire(timeout=timeout_millis / 1000):
-            return False
+            return None
         try:
             self._carry_out(flush)
         finally:

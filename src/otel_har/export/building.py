@@ -6,6 +6,7 @@ The rule: one record that cannot be built costs that record, not its batch.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from otel_har.export.interfaces import HarBatch
 from otel_har.guard import guarded
@@ -34,7 +35,7 @@ def build_batch(items: Iterable[QueueItem]) -> HarBatch:
         if isinstance(item, PageFacts):
             pages[item.id] = item
             continue
-        entry = _entry(item)
+        entry = _entry(item) or _entry(replace(item, exchange=None))  # else what the span tells of it
         if entry is not None:
             pages[item.page.id] = item.page
             started = item.exchange.started_unix_ns if item.exchange is not None else item.span.start_unix_ns

@@ -39,13 +39,14 @@ class FileHarExporter(HarExporter):
     Args:
         path: The file; its directory must exist.
         indent: Spaces for each level, 0 to 16; None for one line an entry.
+        beside: Write `NAME.PID.har` beside the file in any case: it is another process's, be that at work or done.
 
     Raises:
         ExportError: When the file cannot be opened for writing: no directory, no permission, no regular file.
         SettingError: When `indent` is out of its range.
     """
 
-    def __init__(self, path: str | os.PathLike[str], indent: int | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], indent: int | None = None, *, beside: bool = False) -> None:
         if indent is not None and not 0 <= indent <= _MAX_INDENT:
             raise SettingError(f"indent must be between 0 and {_MAX_INDENT}, not {indent}")
         self._asked_path = Path(path).expanduser().absolute()
@@ -60,12 +61,15 @@ class FileHarExporter(HarExporter):
         self._is_empty = True
         self._pid: int | None = None
         self._path = self._asked_path
-        self._file: io.FileIO | None = _opened(self._path)
-        if _locked(self._file):
-            self._start_document(self._file)
-        else:  # this process may well have nothing to record: its own file waits for the first entry
-            self._file.close()
-            self._file = None
+        self._file: io.FileIO | None = None
+        self._tells_other_path = not beside
+        if not beside:
+            file = _opened(self._path)
+            if _locked(file):
+                self._file = file
+                self._start_document(file)
+            else:  # this process may well have nothing to record: its own file waits for the first entry
+                file.close()
 
     @property
     def path(self) -> Path:
@@ -105,7 +109,7 @@ class FileHarExporter(HarExporter):
         self._path, file = _opened_beside(self._asked_path)
         self._file = file
         _logger.log(
-            logging.WARNING if self._pid is None else logging.INFO,
+            logging.WARNING if self._pid is None and self._tells_other_path else logging.INFO,
             "otel-har: another process records to %s, writing %s",
             self._asked_path,
             self._path,

@@ -75,6 +75,7 @@ class HarModel(BaseModel):
         serialize_by_alias=True,
         coerce_numbers_to_str=True,
         allow_inf_nan=False,
+        hide_input_in_errors=True,
         ser_json_inf_nan="strings",
     )
 

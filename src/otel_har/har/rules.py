@@ -7,6 +7,7 @@ that others are missing or of another type is the business of `structure`. `ENTR
 import ipaddress
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -231,8 +232,11 @@ def _text(holder: dict[str, Any], name: str) -> str | None:
 
 
 def _number(holder: dict[str, Any], name: str) -> int | float | None:
+    """A number that can be reckoned with: not one beyond what a float holds, which JSON may well have."""
     value = holder.get(name)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if -sys.float_info.max <= value <= sys.float_info.max else None
 
 
 def _are_close(one: float, other: float) -> bool:

@@ -20,7 +20,6 @@ except ImportError:
 
 # RFC 9110, 8.4.1: the registered codings; `x-gzip` is the old name of gzip.
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
-_PIECE_BYTES = 4096
 # Python codecs that are no charset of the web, and whose decoding is not linear in the length.
 _REFUSED_CODECS = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
 _TEXTUAL_SUFFIXES = ("/json", "+json", "/xml", "+xml", "/yaml", "+yaml", "/javascript", "/ecmascript", "/x-ndjson")
@@ -101,19 +100,14 @@ def _inflate(data: bytes, limit_bytes: int) -> Decoded | None:
 
 
 def _unbrotli(data: bytes, limit_bytes: int) -> Decoded | None:
-    """The decoder has no limit of its own in every version: it is fed piece by piece."""
     if brotli is None:
         return None
     decoder = brotli.Decompressor()
-    joined = bytearray()
     try:
-        for start in range(0, len(data), _PIECE_BYTES):
-            joined += decoder.process(data[start : start + _PIECE_BYTES])
-            if len(joined) > limit_bytes:
-                break
-        return Decoded(bytes(joined[:limit_bytes]), whole=bool(decoder.is_finished()) and len(joined) <= limit_bytes)
-    except brotli.error:
+        decoded: bytes = decoder.process(data, output_buffer_limit=limit_bytes + 1)
+    except (TypeError, brotli.error):  # TypeError: a version before 1.2, which would decode without a limit
         return None
+    return Decoded(decoded[:limit_bytes], whole=bool(decoder.is_finished()) and len(decoded) <= limit_bytes)
 
 
 _DECODERS: dict[str, Callable[[bytes, int], Decoded | None]] = {

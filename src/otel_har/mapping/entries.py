@@ -34,6 +34,7 @@ _BODY_COMMENTS = {
 }
 _NO_RESPONSE = "no response was seen before the recording of this exchange ended"
 
+_LOWEST_STATUS, _HIGHEST_STATUS = 100, 999
 _MAX_DIGITS = 18  # of a Content-Length that can be meant
 Headers = list[dict[str, str]]
 
@@ -114,7 +115,7 @@ def _post_data(body: Body, content_type: str) -> dict[str, Any]:
 
 
 def _response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str, Any]:
-    if exchange.status is None:
+    if exchange.status is None or not _is_status(exchange.status):
         return _no_response(exchange.error or span.exception or span.status_description or _NO_RESPONSE)
     headers = _headers(exchange.response_headers)
     version = exchange.http_version or "HTTP/1.1"
@@ -144,6 +145,11 @@ def _response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str, A
     if exchange.error:
         response["_error"] = exchange.error
     return response
+
+
+def _is_status(status: object) -> bool:
+    """RFC 9110, 15: three digits. An adapter of the program's own may say anything."""
+    return isinstance(status, int) and _LOWEST_STATUS <= status <= _HIGHEST_STATUS
 
 
 def _no_response(error: str) -> dict[str, Any]:
@@ -260,6 +266,7 @@ def _octets(raw: HeaderText) -> bytes:
     """The bytes of the wire: what a library decoded, it did as ISO 8859-1, or as UTF-8 with surrogates for the rest."""
     if isinstance(raw, bytes):
         return raw
+    raw = str(raw)  # what is neither, an adapter of the program's own put there
     for encoding, errors in (("latin-1", "strict"), ("utf-8", "surrogateescape")):
         try:
             return raw.encode(encoding, errors)

@@ -422,3 +422,10 @@ def test_missing_file() -> None:
 def test_exports_of_others(name: str, codes: set[str]) -> None:
     """The known deviations of other producers are found, and checking goes on behind them."""
     assert codes == {fault.code for fault in check(DATA / name)}
+
+
+@pytest.mark.parametrize("name", ["time", "request.bodySize", "response.content.size", "timings.wait"])
+@pytest.mark.parametrize("number", [10**400, -(10**400), 1e308])
+def test_numbers_beyond_reckoning(name: str, number: float) -> None:
+    """A number that no float holds is legal JSON: it is checked as far as it can be, without harm."""
+    faults_of(changed((f"log.entries[0].{name}", number)))

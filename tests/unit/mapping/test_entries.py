@@ -551,3 +551,20 @@ def test_any_url_and_location(url: str, location: str) -> None:
     exchange = _answered(b"", [("Location", location)], status=302)
     exchange.url = url
     assert 302 == _entry(exchange)["response"]["status"]
+
+
+@pytest.mark.parametrize("status", [0, 1, -5, 99, 1000, "200", None])
+def test_status_that_is_none(status: Any) -> None:
+    """What an adapter of the program's own calls a status, and is none, is an answer without a status."""
+    exchange = _answered(b"body")
+    exchange.status = status
+    response = _entry(exchange)["response"]
+    assert 0 == response["status"]
+    assert response["_error"]
+
+
+@pytest.mark.parametrize(("value", "text"), [(5, "5"), (None, "None"), (1.5, "1.5")])
+def test_header_value_that_is_no_text(value: Any, text: str) -> None:
+    """A header value of any type, which only an adapter of the program's own can give, is shown as text."""
+    exchange = _answered(headers=[("X-Odd", value)])
+    assert [{"name": "X-Odd", "value": text}] == _entry(exchange)["response"]["headers"]
