@@ -10,6 +10,7 @@ handler in the middle of a call: an abandoned response hands its record on from 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -162,7 +163,9 @@ class BatchHarProcessor(HarProcessor):
             if self._worker is None:
                 worker = threading.Thread(target=self._work, name="otel-har", daemon=True)
                 self._worker = worker  # before it starts: a finaliser may come here meanwhile
-                worker.start()
+                # From Python 3.12 on no thread starts while the interpreter shuts down: the last flush does its work.
+                with contextlib.suppress(RuntimeError):
+                    worker.start()
 
     def _flush(self, timeout_millis: float, *, last: bool) -> bool | None:
         """Whether everything was exported; None when that is not known after the time."""

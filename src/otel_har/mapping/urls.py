@@ -34,7 +34,7 @@ def query_parameters(url: str) -> list[dict[str, str]]:
 def request_target(url: str) -> str:
     """The origin-form of the request target (RFC 9112, 3.2.1) of a `har_url`."""
     parts = urlsplit(url)
-    return urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
 
 
 def resolved(url: str, location: str) -> str:
