@@ -5,9 +5,15 @@ The rule: a registration with the interpreter is for ever, so it keeps nothing a
 
 from __future__ import annotations
 
+import multiprocessing.util
 import os
 import weakref
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_LAST = -1  # of multiprocessing's finalizers: after the program's own, which may still make requests
 
 
 def call_in_forked_child(method: Callable[[], None]) -> None:
@@ -22,3 +28,15 @@ def call_in_forked_child(method: Callable[[], None]) -> None:
             alive()
 
     os.register_at_fork(after_in_child=call)
+
+
+def call_at_exit_of_multiprocessing_children(owner: T, function: Callable[[T], None]) -> None:
+    """Call `function` with `owner`, while that lives, at the end of every forked child of multiprocessing.
+
+    Those end without Python's own exit. Spawned children exit as programs do, and need nothing.
+    """
+
+    def call_last(alive: T) -> None:
+        multiprocessing.util.Finalize(None, function, args=(alive,), exitpriority=_LAST)
+
+    multiprocessing.util.register_after_fork(owner, call_last)

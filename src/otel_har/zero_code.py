@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_har.environment import OTEL_PYTHON_HAR
 from otel_har.errors import OtelHarError
+from otel_har.forking import call_at_exit_of_multiprocessing_children
 from otel_har.guard import guarded
 from otel_har.instrumentor import instrument_anew
 from otel_har.processor import HarSpanProcessor
@@ -55,6 +56,7 @@ def post_instrument() -> None:
     os.environ[_RECORDED_FILE] = path
     _recording = processor
     atexit.register(processor.shutdown)
+    call_at_exit_of_multiprocessing_children(processor, HarSpanProcessor.shutdown)
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         own = TracerProvider(shutdown_on_exit=False)
