@@ -5,8 +5,8 @@ needed: without a global provider the program's own spans would not exist, and w
 lets a global provider be set once, and would refuse the program's, whose exporters would then stay empty.
 
 OpenTelemetry tells of a refused provider in a warning. A logging filter of ours, where the program's provider arrives,
-takes it over and lets the warning go: nothing was refused. Where warnings are switched off altogether, the recorder's
-own provider stays the global one.
+takes it over and lets the warning go: nothing was refused. Where the program has switched that logger off altogether
+(`logging.disable`, or a `dictConfig` that disables existing loggers), the recorder's own provider stays the global one.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import wrapt
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.util._decorator import _agnosticcontextmanager
 
 from otel_har.guard import guarded
 
@@ -45,61 +46,82 @@ class SharedTracerProvider(wrapt.ObjectProxy):  # type: ignore[type-arg] # gener
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
         """A tracer of whichever provider there is; the arguments are those of OpenTelemetry's own."""
-        return FollowingTracer(self, args, kwargs)
+        tracer: trace.Tracer
+        if self._self_is_adopted:
+            tracer = self.__wrapped__.get_tracer(*args, **kwargs)
+        else:
+            tracer = cast("trace.Tracer", FollowingTracer(self, args, kwargs))  # to isinstance it is one
+        return tracer
 
-    def adopt(self, provider: trace.TracerProvider) -> bool:
+    def adopt(self, provider: Any) -> bool:
         """Become the program's provider; False for any but the first one, which OpenTelemetry would refuse too."""
         with self._self_lock:
-            if self._self_is_adopted:
+            if self._self_is_adopted or provider is self:
                 return False
             self._self_is_adopted = True
-        self._self_on_adopted(provider)
-        self.__wrapped__ = provider
+            self._self_on_adopted(provider)
+            self.__wrapped__ = provider
         return True
 
     def make_global(self) -> None:
         """Set this as the global provider, and watch for the program's."""
         provider: Any = self  # a TracerProvider to isinstance, not to the type checker
         trace.set_tracer_provider(provider)
-        logging.getLogger(trace.__name__).addFilter(_RefusedProviders(self))
+        logger = logging.getLogger(trace.__name__)
+        logger.addFilter(_RefusedProviders(self, logger))
+        if not logger.level:  # a root logger that is set to errors only would keep the warning from the filter
+            logger.setLevel(logging.WARNING)
 
 
-class FollowingTracer(trace.Tracer):
-    """A tracer of the provider that there is when a span starts."""
+class FollowingTracer(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stubs only
+    """A tracer of the provider that there is when it is used."""
 
     def __init__(self, shared: SharedTracerProvider, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._shared = shared
-        self._args = args
-        self._kwargs = kwargs
-        self._provider: object = None
-        self._tracer: trace.Tracer = trace.NoOpTracer()
+        provider = shared.__wrapped__
+        super().__init__(provider.get_tracer(*args, **kwargs))
+        self._self_shared = shared
+        self._self_provider = provider
+        self._self_args = args
+        self._self_kwargs = kwargs
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # wrapt asks for some of its own while it changes what is wrapped
+            return getattr(self.__wrapped__, name)
+        return getattr(self._self_current(), name)
 
     def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
         """Start a span of the tracer that there is now."""
-        return self._current().start_span(*args, **kwargs)
+        return self._self_current().start_span(*args, **kwargs)
 
-    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
-        """Start a span of the tracer that there is now, and make it the current one."""
-        return self._current().start_as_current_span(*args, **kwargs)
+    @_agnosticcontextmanager
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Iterator[trace.Span]:
+        """Start a span of the tracer that there is now and make it the current one; each time, as a decorator too."""
+        with self._self_current().start_as_current_span(*args, **kwargs) as span:
+            yield span
 
-    def _current(self) -> trace.Tracer:
-        provider = self._shared.__wrapped__
-        if provider is not self._provider:
-            self._tracer = provider.get_tracer(*self._args, **self._kwargs)
-            self._provider = provider
-        return self._tracer
+    def _self_current(self) -> trace.Tracer:
+        provider = self._self_shared.__wrapped__
+        if provider is not self._self_provider:
+            self.__wrapped__ = provider.get_tracer(*self._self_args, **self._self_kwargs)
+            self._self_provider = provider
+        tracer: trace.Tracer = self.__wrapped__
+        return tracer
 
 
 class _RefusedProviders(logging.Filter):
     """Takes a provider over that OpenTelemetry is about to call refused."""
 
-    def __init__(self, shared: SharedTracerProvider) -> None:
+    def __init__(self, shared: SharedTracerProvider, logger: logging.Logger) -> None:
         super().__init__()
         self._shared = shared
+        self._logger = logger
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Drop the warning when its provider was taken over."""
-        return self._take_over(record) is not True
+        """Drop the warning when its provider was taken over, and what the program's own levels would have kept back."""
+        if self._take_over(record) is True:
+            return False
+        parent = self._logger.parent
+        return parent is None or record.levelno >= parent.getEffectiveLevel()
 
     @guarded("taking over the program's tracer provider")
     def _take_over(self, record: logging.LogRecord) -> bool:

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
 from otel_har.environment import OTEL_PYTHON_HAR
 from otel_har.errors import OtelHarError
@@ -26,8 +27,8 @@ from otel_har.recording import span_processor
 from otel_har.settings import settings_from
 from otel_har.shared_provider import SharedTracerProvider
 
-# Tells child processes which file is recorded already. Not a setting: nobody is to set it.
-_RECORDED_FILE = "_OTEL_HAR_RECORDED_FILE"
+# Tells child processes which files are recorded already. Not a setting: nobody is to set it.
+_RECORDED_FILES = "_OTEL_HAR_RECORDED_FILES"
 _logger = logging.getLogger("otel_har")
 
 
@@ -48,21 +49,23 @@ def post_instrument() -> None:
     for problem in problems:
         _logger.warning("otel-har: %s", problem)
     path = str(Path(asked_path).expanduser().absolute())
+    recorded = [name for name in os.environ.get(_RECORDED_FILES, "").split(os.pathsep) if name]
     try:
-        processor = span_processor(settings, beside=os.environ.get(_RECORDED_FILE) == path)
+        processor = span_processor(settings, beside=path in recorded)
     except OtelHarError as fault:
         _logger.error("otel-har: nothing is recorded: %s", fault)  # noqa: TRY400 - one line for a user, no traceback
         return
-    os.environ[_RECORDED_FILE] = path
+    os.environ[OTEL_PYTHON_HAR] = path  # the same file to children that work in another directory
+    os.environ[_RECORDED_FILES] = os.pathsep.join(dict.fromkeys([*recorded, path]))
     _recording = processor
     atexit.register(processor.shutdown)
     call_at_exit_of_multiprocessing_children(processor, HarSpanProcessor.shutdown)
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         own = TracerProvider(shutdown_on_exit=False)
-        own.add_span_processor(processor)
-        shared = SharedTracerProvider(own, on_adopted=lambda adopted: _attach(processor, adopted))
-        shared.make_global()
+        atexit.register(own.shutdown)  # of the processors that the program may add to it
+        own.add_span_processor(_Lent(processor))
+        SharedTracerProvider(own, on_adopted=lambda adopted: _attach(processor, adopted)).make_global()
     else:
         _attach(processor, provider)
     instrument_anew(trace.get_tracer_provider())
@@ -70,8 +73,29 @@ def post_instrument() -> None:
 
 def _attach(processor: HarSpanProcessor, provider: trace.TracerProvider) -> None:
     """Add the processor. Not only the SDK's own class takes one: other distributions wrap that."""
-    add_span_processor: Callable[[HarSpanProcessor], None] | None = getattr(provider, "add_span_processor", None)
+    add_span_processor: Callable[[SpanProcessor], None] | None = getattr(provider, "add_span_processor", None)
     if add_span_processor is not None:
-        add_span_processor(processor)
+        add_span_processor(_Lent(processor))
     else:
-        _logger.warning("otel-har: nothing is recorded: %s takes no span processors", type(provider).__qualname__)
+        _logger.warning(
+            "otel-har: nothing is recorded from here on: %s takes no span processors", type(provider).__qualname__
+        )
+
+
+class _Lent(SpanProcessor):
+    """The recording's processor as a provider has it: the provider's end is not the recording's."""
+
+    def __init__(self, processor: HarSpanProcessor) -> None:
+        self._processor = processor
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        self._processor.on_start(span, parent_context)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self._processor.on_end(span)
+
+    def shutdown(self) -> None:
+        self._processor.force_flush()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._processor.force_flush(timeout_millis)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from servers import InstrumentedRunner, PlainRunner, RecordingServer
 
 OWN = """
@@ -51,6 +53,33 @@ def test_a_provider_that_the_program_sets_late_gets_its_spans(
     assert len(titles) == len(run.entries)
 
 
+@pytest.mark.parametrize(
+    "logging_set_up",
+    ["basicConfig(level=logging.ERROR)", "getLogger('opentelemetry').setLevel(logging.ERROR)"],
+)
+def test_a_program_that_logs_errors_only_keeps_its_provider(
+    run_instrumented: InstrumentedRunner, logging_set_up: str
+) -> None:
+    """The program's logging levels do not matter, and keep holding back what they held back."""
+    run = run_instrumented(
+        f"    import logging; logging.{logging_set_up}\n"
+        + HEAD
+        + EARLY_TRACER
+        + OWN
+        + SPANS
+        + "    trace.set_tracer_provider(TracerProvider())\n"
+    )
+    assert (0, "", "GET after GET late\n") == (run.returncode, run.stderr, run.stdout)
+
+
+def test_a_provider_that_is_shut_down_does_not_end_the_recording(run_instrumented: InstrumentedRunner) -> None:
+    """What the program does after its provider's end is recorded."""
+    run = run_instrumented(
+        HEAD + OWN + "    requests.get(BASE + '/item?1'); provider.shutdown(); requests.get(BASE + '/item?2')\n"
+    )
+    assert (0, 2) == (run.returncode, len(run.entries))
+
+
 def test_a_second_provider_is_refused_as_ever(run_instrumented: InstrumentedRunner, run_plain: PlainRunner) -> None:
     """OpenTelemetry's own warning about a second provider still comes."""
     program = HEAD + OWN + "    trace.set_tracer_provider(TracerProvider())\n"
@@ -81,6 +110,24 @@ def test_requests_at_exit_are_recorded(run_instrumented: InstrumentedRunner) -> 
     """)
     assert (0, "", "200\n") == (run.returncode, run.stderr, run.stdout)
     assert [200] == [entry["response"]["status"] for entry in run.entries]
+
+
+def test_a_child_in_another_directory_leaves_other_files_alone(
+    run_instrumented: InstrumentedRunner, tmp_path: Path
+) -> None:
+    """A path that was given relative to the program's directory is the same file to its children."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    precious = elsewhere / "relative.har"
+    precious.write_text("precious")
+    run = run_instrumented(
+        f"""
+        import subprocess, sys
+        subprocess.run([sys.executable, '-c', 'pass'], cwd={str(elsewhere)!r}, check=True)
+        """,
+        env={"OTEL_PYTHON_HAR": "relative.har"},
+    )
+    assert (0, "precious") == (run.returncode, precious.read_text())
 
 
 @pytest.mark.parametrize("child", ["pass", "import requests, harness; requests.get(harness.BASE + '/item?2')"])

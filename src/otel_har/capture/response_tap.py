@@ -7,6 +7,7 @@ an exhausted iterator, or the last byte of a body of known length.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from json import loads
 from typing import TYPE_CHECKING, Any
 
 from otel_har.capture.streams import ResponseNotes, Tap
@@ -99,7 +100,8 @@ class ResponseTap(Tap):
     def _self_noting_lines(self, read: Callable[..., Any]) -> Callable[..., Any]:
         def noting_lines(*args: Any, **kwargs: Any) -> Any:
             lines = self._self_attempt(read, *args, **kwargs)
-            self._self_got(lines, lines, decoded=None)
+            is_iterated = isinstance(lines, list) and hasattr(self.__wrapped__, "stream")  # and so decoded
+            self._self_got(lines, lines, decoded=is_iterated or None)
             return lines
 
         return noting_lines
@@ -126,17 +128,16 @@ class ResponseTap(Tap):
         self._self_read(data, (), {})
         return data
 
-    def _self_noting_json(self, json: Callable[[], Any]) -> Callable[[], Any]:
+    def _self_noting_json(self, _json: Callable[[], Any]) -> Callable[[], Any]:
         def noting_json() -> Any:
-            self._self_data()  # which the stream keeps, and parses next
-            return json()
+            return loads(self._self_data().decode("utf-8"))  # as urllib3 does; it would read what is gone
 
         return noting_json
 
     def _self_noted(self, chunks: Iterable[bytes], *, decoded: bool | None) -> Generator[bytes, None, None]:
         try:
             for chunk in chunks:
-                self._self_note(chunk, decoded=decoded)
+                self._self_got(chunk, None, decoded=decoded)
                 yield chunk
         except GeneratorExit:
             close = getattr(chunks, "close", None)
@@ -184,9 +185,16 @@ class ResponseTap(Tap):
             decoded: Whether the content coding was removed; None for the stream's own setting.
         """
         self._self_note(data, decoded=decoded)
-        is_at_end = got is not None and not got
-        if is_at_end or (getattr(self.__wrapped__, "length_remaining", None) == 0 and self._self_is_plain()):
+        if got is not None and not got:
             self._self_end()
+        else:
+            self._self_end_at_last_byte()
+
+    def _self_end_at_last_byte(self) -> None:
+        if getattr(self.__wrapped__, "length_remaining", None) == 0 and self._self_is_plain():
+            size = self._self_wire_size()
+            if size is None or size == self._self_notes.exchange.response_body.size_bytes:
+                self._self_end()
 
     @guarded("noting what was read")
     def _self_note(self, data: Any, *, decoded: bool | None) -> None:

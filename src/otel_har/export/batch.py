@@ -91,6 +91,7 @@ class BatchHarProcessor(HarProcessor):
         self._export_lock = threading.Lock()  # of whoever calls the exporter: the worker, or a flush without one
         self._pages_waiting: set[str] = set()
         self._bytes_since_wake = 0
+        self._is_behind = False  # the last batch was cut by its bytes: more waits
         self.dropped_entries = 0
         self.failed_entries = 0
         self._failed_until_flush = 0
@@ -133,7 +134,7 @@ class BatchHarProcessor(HarProcessor):
             return
         self._shut_down = True
         timeout_millis = self._settings.export_timeout_millis if timeout_millis is None else timeout_millis
-        if self._flush(timeout_millis, last=True) is None:
+        if self._flush(timeout_millis, last=True) is None or self._items:
             _logger.warning(
                 "otel-har: not everything was exported within %d ms, %d entries still wait",
                 timeout_millis,
@@ -201,7 +202,7 @@ class BatchHarProcessor(HarProcessor):
 
     def _next_flush(self) -> _Flush | None:
         """Wait until a batch is full, the delay is over, or a flush is asked for."""
-        is_full = len(self._items) >= self._settings.max_export_batch_size
+        is_full = self._is_behind or len(self._items) >= self._settings.max_export_batch_size
         try:
             flush = self._wake.get(timeout=0 if is_full else self._settings.schedule_delay_millis / 1000)
         except Empty:
@@ -234,6 +235,7 @@ class BatchHarProcessor(HarProcessor):
             items.append(item)
             if isinstance(item, HarRecord) and item.exchange is not None:
                 body_bytes += item.exchange.kept_bytes
+        self._is_behind = body_bytes >= _MAX_BATCH_BYTES
         if items:
             self._pages_waiting.difference_update([item.id for item in items if isinstance(item, PageFacts)])
             records = sum(isinstance(item, HarRecord) for item in items)

@@ -166,9 +166,9 @@ def _opened_beside(path: Path) -> tuple[Path, io.FileIO]:
         suffix = f"{os.getpid()}" if number == 1 else f"{os.getpid()}.{number}"
         beside = path.with_name(f"{path.stem}.{suffix}{path.suffix}")
         file = _opened(beside)
-        if _locked(file):
+        if _locked(file) and not os.fstat(file.fileno()).st_size:
             return beside, file
-        file.close()  # a further recording of this process
+        file.close()  # a further recording of this process, or of an earlier one with its number
     raise AssertionError("itertools.count ends")
 
 

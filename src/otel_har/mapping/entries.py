@@ -115,7 +115,9 @@ def _post_data(body: Body, content_type: str) -> dict[str, Any]:
 
 
 def _response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str, Any]:
-    if exchange.status is None or not _is_status(exchange.status):
+    if exchange.status is not None and not _is_status(exchange.status):
+        return _no_response(exchange.error or f"the status {exchange.status!r} is none")
+    if exchange.status is None:
         return _no_response(exchange.error or span.exception or span.status_description or _NO_RESPONSE)
     headers = _headers(exchange.response_headers)
     version = exchange.http_version or "HTTP/1.1"
