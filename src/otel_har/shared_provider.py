@@ -125,7 +125,7 @@ class _RefusedProviders(logging.Filter):
 
     @guarded("taking over the program's tracer provider")
     def _take_over(self, record: logging.LogRecord) -> bool:
-        if record.funcName != _REFUSING_FUNCTION:
+        if record.levelno != logging.WARNING:
             return False
         frame = sys._getframe()  # noqa: SLF001 - the record does not carry the provider, the refusing call does
         while frame.f_code.co_name != _REFUSING_FUNCTION:
