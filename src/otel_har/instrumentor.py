@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Collection, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
@@ -25,8 +24,6 @@ CAPTURES: Mapping[str, str] = {
     "requests": "otel_har.capture.requests",
     "aiohttp-client": "otel_har.capture.aiohttp",
 }
-# Further HTTP clients that OpenTelemetry instruments and that no capture hooks.
-_UNHOOKED = frozenset({"httpx", "urllib", "urllib3"})
 
 
 class HarInstrumentor(BaseInstrumentor):  # type: ignore[misc] # of an untyped module, see above
@@ -80,33 +77,18 @@ class HarInstrumentor(BaseInstrumentor):  # type: ignore[misc] # of an untyped m
         self._instrumented = []
 
 
-def instrument_anew(tracer_provider: TracerProvider) -> None:
-    """Instrument the HTTP clients that are instrumented now once more, with our hooks and this provider.
+def instrument_anew(tracer_provider: TracerProvider | None = None) -> None:
+    """Instrument the clients that can be hooked, and are instrumented now, once more with our hooks.
 
-    Clients that nobody hooks are among them: their spans become entries too. A client that the user left out
-    (OTEL_PYTHON_DISABLED_INSTRUMENTATIONS) stays left out.
+    A client that the user left out (OTEL_PYTHON_DISABLED_INSTRUMENTATIONS) stays left out.
     """
-    hooked = {}
+    instrumented = []
     for name in CAPTURES:
         capture = _imported(name)
         if capture is not None and capture.instrumentor().is_instrumented_by_opentelemetry:
-            hooked[name] = capture.instrumentor()
-            hooked[name].uninstrument()
-    HarInstrumentor().instrument(tracer_provider=tracer_provider, clients=tuple(hooked), skip_dep_check=True)
-    for entry_point in entry_points(group="opentelemetry_instrumentor"):
-        if entry_point.name in _UNHOOKED:
-            client = _loaded(entry_point)
-            if client is not None and client.is_instrumented_by_opentelemetry:
-                client.uninstrument()
-                client.instrument(tracer_provider=tracer_provider, skip_dep_check=True)
-
-
-def _loaded(entry_point: EntryPoint) -> BaseInstrumentor | None:
-    try:
-        instrumentor = entry_point.load()()
-    except ImportError:  # the client library is not installed
-        return None
-    return instrumentor if isinstance(instrumentor, BaseInstrumentor) else None
+            capture.instrumentor().uninstrument()
+            instrumented.append(name)
+    HarInstrumentor().instrument(tracer_provider=tracer_provider, clients=instrumented, skip_dep_check=True)
 
 
 def _imported(name: str) -> ModuleType | None:

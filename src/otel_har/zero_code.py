@@ -68,7 +68,7 @@ def post_instrument() -> None:
         SharedTracerProvider(own, on_adopted=lambda adopted: _attach(processor, adopted)).make_global()
     else:
         _attach(processor, provider)
-    instrument_anew(trace.get_tracer_provider())
+    instrument_anew()
 
 
 def _attach(processor: HarSpanProcessor, provider: trace.TracerProvider) -> None:

@@ -7,7 +7,7 @@ never guessed, and what is missing of a body is said.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -315,6 +315,6 @@ def _json(value: object) -> Any:
         return value.decode("utf-8", "replace")
     if isinstance(value, Mapping):
         return {str(key): _json(item) for key, item in value.items() if item is not None}
-    if isinstance(value, Sequence | Iterable):
+    if isinstance(value, Iterable):
         return [_json(item) for item in value if item is not None]
     return None if value is None else str(value)
