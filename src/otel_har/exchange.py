@@ -7,7 +7,7 @@ business of `timings` and `mapping`, in the worker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +20,9 @@ _SMALL_CHUNK_BYTES = 1024
 _MAX_JOINED_BYTES = 64 * 1024
 
 HeaderText = str | bytes
+CallFrame = tuple[str, str, int]
+"""A frame of the program's call stack: function name, file name, line number (from 1)."""
+
 RawHeaders = Iterable[tuple[HeaderText, HeaderText]]
 BodyState = Literal["whole", "truncated", "partial", "unread", "dropped"]
 
@@ -131,6 +134,26 @@ class Body:
             self._limits.budget.give_back(self._kept_bytes)
 
 
+@dataclass(frozen=True, slots=True)
+class TlsFacts:
+    """What a connection's TLS is, told by the client's own TLS library.
+
+    Attributes:
+        protocol: The version as Python's `ssl` names it (`TLSv1.3`).
+        cipher: The cipher suite's name; None when unknown.
+        subject_name: The common name of the certificate's subject; None when unknown.
+        issuer: The common name of its issuer, or the organisation's; None when unknown.
+        valid_from_unix_s, valid_to_unix_s: The certificate's validity, seconds since the epoch; None when unknown.
+    """
+
+    protocol: str
+    cipher: str | None = None
+    subject_name: str | None = None
+    issuer: str | None = None
+    valid_from_unix_s: int | None = None
+    valid_to_unix_s: int | None = None
+
+
 class Instants:
     """When things happened, in nanoseconds of one monotonic clock; None where it did not happen or is not known."""
 
@@ -146,6 +169,8 @@ class Instants:
         "request_started",
         "response_started",
         "started",
+        "tls_ended",
+        "tls_started",
     )
 
     def __init__(self, started: int) -> None:
@@ -156,6 +181,8 @@ class Instants:
         self.dns_ended: int | None = None
         self.connect_started: int | None = None
         self.connect_ended: int | None = None
+        self.tls_started: int | None = None
+        self.tls_ended: int | None = None
         self.request_started: int | None = None
         self.request_sent: int | None = None
         self.response_started: int | None = None
@@ -177,6 +204,11 @@ class Exchange:
         http_version: As the status line writes it; None while there is no response.
         peer_address, peer_port: The socket's other end; None when unknown.
         connection_id: The same text for exchanges over the same connection.
+        socket_path: The Unix socket that the connection goes to; None for other sockets.
+        proxy: The URL of the proxy that the exchange went through; None without one.
+        tls: What is known of the connection's TLS; None without TLS.
+        initiator: The frames of the program that made the request, the innermost first.
+        resource_type: Chrome's name for the kind of exchange; None for a plain one.
         error: What went wrong, in words; None when nothing did.
         end_reason: Why an unread or partial body ends here, in words.
     """
@@ -188,18 +220,23 @@ class Exchange:
         "error",
         "finished",
         "http_version",
+        "initiator",
         "instants",
         "method",
         "peer_address",
         "peer_port",
+        "proxy",
         "reason",
         "request_body",
         "request_headers",
         "request_http_version",
+        "resource_type",
         "response_body",
         "response_headers",
+        "socket_path",
         "started_unix_ns",
         "status",
+        "tls",
         "url",
     )
 
@@ -219,6 +256,11 @@ class Exchange:
         self.peer_address: str | None = None
         self.peer_port: int | None = None
         self.connection_id: str | None = None
+        self.socket_path: str | None = None
+        self.proxy: str | None = None
+        self.tls: TlsFacts | None = None
+        self.initiator: Sequence[CallFrame] = ()
+        self.resource_type: str | None = None
         self.error: str | None = None
         self.end_reason: str | None = None
         self.finished = False

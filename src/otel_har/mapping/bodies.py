@@ -12,6 +12,9 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
+from typing import Any
+
+from otel_har.exchange import Body
 
 try:
     import brotli  # type: ignore[import-untyped] # it has no type information
@@ -24,6 +27,13 @@ _GZIP_WBITS = 16 + zlib.MAX_WBITS
 _REFUSED_CODECS = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
 _TEXTUAL_SUFFIXES = ("/json", "+json", "/xml", "+xml", "/yaml", "+yaml", "/javascript", "/ecmascript", "/x-ndjson")
 _TEXTUAL_TYPES = frozenset({"application/x-www-form-urlencoded", "application/graphql", "application/x-javascript"})
+
+_MISSING_PARTS = {
+    "truncated": "cut: the first {kept} of {size} bytes",
+    "partial": "the first {size} bytes; the rest was not read",
+    "unread": "not read by the program",
+    "dropped": "left out: {size} bytes over the limit",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +142,15 @@ def as_text(data: bytes, content_type: str, *, cut: bool) -> Text:
         if text is not None:
             return Text(text, base64=False)
     return Text(base64.b64encode(data).decode("ascii"), base64=True)
+
+
+def missing_part(body: Body, end_reason: str | None = None) -> dict[str, Any]:
+    """What is missing of the body, for programs and for people."""
+    state = body.state
+    if state == "whole":
+        return {}
+    comment = _MISSING_PARTS[state].format(kept=len(body.kept()), size=body.size_bytes)
+    return {"_bodyState": state, "comment": f"{comment}: {end_reason}" if end_reason else comment}
 
 
 def charset_of(content_type: str) -> str | None:

@@ -1,0 +1,55 @@
+"""Header fields as they were met to header fields as HAR writes them, and what is read from them.
+
+The rule: header fields are bytes (RFC 9110, 5.5). Their text is for people and tools, their size is that of the bytes.
+"""
+
+from __future__ import annotations
+
+from otel_har.exchange import HeaderText, RawHeaders
+
+Headers = list[dict[str, str]]
+
+
+def har_headers(raw: RawHeaders) -> Headers:
+    """The `headers` array, in the order of the wire and with duplicates."""
+    return [{"name": har_text(name), "value": har_text(value)} for name, value in raw]
+
+
+def har_text(raw: HeaderText) -> str:
+    """Header bytes as text: UTF-8 where they are valid UTF-8, else ISO 8859-1."""
+    if isinstance(raw, str) and raw.isascii():
+        return raw
+    encoded = octets(raw)
+    try:
+        return encoded.decode("utf-8")
+    except UnicodeDecodeError:
+        return encoded.decode("latin-1")
+
+
+def octets(raw: HeaderText) -> bytes:
+    """The bytes of the wire: what a library decoded, it did as ISO 8859-1, or as UTF-8 with surrogates for the rest."""
+    if isinstance(raw, bytes):
+        return raw
+    raw = str(raw)  # what is neither, an adapter of the program's own put there
+    for encoding, errors in (("latin-1", "strict"), ("utf-8", "surrogateescape")):
+        try:
+            return raw.encode(encoding, errors)
+        except UnicodeEncodeError:
+            continue
+    return raw.encode("utf-8", "replace")
+
+
+def head_size(start_line: str, raw: RawHeaders) -> int:
+    """From the start line through the blank line (HAR 1.2), as HTTP/1.1 writes it; -1 without headers to count."""
+    lines = [len(octets(name)) + len(octets(value)) + 4 for name, value in raw]
+    return len(octets(start_line)) + 2 + sum(lines) + 2 if lines else -1
+
+
+def values(headers: Headers, name: str) -> list[str]:
+    """The values of every field of a name, given in lower case."""
+    return [header["value"] for header in headers if header["name"].lower() == name]
+
+
+def first(headers: Headers, name: str) -> str:
+    """The first value of a name, given in lower case; `""` without one."""
+    return next(iter(values(headers, name)), "")

@@ -1,0 +1,126 @@
+"""The response of an exchange to HAR's `response`; a request without one has the form that no reader trips over."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from otel_har.exchange import Exchange
+from otel_har.mapping.bodies import as_text, decode_content, missing_part
+from otel_har.mapping.cookies import response_cookies
+from otel_har.mapping.headers import Headers, first, har_headers, har_text, head_size, values
+from otel_har.mapping.timings import Phases
+from otel_har.mapping.urls import har_url, resolved
+from otel_har.record import SpanFacts
+
+_UNKNOWN_MIME_TYPE = "x-unknown"  # Chrome's word for a response without a type
+_NO_RESPONSE = "no response was seen before the recording of this exchange ended"
+_LOWEST_STATUS, _HIGHEST_STATUS = 100, 999
+_MAX_DIGITS = 18  # of a Content-Length that can be meant
+
+
+def har_response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str, Any]:
+    """The `response` object (HAR 1.2, 4.2.4)."""
+    if exchange.status is not None and not _is_status(exchange.status):
+        return _no_response(exchange.error or f"the status {exchange.status!r} is none")
+    if exchange.status is None:
+        return _no_response(exchange.error or span.exception or span.status_description or _NO_RESPONSE)
+    headers = har_headers(exchange.response_headers)
+    version = exchange.http_version or "HTTP/1.1"
+    headers_size = head_size(f"{version} {exchange.status:03d} {exchange.reason}", exchange.response_headers)
+    content = _content(exchange, headers)
+    body_size = _response_body_size(exchange, headers)
+    if body_size >= 0 and content["size"] >= 0 and "_bodyState" not in content:
+        content["compression"] = content["size"] - body_size
+    received_unix_s = exchange.started_unix_ns / 1e9 + (taken.total_ms - taken.receive) / 1e3
+    location = first(headers, "location")
+    is_redirect = HTTPStatus.MULTIPLE_CHOICES <= exchange.status < HTTPStatus.BAD_REQUEST
+    response: dict[str, Any] = {
+        "status": exchange.status,
+        "statusText": har_text(exchange.reason),
+        "httpVersion": version,
+        "cookies": response_cookies(values(headers, "set-cookie"), received_unix_s),
+        "headers": headers,
+        "content": content,
+        "redirectURL": resolved(har_url(exchange.url), location) if location and is_redirect else "",
+        "headersSize": headers_size,
+        "bodySize": body_size,
+    }
+    if headers_size >= 0:
+        response["_transferSize"] = headers_size + (
+            body_size if body_size >= 0 else _seen_on_the_wire(exchange, headers)
+        )
+    if exchange.error:
+        response["_error"] = exchange.error
+    return response
+
+
+def _is_status(status: object) -> bool:
+    """RFC 9110, 15: three digits. An adapter of the program's own may say anything."""
+    return isinstance(status, int) and _LOWEST_STATUS <= status <= _HIGHEST_STATUS
+
+
+def _no_response(error: str) -> dict[str, Any]:
+    """A request without a response, in the form that no consumer trips over."""
+    return {
+        "status": 0,
+        "statusText": "",
+        "httpVersion": "",
+        "cookies": [],
+        "headers": [],
+        "content": {"size": 0, "mimeType": _UNKNOWN_MIME_TYPE},
+        "redirectURL": "",
+        "headersSize": -1,
+        "bodySize": -1,
+        "_transferSize": 0,
+        "_error": error,
+    }
+
+
+def _content(exchange: Exchange, headers: Headers) -> dict[str, Any]:
+    body = exchange.response_body
+    content_type = first(headers, "content-type")
+    content: dict[str, Any] = {"size": body.size_bytes, "mimeType": content_type or _UNKNOWN_MIME_TYPE}
+    if not body.size_bytes:
+        empty = {"text": ""} if body.ended else {}  # some readers fail without the text of an empty body
+        return content | empty | missing_part(body, exchange.end_reason)
+    data = body.kept()
+    state = body.state
+    coding = ", ".join(values(headers, "content-encoding"))
+    if body.encoded and coding:
+        decoded = decode_content(data, coding, body.limit_bytes)
+        if decoded is None:
+            content["comment"] = f"encoded as it came: {coding}"
+            content_type = "application/octet-stream"
+        else:
+            data = decoded.data
+            if state == "whole" and not decoded.whole:
+                content |= {"_bodyState": "truncated", "comment": f"the first {len(data)} bytes of {coding} content"}
+                state = "truncated"
+            content["size"] = -1 if state in {"truncated", "dropped"} else len(data)
+    if state == "dropped":
+        return content | missing_part(body, exchange.end_reason)
+    text = as_text(data, content_type, cut=state != "whole")
+    content["text"] = text.text
+    if text.base64:
+        content["encoding"] = "base64"
+    return content | missing_part(body, exchange.end_reason)
+
+
+def _response_body_size(exchange: Exchange, headers: Headers) -> int:
+    """Bytes on the wire: 0 for a response that has no body (RFC 9110, 6.4.1), -1 unknown."""
+    body = exchange.response_body
+    if body.wire_size_bytes is not None:
+        return body.wire_size_bytes
+    if not body.ended:
+        return -1
+    if body.encoded or not values(headers, "content-encoding"):
+        return body.size_bytes
+    length = first(headers, "content-length")
+    return int(length) if length.isascii() and length.isdigit() and len(length) <= _MAX_DIGITS else -1
+
+
+def _seen_on_the_wire(exchange: Exchange, headers: Headers) -> int:
+    """Of a body whose size is not known, the bytes that are known to have come."""
+    body = exchange.response_body
+    return body.size_bytes if body.encoded or not values(headers, "content-encoding") else 0
