@@ -30,6 +30,11 @@ def span_processor(settings: HarSettings, *, beside: bool = False) -> HarSpanPro
     exporter = FileHarExporter(settings.path, settings.indent, beside=beside)
     return HarSpanProcessor(
         BatchHarProcessor(exporter, settings.batch),
-        limits=CaptureLimits(settings.max_body_bytes, ByteBudget(settings.max_queue_bytes)),
+        limits=CaptureLimits(
+            settings.max_body_bytes,
+            ByteBudget(settings.max_queue_bytes),
+            max_initiator_frames=settings.initiator_frames,
+            audit_events=settings.audit_events,
+        ),
         max_pages=settings.max_pages,
     )

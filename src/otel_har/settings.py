@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from otel_har import environment
-from otel_har.exchange import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_QUEUE_BYTES
+from otel_har.exchange import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_INITIATOR_FRAMES, DEFAULT_MAX_QUEUE_BYTES
 from otel_har.export.batch import BatchSettings
 from otel_har.pages import DEFAULT_MAX_PAGES
 
@@ -31,6 +31,12 @@ class HarSettings(BaseModel):
     """Spaces for each level of the file; without it each entry is one line."""
     max_body_bytes: int = Field(DEFAULT_MAX_BODY_BYTES, ge=0, alias=environment.OTEL_PYTHON_HAR_MAX_BODY_BYTES)
     """The most bytes kept of one body; 0 keeps none."""
+    initiator_frames: int = Field(
+        DEFAULT_MAX_INITIATOR_FRAMES, ge=0, le=100, alias=environment.OTEL_PYTHON_HAR_INITIATOR_FRAMES
+    )
+    """The most frames of the program's call stack that an entry has as its `_initiator`; 0 for none."""
+    audit_events: bool = Field(default=True, alias=environment.OTEL_PYTHON_HAR_AUDIT_EVENTS)
+    """Whether Python's audit events are listened to, which tell phases, heads as sent and repetitions of requests."""
     max_pages: int = Field(DEFAULT_MAX_PAGES, ge=1, alias=environment.OTEL_PYTHON_HAR_MAX_PAGES)
     """The most pages; traces beyond it share the page of the program's run."""
     schedule_delay_millis: int = Field(

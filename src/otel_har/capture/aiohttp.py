@@ -8,6 +8,7 @@ would otherwise be taken for its enclosing span's.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,9 +18,12 @@ from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrument
 from opentelemetry.trace import Span, get_current_span
 
 from otel_har import correlation
-from otel_har.capture.connections import ConnectionIds
+from otel_har.capture import audit_events
+from otel_har.capture.connections import Connection, Connections
 from otel_har.capture.content_tap import ContentTap
+from otel_har.capture.initiator import program_frames
 from otel_har.capture.streams import ResponseNotes, error_text
+from otel_har.capture.tls import tls_facts
 from otel_har.correlation import SpanCapture
 from otel_har.exchange import Exchange
 from otel_har.guard import guarded
@@ -29,7 +33,17 @@ RequestHook = Callable[[Span, aiohttp.TraceRequestStartParams], None]
 _SWITCHING_PROTOCOLS = 101
 _BODILESS_STATUS = frozenset({_SWITCHING_PROTOCOLS, 204, 304})  # RFC 9110, 6.4.1 and 7.8
 _SENT_AGAIN = "no response was seen: the client sent the request again"
-_connections = ConnectionIds()
+
+
+def _learn_of_protocol(facts: Connection, protocol: Any) -> None:
+    """A protocol has lost its transport when the server closed at once: then its peer is not known from it."""
+    transport = getattr(protocol, "transport", None)
+    if transport is not None:
+        facts.note_peer(transport.get_extra_info("peername"))
+        facts.tls = tls_facts(transport.get_extra_info("ssl_object"))
+
+
+_connections = Connections(_learn_of_protocol)
 
 
 def instrumentor() -> AioHttpClientInstrumentor:
@@ -66,7 +80,17 @@ def on_span_started(span: Span, params: aiohttp.TraceRequestStartParams) -> None
     capture = correlation.find(span)
     if capture is not None:
         capture.owner = params.headers
-        _add_exchange(capture, params.method, params.url, time.perf_counter_ns(), time.time_ns())
+        exchange = _add_exchange(capture, params.method, params.url, time.perf_counter_ns(), time.time_ns())
+        exchange.initiator = program_frames(capture.limits.max_initiator_frames)
+        if capture.limits.audit_events:
+            capture.on_audit_event = functools.partial(_on_audit_event, capture.exchanges)
+            audit_events.install()
+
+
+def _on_audit_event(exchanges: list[Exchange], event: str, args: tuple[Any, ...], _at: int) -> None:
+    """Where a connection goes, should it fail or be closed before a response tells; of several addresses the last."""
+    if event == audit_events.SOCKET_CONNECT:
+        Connection.to(args[1]).describe(exchanges[-1])
 
 
 class RequestTrace:
@@ -228,6 +252,8 @@ def _note_chunk_sent(trace: RequestTrace, chunk: bytes) -> None:
 
 def _add_exchange(capture: SpanCapture, method: str, url: Any, started: int, started_unix_ns: int) -> Exchange:
     exchange = Exchange(method, str(url), started_unix_ns=started_unix_ns, started=started, limits=capture.limits)
+    if capture.exchanges:
+        exchange.initiator = capture.exchanges[0].initiator
     capture.exchanges.append(exchange)
     return exchange
 
@@ -250,11 +276,9 @@ def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None
     connection = response.connection
     protocol = connection.protocol if connection is not None else getattr(response, "_protocol", None)
     if protocol is not None:
-        exchange.connection_id = _connections.of(protocol, protocol)
-    transport = getattr(protocol, "transport", None)
-    peer = transport.get_extra_info("peername") if transport is not None else None
-    if isinstance(peer, tuple | list):
-        exchange.peer_address, exchange.peer_port = str(peer[0]), int(peer[1])
+        _connections.of(protocol, protocol).describe(exchange)
+    proxy = getattr(getattr(connection, "_key", None), "proxy", None)
+    exchange.proxy = str(proxy.origin()) if proxy is not None else None
 
 
 def _note_body(exchange: Exchange, response: aiohttp.ClientResponse, *, decoded: bool) -> None:

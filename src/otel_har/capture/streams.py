@@ -18,6 +18,7 @@ from otel_har.exchange import Body, Exchange
 from otel_har.guard import guarded
 
 _MAX_ERROR = 1_000
+_MAX_REPEATED = 100
 
 
 class Tap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stubs only
@@ -103,12 +104,17 @@ def _message(error: BaseException) -> str:
 
 
 class RequestBodyNotes:
-    """Notes what a client reads of one request body, into the body of the hop that is being sent."""
+    """Notes what a client reads of one request body, into the body of the hop that is being sent.
 
-    __slots__ = ("body",)
+    Args:
+        body: The body of the first hop.
+    """
+
+    __slots__ = ("_repeated", "body")
 
     def __init__(self, body: Body) -> None:
         self.body = body
+        self._repeated: list[Body] = []
 
     @guarded("noting a request body")
     def chunk(self, data: Any) -> None:
@@ -122,8 +128,15 @@ class RequestBodyNotes:
 
     @guarded("noting a repeated request body")
     def rewound(self) -> None:
-        """The client will send the body once more."""
+        """The client will send the body once more; what it sent already is kept for whoever knows of that attempt."""
+        if self.body.size_bytes:
+            self._repeated.append(self.body.renewed())
+            del self._repeated[:-_MAX_REPEATED]
         self.body.clear()
+
+    def take_repeated(self) -> Body | None:
+        """What was sent of the body before it was rewound, the oldest first; None when there is no more."""
+        return self._repeated.pop(0) if self._repeated else None
 
 
 # What a client calls to read a file object, and the method here that makes the call a noting one.

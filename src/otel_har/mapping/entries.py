@@ -11,6 +11,7 @@ from typing import Any
 
 from otel_har.har.models import Entry, Page, PageTimings
 from otel_har.mapping.connection import har_connection
+from otel_har.mapping.initiator import har_initiator
 from otel_har.mapping.otel import har_otel
 from otel_har.mapping.request import har_request
 from otel_har.mapping.response import har_response
@@ -37,6 +38,7 @@ def entry_from_record(record: HarRecord) -> Entry:
         "cache": {},
         "timings": taken.as_har(),
         **har_connection(exchange),
+        **har_initiator(exchange.initiator),
         "_resourceType": exchange.resource_type or "fetch",
         "_otel": har_otel(record.span),
     }

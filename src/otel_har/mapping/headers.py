@@ -15,6 +15,20 @@ def har_headers(raw: RawHeaders) -> Headers:
     return [{"name": har_text(name), "value": har_text(value)} for name, value in raw]
 
 
+def fields_of_head(head: bytes) -> list[tuple[HeaderText, HeaderText]]:
+    """The header fields of a message's head as it was sent: names and values without what is around them."""
+    lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")[1:]
+    fields: list[tuple[HeaderText, HeaderText]] = []
+    for line in lines:
+        if line[:1] in {b" ", b"\t"} and fields:  # a folded one (RFC 9112, 5.2)
+            name, value = fields[-1]
+            fields[-1] = (name, octets(value) + b"\r\n" + line)
+        else:
+            name, _, value = line.partition(b":")
+            fields.append((name, value.strip(b" \t")))
+    return fields
+
+
 def har_text(raw: HeaderText) -> str:
     """Header bytes as text: UTF-8 where they are valid UTF-8, else ISO 8859-1."""
     if isinstance(raw, str) and raw.isascii():

@@ -7,14 +7,16 @@ from typing import Any
 from otel_har.exchange import Body, Exchange
 from otel_har.mapping.bodies import as_text, missing_part
 from otel_har.mapping.cookies import request_cookies
-from otel_har.mapping.headers import Headers, first, har_headers, head_size, values
+from otel_har.mapping.headers import Headers, fields_of_head, first, har_headers, head_size, values
 from otel_har.mapping.urls import har_url, query_parameters, request_target
 
 
 def har_request(exchange: Exchange) -> dict[str, Any]:
     """The `request` object (HAR 1.2, 4.2.3), as it was sent."""
     url = har_url(exchange.url)
-    headers = har_headers(exchange.request_headers)
+    head = exchange.request_head
+    raw_headers = exchange.request_headers if head is None else fields_of_head(head)
+    headers = har_headers(raw_headers)
     body = exchange.request_body
     start_line = f"{exchange.method} {request_target(url)} {exchange.request_http_version}"
     request: dict[str, Any] = {
@@ -24,7 +26,7 @@ def har_request(exchange: Exchange) -> dict[str, Any]:
         "cookies": request_cookies(values(headers, "cookie")),
         "headers": headers,
         "queryString": query_parameters(url),
-        "headersSize": head_size(start_line, exchange.request_headers),
+        "headersSize": head_size(start_line, raw_headers) if head is None else len(head),
         "bodySize": _request_body_size(body, headers),
     }
     if body.size_bytes or body.state in {"partial", "dropped"}:
