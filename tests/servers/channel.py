@@ -23,7 +23,8 @@ class Channel:
 
     def __init__(self, connection: socket.socket, number: int) -> None:
         self.number = number
-        self.client_port: int = connection.getpeername()[1]
+        peer = connection.getpeername()
+        self.client_port: int = peer[1] if isinstance(peer, tuple) else 0  # of a Unix socket there is none
         self._socket = connection
         self._buffer = b""
         self._response = SentResponse()

@@ -294,9 +294,12 @@ def _note_body(exchange: Exchange, response: aiohttp.ClientResponse, *, decoded:
 def _note_refused_response(exchange: Exchange, error: BaseException) -> None:
     """`raise_for_status` refuses a response before the signals show it: its exception has status and header fields.
 
-    An exception with a cause is aiohttp's own word on an answer that it could not read: its status is made up.
+    An exception with a cause is aiohttp's own word on an answer that it could not read: its status is made up. What a
+    proxy answers to CONNECT is no response to the request.
     """
-    if exchange.status is None and isinstance(error, aiohttp.ClientResponseError) and error.__cause__ is None:
+    if not isinstance(error, aiohttp.ClientResponseError) or isinstance(error, aiohttp.ClientHttpProxyError):
+        return
+    if exchange.status is None and error.__cause__ is None:
         exchange.status = error.status or None
         exchange.reason = error.message
         exchange.response_headers = list((error.headers or {}).items())
