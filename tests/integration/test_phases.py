@@ -1,7 +1,7 @@
 """Programs that are kept waiting in every phase: each phase is where its time was spent, and the sum is what passed.
 
-Lower bounds are what the server, or the program itself, is known to have taken; the program's own clock is the upper
-bound of the whole. Nothing here depends on how fast a machine is.
+Lower bounds are half of what the server, or the program itself, is known to have taken, since neither begins to count
+when the other does; the program's own clock is the upper bound of the whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from servers.programs import run_instrumented_program
 if TYPE_CHECKING:
     from pathlib import Path
 
-DELAY_MS = 60
+DELAY_MS = 200
+LEAST_MS = DELAY_MS / 2
 NAMES = ("blocked", "dns", "connect", "ssl", "send", "wait", "receive")
 
 REQUESTS_PROGRAM = f"""
@@ -174,7 +175,7 @@ def test_a_name_is_looked_up(timed: Timed) -> None:
 def test_a_slow_look_up_is_dns(with_aiohttp: Timed) -> None:
     """The resolver's time is in dns, and in nothing else."""
     timings = with_aiohttp.timings("named")
-    assert timings["dns"] >= DELAY_MS
+    assert timings["dns"] >= LEAST_MS
     assert "dns" == _longest(timings)
 
 
@@ -182,7 +183,7 @@ def test_a_slow_look_up_is_dns(with_aiohttp: Timed) -> None:
 def test_the_phase_that_takes_long(timed: Timed, phase: str) -> None:
     """A server that thinks is wait, one that trickles is receive, a body that comes slowly is send."""
     timings = timed.timings(phase)
-    assert timings[phase] >= DELAY_MS * 0.98  # clocks of two processes
+    assert timings[phase] >= LEAST_MS
     assert phase == _longest(timings)
 
 
@@ -222,15 +223,15 @@ def test_an_unknown_host_is_dns(timed: Timed) -> None:
 def test_a_server_that_says_nothing_is_wait(timed: Timed) -> None:
     """A request that was sent and never answered waits until the client gives up."""
     timings = timed.timings("silent")
-    assert timings["wait"] >= DELAY_MS / 2
+    assert timings["wait"] >= LEAST_MS
     assert "wait" == _longest(timings)
 
 
 def test_waiting_for_the_pool_is_blocked(with_aiohttp: Timed) -> None:
     """A request that waits for another's connection is blocked while it does."""
     blocked = sorted(with_aiohttp.timings(f"pool{number}")["blocked"] for number in range(2))
-    assert blocked[0] < DELAY_MS / 2
-    assert blocked[1] >= DELAY_MS * 0.98
+    assert blocked[0] < LEAST_MS
+    assert blocked[1] >= LEAST_MS
 
 
 @pytest.mark.parametrize("client", TLS_PROGRAMS)
@@ -240,9 +241,9 @@ def test_a_slow_handshake(tmp_path: Path, client: str) -> None:
         run = run_instrumented_program(server, tmp_path, TLS_PROGRAMS[client])
     assert (0, "") == (run.returncode, run.stderr)
     first, second = (entry["timings"] for entry in run.entries)
-    assert first["connect"] >= DELAY_MS * 0.98
+    assert first["connect"] >= LEAST_MS
     if client == "requests":
-        assert first["connect"] >= first["ssl"] >= DELAY_MS * 0.98
+        assert first["connect"] >= first["ssl"] >= LEAST_MS
     else:
         assert -1 == first["ssl"]
     assert (-1, -1) == (second["connect"], second["ssl"])
@@ -256,5 +257,5 @@ def test_without_audit_events(tmp_path: Path) -> None:
     by_query = {entry["request"]["url"].partition("?")[2]: entry for entry in run.entries}
     new = by_query["new"]["timings"]
     assert (-1, -1, -1) == (new["dns"], new["connect"], new["ssl"])
-    assert by_query["wait"]["timings"]["wait"] >= DELAY_MS * 0.98
-    assert by_query["silent"]["timings"]["blocked"] >= DELAY_MS / 2
+    assert by_query["wait"]["timings"]["wait"] >= LEAST_MS
+    assert by_query["silent"]["timings"]["blocked"] >= LEAST_MS
