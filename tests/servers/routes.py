@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import brotli  # type: ignore[import-untyped]  # Brotli ships no annotations
 
 from servers.channel import Disconnected
-from servers.slow_routes import SLOW_ROUTES
+from servers.more_routes import MORE_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,7 +94,7 @@ class Call:
             raise Disconnected
 
 
-ROUTES: dict[str, Callable[[Call], None]] = {**SLOW_ROUTES}
+ROUTES: dict[str, Callable[[Call], None]] = {**MORE_ROUTES}
 
 
 def _route(function: Callable[[Call], None]) -> Callable[[Call], None]:

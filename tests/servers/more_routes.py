@@ -1,4 +1,4 @@
-"""Answers that take their time: how slow a server is, is a thing to be recorded like any other."""
+"""More answers of a recording server: those that take their time, and redirects to anywhere."""
 
 from __future__ import annotations
 
@@ -23,4 +23,9 @@ def trickle(call: Call) -> None:
     call.channel.send_body(b"ten bytes.")
 
 
-SLOW_ROUTES = {"delay": delay, "trickle": trickle}
+def redirect_to(call: Call) -> None:
+    """Redirect to the URL that is the query."""
+    call.reply(b"elsewhere", [("Location", call.request.target.partition("?")[2])], status=302)
+
+
+MORE_ROUTES = {"delay": delay, "redirect-to": redirect_to, "trickle": trickle}
