@@ -8,6 +8,7 @@ import pytest
 
 from otel_har import environment
 from otel_har.export.batch import BatchSettings
+from otel_har.mapping.options import MappingOptions
 from otel_har.settings import HarSettings, settings_from
 
 DEFAULTS = {
@@ -15,6 +16,7 @@ DEFAULTS = {
     "indent": None,
     "max_body_bytes": 10 * 1024 * 1024,
     "max_pages": 100,
+    "params": "auto",
     "schedule_delay_millis": 1_000,
     "max_queue_size": 10_000,
     "max_queue_bytes": 64 * 1024 * 1024,
@@ -31,6 +33,7 @@ NUMBERS = {
     environment.OTEL_PYTHON_HAR_BSP_MAX_EXPORT_BATCH_SIZE: ("max_export_batch_size", 1, None),
     environment.OTEL_PYTHON_HAR_BSP_EXPORT_TIMEOUT: ("export_timeout_millis", 1, 86_400_000),
 }
+WORDS = {environment.OTEL_PYTHON_HAR_PARAMS: ("params", ("auto", "always", "never"))}
 
 
 def test_defaults() -> None:
@@ -45,7 +48,7 @@ def test_every_name_is_a_setting() -> None:
     names = {name for name in vars(environment) if name.startswith("OTEL_")}
     assert names == {field.alias for field in HarSettings.model_fields.values()}
     assert names == {getattr(environment, name) for name in names}
-    assert names == {*NUMBERS, environment.OTEL_PYTHON_HAR}
+    assert names == {*NUMBERS, *WORDS, environment.OTEL_PYTHON_HAR}
 
 
 @pytest.mark.parametrize(("name", "field"), [(name, field) for name, (field, _, _) in NUMBERS.items()])
@@ -90,9 +93,32 @@ def test_what_is_no_number(name: str, value: str) -> None:
 @pytest.mark.parametrize("value", ["", " ", "\t\n"])
 def test_empty_is_unset(value: str) -> None:
     """OpenTelemetry specification: an empty value is an unset one."""
-    settings, problems = settings_from(dict.fromkeys([*NUMBERS, environment.OTEL_PYTHON_HAR], value))
+    settings, problems = settings_from(dict.fromkeys([*NUMBERS, *WORDS, environment.OTEL_PYTHON_HAR], value))
     assert DEFAULTS == settings.model_dump()
     assert [] == problems
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_words(name: str) -> None:
+    """Each word is read without regard to case, as OpenTelemetry specifies, and to blanks around it."""
+    field, words = WORDS[name]
+    for word in words:
+        assert [(word, [])] * 2 == [_read(name, field, value) for value in (word, f" {word.upper()} ")]
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_other_words(name: str) -> None:
+    """Another word is told in one line that has those which are known, and the default counts."""
+    field, words = WORDS[name]
+    actual, [problem] = _read(name, field, "Sometimes")
+    assert DEFAULTS[field] == actual
+    assert problem.startswith(f"{name}='Sometimes' is ignored: ")
+    assert [word for word in words if f"'{word}'" not in problem] == []
+
+
+def test_mapping_options() -> None:
+    """What concerns the form of entries reaches it."""
+    assert MappingOptions(params="never") == HarSettings(params="never").options
 
 
 def test_path() -> None:
