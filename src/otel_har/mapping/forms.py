@@ -14,9 +14,10 @@ import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email import message_from_string
 from email.message import Message
+from email.parser import HeaderParser
 from email.utils import collapse_rfc2231_value
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -25,15 +26,19 @@ from otel_har.mapping.bodies import as_text, charset_of
 _URLENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
 _MAX_FIELDS = 1_000
-_MAX_HEAD_BYTES = 16 * 1024
+_MAX_HEAD_BYTES = 4 * 1024
+_MAX_PARAMETERS = 32  # of a part's header fields: the email package takes quadratic time for them
+_MAX_URLENCODED_BYTES = 1024 * 1024
 # Binary values are in the body's own base64 already: larger ones are not written twice.
 _MAX_BINARY_BYTES = 64 * 1024
 
+_NO_ASCII = re.compile(rb"[\x80-\xff]")
 # RFC 2046, 5.1.1: behind the boundary comes the close-delimiter's `--`, or padding and a line break.
 _REST_OF_DELIMITER = re.compile(rb"(--)|[ \t]*\r\n")
 # What browsers write (HTML, "Multipart form data"): no backslash escapes, three characters percent-encoded.
 _BROWSERS_DISPOSITION = re.compile(r'form-data; ?name="([^"]*)"(?:; ?filename="([^"]*)")?', re.IGNORECASE)
 _BROWSERS_ESCAPES = {"%0A": "\n", "%0D": "\r", "%22": '"'}
+_HEADER_PARSER = HeaderParser()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +78,11 @@ def form_of(data: bytes, content_type: str, *, cut: bool) -> Form | None:
 
 def _urlencoded(data: bytes, charset: str, *, cut: bool) -> Form:
     """WHATWG URL, 5.1: pairs separated by `&`, percent-encoded, `+` for a blank."""
-    pairs = data.split(b"&", _MAX_FIELDS)
-    whole = not cut and len(pairs) <= _MAX_FIELDS
-    text = b"&".join(pairs if whole else pairs[:_MAX_FIELDS] if len(pairs) > _MAX_FIELDS else pairs[:-1])
-    ascii_text = text.decode("ascii", "surrogateescape")
+    pairs = data[:_MAX_URLENCODED_BYTES].split(b"&", _MAX_FIELDS)
+    whole = not cut and len(pairs) <= _MAX_FIELDS and len(data) <= _MAX_URLENCODED_BYTES
+    # The last one is what stands behind the most fields, or may go on.
+    octets = b"&".join(pairs if whole else pairs[:-1])
+    ascii_text = _NO_ASCII.sub(lambda octet: b"%%%02X" % ord(octet[0]), octets).decode("ascii")
     try:
         fields = parse_qsl(ascii_text, keep_blank_values=True, encoding=charset, errors="replace")
     except (LookupError, ValueError):  # an unknown charset
@@ -87,19 +93,15 @@ def _urlencoded(data: bytes, charset: str, *, cut: bool) -> Form:
 def _multipart(data: bytes, boundary: bytes) -> Form:
     """The parts that are whole: each ends where the delimiter behind it begins (RFC 2046, 5.1.1)."""
     params: list[dict[str, Any]] = []
-    whole = True
-    start: int | None = None
-    for delimiter_start, end, closes in _delimiters(data, boundary):
-        if start is not None and len(params) == _MAX_FIELDS:
-            return Form(params, whole=False)
-        if start is not None:
-            param = _param(data, start, delimiter_start)
-            whole = whole and param is not None
-            params += [param] if param is not None else []
-        if closes:
-            return Form(params, whole)
+    is_closed, parts, start = False, 0, 0
+    for delimiter_start, end, is_closed in islice(_delimiters(data, boundary), _MAX_FIELDS + 1):
+        param = _param(data, start, delimiter_start) if start else None  # before the first one is a preamble
+        params += [param] if param is not None else []
+        parts += bool(start)
         start = end
-    return Form(params, whole=False)
+        if is_closed:
+            break
+    return Form(params, whole=is_closed and len(params) == parts)
 
 
 def _delimiters(data: bytes, boundary: bytes) -> Iterator[tuple[int, int, bool]]:
@@ -121,8 +123,10 @@ def _param(data: bytes, start: int, end: int) -> dict[str, Any] | None:
     if blank < 0:
         return None
     head = _head(data[start:blank])
-    name, file_name = _names(head)
-    content_type = str(head.get("content-type", "")).strip()
+    disposition, content_type = (str(head.get(name, "")).strip() for name in ("content-disposition", "content-type"))
+    if disposition.count(";") + content_type.count(";") > _MAX_PARAMETERS:
+        return None
+    name, file_name = _names(disposition, head)
     param = {"name": name, **_value(data[blank + 4 : end], content_type)}
     if file_name is not None:
         param["fileName"] = file_name
@@ -144,23 +148,23 @@ def _value(data: bytes, content_type: str) -> dict[str, Any]:
 def _head(head: bytes) -> Message:
     """The header fields of a part: UTF-8 (RFC 7578, 5.1), else ISO 8859-1."""
     try:
-        return message_from_string(head.decode("utf-8"))
+        return _HEADER_PARSER.parsestr(head.decode("utf-8"))
     except UnicodeDecodeError:
-        return message_from_string(head.decode("latin-1"))
+        return _HEADER_PARSER.parsestr(head.decode("latin-1"))
 
 
-def _names(head: Message) -> tuple[str, str | None]:
+def _names(disposition: str, head: Message) -> tuple[str, str | None]:
     """The name of a part, `""` without one, and its file name, None without one."""
-    disposition = str(head.get("content-disposition", "")).strip()
     browsers = _BROWSERS_DISPOSITION.fullmatch(disposition)
     if browsers is not None:
-        return _unescaped(browsers[1]), None if browsers[2] is None else _unescaped(browsers[2])
+        name, file_name = browsers.groups()
+        return _unescaped(name), None if file_name is None else _unescaped(file_name)
     name = head.get_param("name", "", header="content-disposition")
     return collapse_rfc2231_value(name), head.get_filename()
 
 
 def _unescaped(text: str) -> str:
-    return re.sub("%0A|%0D|%22", lambda escape: _BROWSERS_ESCAPES[escape[0]], text) if "%" in text else text
+    return re.sub("%0A|%0D|%22", lambda escape: _BROWSERS_ESCAPES[escape[0]], text)
 
 
 def _media_type(content_type: str) -> str:
