@@ -36,7 +36,7 @@ def har_request(exchange: Exchange, options: MappingOptions = DEFAULT_OPTIONS) -
         "headers": headers,
         "queryString": query_parameters(url),
         "headersSize": head_size(_start_line(exchange, url), exchange.request_headers),
-        "bodySize": _body_size(body, state, headers),
+        "bodySize": _body_size(exchange, state, headers),
     }
     if body.size_bytes or state in {"partial", "dropped"} or (state == "unread" and _is_announced(headers)):
         request["postData"] = _post_data(body, state, headers, options)
@@ -56,14 +56,13 @@ def _is_compressed_later(body: Body, headers: Headers) -> bool:
     return not body.encoded and bool(values(headers, "content-encoding"))
 
 
-def _passed_whole(body: Body, headers: Headers) -> bool:
-    """Whether the client sent all of it: an end was seen, or the announced length was reached."""
-    is_as_announced = str(body.size_bytes) == first(headers, "content-length")
-    return body.ended or (is_as_announced and not _is_compressed_later(body, headers))
+def _has_announced_length(body: Body, headers: Headers) -> bool:
+    return str(body.size_bytes) == first(headers, "content-length") and not _is_compressed_later(body, headers)
 
 
 def _state(body: Body, headers: Headers) -> BodyState:
-    return "whole" if body.state == "partial" and _passed_whole(body, headers) else body.state
+    """The body's state; one that has its announced length is whole, although no end was seen."""
+    return "whole" if body.state == "partial" and _has_announced_length(body, headers) else body.state
 
 
 def _is_announced(headers: Headers) -> bool:
@@ -71,18 +70,19 @@ def _is_announced(headers: Headers) -> bool:
     return bool(values(headers, "transfer-encoding")) or first(headers, "content-length") not in {"", "0"}
 
 
-def _body_size(body: Body, state: BodyState, headers: Headers) -> int:
-    """Bytes of the body as sent, without chunk framing; -1 where the client compressed it, or it broke off.
+def _body_size(exchange: Exchange, state: BodyState, headers: Headers) -> int:
+    """Bytes of the body as the client gave them to the connection, without chunk framing; -1 where that is not known.
 
-    A client tells of bytes as it hands them to the connection, so that it is not known how much of the last ones went
-    out when the sending itself failed.
+    It is not where the client compressed the body after it had told of it, where the sending itself failed, and where
+    an answer came before the body had gone out.
     """
+    body = exchange.request_body
     if body.wire_size_bytes is not None:
         return body.wire_size_bytes
     if state == "unread":
         return 0
-    is_known = _passed_whole(body, headers) and not _is_compressed_later(body, headers)
-    return body.size_bytes if is_known else -1
+    has_ended = body.ended or (exchange.status is None and _has_announced_length(body, headers))
+    return body.size_bytes if has_ended and not _is_compressed_later(body, headers) else -1
 
 
 def _post_data(body: Body, state: BodyState, headers: Headers, options: MappingOptions) -> dict[str, Any]:
