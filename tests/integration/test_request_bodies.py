@@ -217,10 +217,10 @@ def test_a_body_that_nobody_reads(tmp_path_factory: pytest.TempPathFactory) -> N
     import itertools
     def endless():
         yield b'first piece.'
-        wait('leaving /refuse-at-once')
+        wait('leaving /leave')
         for _ in itertools.count():
             yield b'another one.'
-    attempt('/refuse-at-once', data=endless())
+    attempt('/leave', data=endless())
     attempt('/duplex', data=(piece for piece in [b'one ', b'two']))
     attempt('/expect/417', data=b'', headers={{'Expect': '100-continue'}})
     """,

@@ -17,11 +17,10 @@ _HEADERS = (("Content-Type", "text/plain"), ("Content-Length", "5"))
 class EarlyServer(RecordingServer):
     """Answers by the path, having read the head only.
 
-    - `/refuse`: 413, and the connection is closed once the client has closed its side.
-    - `/refuse-at-once`: 413, `leaving <path>` is marked, and the connection is closed with the body unread.
+    - `/refuse`: 413, and what comes is thrown away until the client leaves.
+    - `/leave`: 413, `leaving <path>` is marked, and the connection is closed with the body unread.
     - `/expect/STATUS`: the status instead of 100 Continue, and the connection stays.
     - `/duplex`: a whole answer, then the body is read as everywhere else.
-    - `/redirect/PATH`: 307 to that path, with the body unread and the connection closed.
     - any other path: the body is read as everywhere else, and answered.
     """
 
@@ -37,19 +36,13 @@ class EarlyServer(RecordingServer):
 
     def _answer(self, exchange: Exchange, channel: Channel) -> None:
         name, _, argument = exchange.request.path.removeprefix("/").partition("/")
-        if name == "redirect":
-            channel.send_head(
-                "HTTP/1.1 307 Temporary Redirect", [("Location", f"/{argument}"), ("Content-Length", "0")]
-            )
-            channel.flush()
-            channel.wait_for_end()
-        if name in {"refuse", "refuse-at-once"}:
+        if name in {"refuse", "leave"}:
             channel.send_head("HTTP/1.1 413 Content Too Large", [*_HEADERS, ("Connection", "close")])
             channel.send_body(b"large")
-            if name == "refuse-at-once":
-                self.gates.mark(f"leaving {exchange.request.path}")
-                raise Disconnected
-            channel.wait_for_end()
+            if name == "refuse":
+                channel.wait_for_end()
+            self.gates.mark(f"leaving {exchange.request.path}")
+            raise Disconnected
         if name == "expect":
             channel.send_head(f"HTTP/1.1 {argument} Status", _HEADERS)
             channel.send_body(b"as is")
