@@ -15,6 +15,7 @@ from requests import Request
 from requests_toolbelt import MultipartEncoder  # type: ignore[import-untyped] # it has no type information
 
 from otel_har.mapping.forms import Form, form_of
+from otel_har.mapping.headers import har_text
 
 forms = settings(max_examples=200, deadline=None)
 
@@ -132,6 +133,30 @@ def test_any_bytes(data: bytes, content_type: str, cut: bool) -> None:
         assert {"name", "value"} <= set.intersection({"name", "value"}, *map(set, form.params))
         assert {str} >= {type(value) for param in form.params for value in param.values()}
         assert not (cut and form.whole and content_type.startswith("application"))
+
+
+parameters = st.lists(
+    st.sampled_from(
+        ["name", "filename", "boundary", "charset", "=", '"', "\\", ";", " ", "*", "*=", "*0", "*0*=", "*1=", "*x=",
+         "'", "''", "utf-8''", "potato''", "idna''", "hex''", "utf-16'en'", "%", "%FF", "%C3", "b", "=?utf-8?b?/w==?=",
+         "\r\n ", "\n", "\x00", "ä", "\udcff", "\x85", ",", ":"]
+    ),
+    max_size=14,
+).map("".join)  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(parameters, parameters, parameters)
+@example("", "", "charset*=\x00''")
+@example("boundary*=\x00''", "name*=\x00''", "")
+def test_any_parameters(of_body: str, of_name: str, of_type: str) -> None:
+    """Whatever the parameters of a header field are, they are read or left."""
+    head = f"Content-Disposition: form-data; {of_name}\r\nContent-Type: text/plain; {of_type}"
+    body = b"--b\r\n" + head.encode("utf-8", "surrogateescape") + b"\r\n\r\n1\r\n--b--"
+    of_request = har_text(f"multipart/form-data; {of_body}")  # what a Content-Type has been through
+    for content_type in (of_request, "multipart/form-data; boundary=b"):
+        form = form_of(body, content_type, cut=False)
+        assert form is None or {str} >= {type(value) for param in form.params for value in param.values()}
 
 
 TEN_MB = 10 * 1024 * 1024

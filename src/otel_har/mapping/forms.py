@@ -126,7 +126,10 @@ def _param(data: bytes, start: int, end: int) -> dict[str, Any] | None:
     disposition, content_type = (str(head.get(name, "")).strip() for name in ("content-disposition", "content-type"))
     if disposition.count(";") + content_type.count(";") > _MAX_PARAMETERS:
         return None
-    name, file_name = _names(disposition, head)
+    try:
+        name, file_name = _names(disposition, head)
+    except ValueError:  # a charset of RFC 2231 that is none
+        return None
     param = {"name": name, **_value(data[blank + 4 : end], content_type)}
     if file_name is not None:
         param["fileName"] = file_name
@@ -175,4 +178,7 @@ def _boundary(content_type: str) -> bytes:
     """The boundary parameter (RFC 2046, 5.1.1); empty without one."""
     message = Message()
     message["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
-    return (message.get_boundary() or "").encode("utf-8", "surrogatepass")
+    try:
+        return (message.get_boundary() or "").encode("utf-8", "surrogatepass")
+    except ValueError:  # a charset of RFC 2231 that is none
+        return b""

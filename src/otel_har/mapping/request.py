@@ -36,7 +36,7 @@ def har_request(exchange: Exchange, options: MappingOptions = DEFAULT_OPTIONS) -
         "headers": headers,
         "queryString": query_parameters(url),
         "headersSize": head_size(_start_line(exchange, url), exchange.request_headers),
-        "bodySize": _body_size(exchange, state, headers),
+        "bodySize": _body_size(body, state, headers),
     }
     if body.size_bytes or state in {"partial", "dropped"} or (state == "unread" and _is_announced(headers)):
         request["postData"] = _post_data(body, state, headers, options)
@@ -70,18 +70,17 @@ def _is_announced(headers: Headers) -> bool:
     return bool(values(headers, "transfer-encoding")) or first(headers, "content-length") not in {"", "0"}
 
 
-def _body_size(exchange: Exchange, state: BodyState, headers: Headers) -> int:
+def _body_size(body: Body, state: BodyState, headers: Headers) -> int:
     """Bytes of the body as the client gave them to the connection, without chunk framing; -1 where that is not known.
 
-    It is not where the client compressed the body after it had told of it, where the sending itself failed, and where
-    an answer came before the body had gone out.
+    It is not where the client compressed the body after it had told of it, and where a body of unannounced length broke
+    off: the last piece that it told of may have stayed behind.
     """
-    body = exchange.request_body
     if body.wire_size_bytes is not None:
         return body.wire_size_bytes
     if state == "unread":
         return 0
-    has_ended = body.ended or (exchange.status is None and _has_announced_length(body, headers))
+    has_ended = body.ended or _has_announced_length(body, headers)
     return body.size_bytes if has_ended and not _is_compressed_later(body, headers) else -1
 
 
