@@ -29,7 +29,7 @@ def span_processor(settings: HarSettings, *, beside: bool = False) -> HarSpanPro
         raise SettingError("no HAR file is set")
     exporter = FileHarExporter(settings.path, settings.indent, beside=beside)
     return HarSpanProcessor(
-        BatchHarProcessor(exporter, settings.batch),
+        BatchHarProcessor(exporter, settings.batch, options=settings.options),
         limits=CaptureLimits(
             settings.max_body_bytes,
             ByteBudget(settings.max_queue_bytes),

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from otel_har import environment
 from otel_har.exchange import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_INITIATOR_FRAMES, DEFAULT_MAX_QUEUE_BYTES
 from otel_har.export.batch import BatchSettings
+from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions, Params
 from otel_har.pages import DEFAULT_MAX_PAGES
 
 _BATCH = BatchSettings()
@@ -39,6 +40,8 @@ class HarSettings(BaseModel):
     """Whether Python's audit events are listened to, which tell phases, heads as sent and repetitions of requests."""
     max_pages: int = Field(DEFAULT_MAX_PAGES, ge=1, alias=environment.OTEL_PYTHON_HAR_MAX_PAGES)
     """The most pages; traces beyond it share the page of the program's run."""
+    params: Params = Field(DEFAULT_OPTIONS.params, alias=environment.OTEL_PYTHON_HAR_PARAMS)
+    """When the fields of a form are written beside its text: `auto`, `always` or `never`."""
     schedule_delay_millis: int = Field(
         int(_BATCH.schedule_delay_millis),
         ge=1,
@@ -61,6 +64,17 @@ class HarSettings(BaseModel):
         alias=environment.OTEL_PYTHON_HAR_BSP_EXPORT_TIMEOUT,
     )
     """How long writing at the program's end may take, milliseconds."""
+
+    @field_validator("params", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object) -> object:
+        """OpenTelemetry specification: values of an enumeration are read without regard to case."""
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @property
+    def options(self) -> MappingOptions:
+        """The form of the entries."""
+        return MappingOptions(params=self.params)
 
     @property
     def batch(self) -> BatchSettings:

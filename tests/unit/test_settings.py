@@ -8,6 +8,7 @@ import pytest
 
 from otel_har import environment
 from otel_har.export.batch import BatchSettings
+from otel_har.mapping.options import MappingOptions
 from otel_har.settings import HarSettings, settings_from
 
 DEFAULTS = {
@@ -17,6 +18,7 @@ DEFAULTS = {
     "initiator_frames": 10,
     "audit_events": True,
     "max_pages": 100,
+    "params": "auto",
     "schedule_delay_millis": 1_000,
     "max_queue_size": 10_000,
     "max_queue_bytes": 64 * 1024 * 1024,
@@ -37,6 +39,7 @@ NUMBERS = {
 FLAGS = {
     environment.OTEL_PYTHON_HAR_AUDIT_EVENTS: "audit_events",
 }
+WORDS = {environment.OTEL_PYTHON_HAR_PARAMS: ("params", ("auto", "always", "never"))}
 
 
 def test_defaults() -> None:
@@ -51,7 +54,7 @@ def test_every_name_is_a_setting() -> None:
     names = {name for name in vars(environment) if name.startswith("OTEL_")}
     assert names == {field.alias for field in HarSettings.model_fields.values()}
     assert names == {getattr(environment, name) for name in names}
-    assert names == {*NUMBERS, *FLAGS, environment.OTEL_PYTHON_HAR}
+    assert names == {*NUMBERS, *FLAGS, *WORDS, environment.OTEL_PYTHON_HAR}
 
 
 @pytest.mark.parametrize(("name", "field"), [(name, field) for name, (field, _, _) in NUMBERS.items()])
@@ -115,9 +118,32 @@ def test_what_is_no_flag(name: str) -> None:
 @pytest.mark.parametrize("value", ["", " ", "\t\n"])
 def test_empty_is_unset(value: str) -> None:
     """OpenTelemetry specification: an empty value is an unset one."""
-    settings, problems = settings_from(dict.fromkeys([*NUMBERS, *FLAGS, environment.OTEL_PYTHON_HAR], value))
+    settings, problems = settings_from(dict.fromkeys([*NUMBERS, *FLAGS, *WORDS, environment.OTEL_PYTHON_HAR], value))
     assert DEFAULTS == settings.model_dump()
     assert [] == problems
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_words(name: str) -> None:
+    """Each word is read without regard to case, as OpenTelemetry specifies, and to blanks around it."""
+    field, words = WORDS[name]
+    for word in words:
+        assert [(word, [])] * 2 == [_read(name, field, value) for value in (word, f" {word.upper()} ")]
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_other_words(name: str) -> None:
+    """Another word is told in one line that has those which are known, and the default counts."""
+    field, words = WORDS[name]
+    actual, [problem] = _read(name, field, "Sometimes")
+    assert DEFAULTS[field] == actual
+    assert problem.startswith(f"{name}='Sometimes' is ignored: ")
+    assert [word for word in words if f"'{word}'" not in problem] == []
+
+
+def test_mapping_options() -> None:
+    """What concerns the form of entries reaches it."""
+    assert MappingOptions(params="never") == HarSettings(params="never").options
 
 
 def test_path() -> None:

@@ -8,6 +8,7 @@ would otherwise be taken for its enclosing span's.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from otel_har.capture.initiator import program_frames
 from otel_har.capture.streams import ResponseNotes, error_text
 from otel_har.capture.tls import tls_facts
 from otel_har.correlation import SpanCapture
-from otel_har.exchange import Exchange
+from otel_har.exchange import Exchange, RawHeaders
 from otel_har.guard import guarded
 
 RequestHook = Callable[[Span, aiohttp.TraceRequestStartParams], None]
@@ -121,6 +122,11 @@ class RequestTrace:
             self._next_hop(capture, self._redirected)
         return self._exchange
 
+    def sending(self) -> Exchange | None:
+        """The exchange whose request is being sent: a body may be sent on while its answer redirects already."""
+        exchange = self._exchange if self._found_capture() is not None else None
+        return None if exchange is None or exchange.finished else exchange
+
     def headers_sent(self, session: aiohttp.ClientSession, params: aiohttp.TraceRequestHeadersSentParams) -> None:
         """The head of a request is about to be written."""
         exchange = self.exchange()
@@ -134,7 +140,7 @@ class RequestTrace:
             exchange = self._exchange = _add_exchange(self._capture, params.method, params.url, now, time.time_ns())
         exchange.method = params.method
         exchange.url = str(params.url)
-        exchange.request_headers = list(params.headers.items())
+        exchange.request_headers = _as_sent(params.headers)
         exchange.instants.request_started = now
         exchange.request_http_version = _http_version(session.version)
         exchange.request_body.ended = not _announces_body(params.headers)
@@ -171,7 +177,7 @@ class RequestTrace:
         exchange = self._exchange
         if exchange.instants.request_started is None:  # it never came to sending
             exchange.method, exchange.url = params.method, str(params.url)
-            exchange.request_headers = list(params.headers.items())
+            exchange.request_headers = _as_sent(params.headers)
         exchange.error = error_text(params.exception)
         _note_refused_response(exchange, params.exception)
         exchange.finish(time.perf_counter_ns())
@@ -193,6 +199,14 @@ class RequestTrace:
                 self._exchange.end_reason = "a redirect that was followed"
             self._exchange.finish(now)
         self._exchange = _add_exchange(capture, response.method, response.url, now, time.time_ns())
+
+
+def _as_sent(headers: Mapping[str, str]) -> RawHeaders:
+    """The header fields in the bytes that aiohttp writes: UTF-8."""
+    return [
+        (name.encode("utf-8", "surrogatepass"), value.encode("utf-8", "surrogatepass"))
+        for name, value in headers.items()
+    ]
 
 
 def _http_version(version: tuple[int, int]) -> str:
@@ -244,7 +258,7 @@ def _instant(name: str) -> Any:
 
 
 def _note_chunk_sent(trace: RequestTrace, chunk: bytes) -> None:
-    exchange = trace.exchange()
+    exchange = trace.sending()
     if exchange is not None:
         exchange.request_body.note(chunk)
         exchange.instants.request_sent = time.perf_counter_ns()
@@ -260,7 +274,6 @@ def _add_exchange(capture: SpanCapture, method: str, url: Any, started: int, sta
 
 def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None:
     exchange.instants.response_started = time.perf_counter_ns()
-    exchange.request_body.ended = True
     exchange.status = response.status
     exchange.reason = response.reason or ""
     if response.version is not None:
@@ -279,6 +292,25 @@ def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None
         _connections.of(protocol, protocol).describe(exchange)
     proxy = getattr(getattr(connection, "_key", None), "proxy", None)
     exchange.proxy = str(proxy.origin()) if proxy is not None else None
+    _note_end_of_request(exchange, getattr(response, "_writer", None), protocol)
+
+
+def _note_end_of_request(exchange: Exchange, writer: asyncio.Task[None] | None, protocol: Any) -> None:
+    """An answer may come before the request's body has gone out: then a task of aiohttp's still writes it.
+
+    The task's own exception is left for aiohttp to retrieve; what the body raised is the protocol's exception.
+    """
+
+    @guarded("noting the end of a request body")
+    def note(task: asyncio.Task[None] | None) -> None:
+        is_cut = task is not None and (task.cancelled() or (protocol is not None and protocol.exception() is not None))
+        if not is_cut and not exchange.finished:
+            exchange.request_body.ended = True
+
+    if writer is None or writer.done():
+        note(writer)
+    else:
+        writer.add_done_callback(note)
 
 
 def _note_body(exchange: Exchange, response: aiohttp.ClientResponse, *, decoded: bool) -> None:

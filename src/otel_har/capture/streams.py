@@ -126,6 +126,10 @@ class RequestBodyNotes:
         """The client read the body to its end."""
         self.body.ended = True
 
+    def failed(self) -> None:
+        """Reading raised. Clients send what they have read before they read on: so much went out, and no more will."""
+        self.body.wire_size_bytes = self.body.size_bytes
+
     @guarded("noting a repeated request body")
     def rewound(self) -> None:
         """The client will send the body once more; what it sent already is kept for whoever knows of that attempt."""
@@ -133,6 +137,7 @@ class RequestBodyNotes:
             self._repeated.append(self.body.renewed())
             del self._repeated[:-_MAX_REPEATED]
         self.body.clear()
+        self.body.wire_size_bytes = None
 
     def take_repeated(self) -> Body | None:
         """What was sent of the body before it was rewound, the oldest first; None when there is no more."""
@@ -164,7 +169,15 @@ class RequestBodyTap(Tap):
 
     def __iter__(self) -> Iterator[Any]:
         notes = self._self_notes
-        for chunk in self.__wrapped__:
+        iterator = iter(self.__wrapped__)
+        while True:
+            try:
+                chunk = next(iterator)
+            except StopIteration:
+                break
+            except BaseException:
+                notes.failed()
+                raise
             notes.chunk(chunk)
             yield chunk
         notes.ended()
@@ -175,13 +188,24 @@ class RequestBodyTap(Tap):
         except StopIteration:
             self._self_notes.ended()
             raise
+        except BaseException:
+            self._self_notes.failed()
+            raise
         self._self_notes.chunk(chunk)
         return chunk
 
+    def _self_read(self, read: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            data = read(*args, **kwargs)
+        except BaseException:
+            self._self_notes.failed()
+            raise
+        self._self_notes.chunk(data)
+        return data
+
     def _self_noting_read(self, read: Callable[..., Any]) -> Callable[..., Any]:
         def noting_read(*args: Any, **kwargs: Any) -> Any:
-            data = read(*args, **kwargs)
-            self._self_notes.chunk(data)
+            data = self._self_read(read, *args, **kwargs)
             size = next(iter((*args, *kwargs.values())), None)
             if size is None or (isinstance(size, int) and size < 0) or (not data and size):
                 self._self_notes.ended()
@@ -191,8 +215,7 @@ class RequestBodyTap(Tap):
 
     def _self_noting_readline(self, read: Callable[..., Any]) -> Callable[..., Any]:
         def noting_readline(*args: Any, **kwargs: Any) -> Any:
-            line = read(*args, **kwargs)
-            self._self_notes.chunk(line)
+            line = self._self_read(read, *args, **kwargs)
             if not line:
                 self._self_notes.ended()
             return line
