@@ -84,7 +84,7 @@ def _assert_equal(what: str, expected: object, actual: object) -> None:
 
 def _assert_size(what: str, expected: int, actual: int) -> None:
     """Compare a size, which may be unknown."""
-    _assert_equal(what, expected, expected if actual == -1 else actual)
+    _assert_equal(what, expected, actual)
 
 
 def _decoded(headers: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:

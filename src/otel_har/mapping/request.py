@@ -33,9 +33,10 @@ def har_request(exchange: Exchange) -> dict[str, Any]:
 
 
 def _request_body_size(body: Body, headers: Headers) -> int:
+    """What was sent, without chunk framing, be it a part; -1 where the client compresses it after it was noted."""
     if body.wire_size_bytes is not None:
         return body.wire_size_bytes
-    is_as_sent = body.ended and (body.encoded or not values(headers, "content-encoding"))
+    is_as_sent = body.encoded or not values(headers, "content-encoding")
     return body.size_bytes if is_as_sent or body.size_bytes == 0 else -1
 
 
