@@ -103,6 +103,8 @@ class ResponseTap(Tap):
             lines = self._self_attempt(read, *args, **kwargs)
             is_iterated = isinstance(lines, list) and hasattr(self.__wrapped__, "stream")  # and so decoded
             self._self_got(lines, lines, decoded=is_iterated or None)
+            if isinstance(lines, list) and not any((*args, *kwargs.values())):  # without a hint it is all lines
+                self._self_end()
             return lines
 
         return noting_lines

@@ -64,9 +64,14 @@ class ChunkedWire:
         if body.wire_size_bytes is None:
             return
         size = len(data)
-        if size <= self._chunk_left:  # what most calls are
-            self._chunk_left -= size
-            body.wire_size_bytes += size
+        if self._chunk_left:
+            if size <= self._chunk_left:
+                self._chunk_left -= size
+                body.wire_size_bytes += size
+                return
+        elif size == self._end_left:
+            self._end_left = 0
+            body.framing_bytes += size
             return
         octets, position = bytes(data), 0
         while position < size and body.wire_size_bytes is not None:

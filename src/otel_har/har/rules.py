@@ -217,6 +217,39 @@ def cache_dates(entry: dict[str, Any], place: str) -> _Faults:
                 yield fault
 
 
+def chunks(entry: dict[str, Any], place: str) -> _Faults:
+    """PerfCascade draws `_chunks` at their `ts`, milliseconds, and stumbles over what is no object."""
+    found = entry.get("_chunks")
+    for index, chunk in enumerate(found if isinstance(found, list) else ()):
+        at = f"{place}._chunks[{index}]"
+        if not isinstance(chunk, dict):
+            yield Fault(at, f"is not an object: {describe(chunk)}", "chunk")
+            continue
+        size = _number(chunk, "bytes")
+        if _number(chunk, "ts") is None:
+            yield Fault(f"{at}.ts", f"is not a number: {describe(chunk.get('ts'))}", "chunk")
+        if size is None or size < 0:
+            yield Fault(f"{at}.bytes", f"is not a size: {describe(chunk.get('bytes'))}", "chunk")
+
+
+def event_source_messages(entry: dict[str, Any], place: str) -> _Faults:
+    """Chrome leaves out a message without time, name or id, and rejects the file for one that is no object.
+
+    Its export "sanitized" leaves out `data`.
+    """
+    found = entry.get("_eventSourceMessages")
+    for index, message in enumerate(found if isinstance(found, list) else ()):
+        at = f"{place}._eventSourceMessages[{index}]"
+        if not isinstance(message, dict):
+            yield Fault(at, f"is not an object: {describe(message)}", "event")
+            continue
+        if _number(message, "time") is None:
+            yield Fault(f"{at}.time", f"is not a number: {describe(message.get('time'))}", "event")
+        for name in ("eventName", "eventId", "data"):
+            if not isinstance(message.get(name, "" if name == "data" else None), str):
+                yield Fault(f"{at}.{name}", f"is not a string: {describe(message.get(name))}", "event")
+
+
 def _object(holder: dict[str, Any], *path: str) -> dict[str, Any]:
     value: Any = holder
     for name in path:
@@ -296,4 +329,6 @@ ENTRY_RULES: tuple[_Rule, ...] = (
     cache_dates,
     server_ip_address,
     connection,
+    chunks,
+    event_source_messages,
 )
