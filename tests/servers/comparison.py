@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+CLOCKS_APART_S = 0.005
+"""How far the clock of the entries, monotonic since an exchange's start, may be from the wall clock."""
+
 
 def pairs(items: list[Json]) -> list[tuple[str, str]]:
     """Names and values of HAR headers, query parameters or cookies."""
@@ -79,6 +82,14 @@ def assert_same_response(entry: Json, exchange: Exchange) -> None:
     _assert_equal("content mimeType", mime_type, content["mimeType"])
     _assert_equal("content", _expected_body(sent.body, content, mime_type), body_of(content))
     _assert_equal("compression", len(sent.body) - len(sent.encoded), content["compression"])
+
+
+def assert_between(seen: list[list[float]], instants: list[float]) -> None:
+    """Assert that each instant lies between the first two of what the program noted before and after it, in seconds."""
+    _assert_equal("number of instants", len(seen), len(instants))
+    for (before, after, *_), instant in zip(seen, instants, strict=True):
+        is_between = before - CLOCKS_APART_S <= instant <= after + CLOCKS_APART_S
+        assert is_between, f"{instant} is not between {before} and {after}"
 
 
 def _assert_equal(what: str, expected: object, actual: object) -> None:
