@@ -97,9 +97,10 @@ class ContentTap(Tap):
     def _self_note(self, data: Any) -> None:
         """Bytes, or the pair of bytes and a flag that `readchunk` gives."""
         notes = self._self_notes
-        notes.chunk(data[0] if isinstance(data, tuple) else data)
+        size = self._self_wire_size()
+        notes.chunk(data[0] if isinstance(data, tuple) else data, size)
         if self.__wrapped__.at_eof():
-            notes.ended(self._self_wire_size())
+            notes.ended(size)
 
     @guarded("noting a failed read")
     def _self_failed(self, error: BaseException) -> None:
@@ -117,17 +118,26 @@ class ContentTap(Tap):
         self._self_notes.left(reason, self._self_wire_size())
 
     def _self_wire_size(self) -> int | None:
-        """What came of the encoded body, whether the program has read it or not.
+        return received_bytes(self.__wrapped__, encoded=self._self_notes.exchange.response_body.encoded)
 
-        The stream counts the encoded bytes where it decodes; what it does not decode came as it was. Releases of
-        aiohttp that do not tell which of the two it is leave it open.
-        """
-        wrapped = self.__wrapped__
-        compressed: int | None = getattr(wrapped, "total_compressed_bytes", _NOT_TOLD)
-        if compressed is None or (compressed == _NOT_TOLD and self._self_notes.exchange.response_body.encoded):
-            total: int = wrapped.total_bytes
-            return total
-        return None if compressed == _NOT_TOLD else compressed
+
+def received_bytes(content: Any, *, encoded: bool) -> int | None:
+    """What came of an encoded body, without chunk framing, whether the program has read it or not.
+
+    The stream counts the encoded bytes where it decodes; what it does not decode came as it was.
+
+    Args:
+        content: The StreamReader of a response.
+        encoded: True when it is known not to decode.
+
+    Returns:
+        None where aiohttp (3.12 and before) does not tell whether it decodes.
+    """
+    compressed: int | None = getattr(content, "total_compressed_bytes", _NOT_TOLD)
+    if compressed is None or (compressed == _NOT_TOLD and encoded):
+        total: int = content.total_bytes
+        return total
+    return None if compressed == _NOT_TOLD else compressed
 
 
 class _NotingIterator:

@@ -204,7 +204,7 @@ class ResponseTap(Tap):
         if decoded is None:
             decoded = bool(getattr(self.__wrapped__, "decode_content", False))
         self._self_notes.exchange.response_body.encoded = not decoded
-        self._self_notes.chunk(b"".join(data) if isinstance(data, list) else data)
+        self._self_notes.chunk(b"".join(data) if isinstance(data, list) else data, self._self_wire_size())
 
     @guarded("noting the end of a body")
     def _self_end(self) -> None:

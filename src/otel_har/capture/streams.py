@@ -39,7 +39,7 @@ class Tap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stu
 class ResponseNotes:
     """Notes the reading of one response body into its exchange, and finishes the exchange at the body's end.
 
-    However it ends, `wire_size_bytes` is what came of the encoded body until then; None leaves what was counted.
+    Everywhere `wire_size_bytes` is what came of the encoded body until then; None leaves what was counted.
 
     Args:
         exchange: The exchange whose response is read.
@@ -52,13 +52,15 @@ class ResponseNotes:
         self._interruption: str | None = None
 
     @guarded("noting a response body")
-    def chunk(self, data: Any) -> None:
+    def chunk(self, data: Any, wire_size_bytes: int | None = None) -> None:
         """The program read these bytes."""
         if data and not self.exchange.finished:
             instant = time.perf_counter_ns()
             body = self.exchange.response_body
             body.note(data)
             body.arrivals.note(instant, body.size_bytes)
+            if wire_size_bytes is not None:
+                body.wire_size_bytes = wire_size_bytes
 
     @guarded("noting the end of a response body")
     def ended(self, wire_size_bytes: int | None = None) -> None:
