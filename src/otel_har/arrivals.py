@@ -69,7 +69,7 @@ class Arrivals:
 def _merged(table: array[int], most: int) -> array[int]:
     """At most `most` pieces, each of what came within one part in `most` of the whole time after its first byte.
 
-    So an instant is late by less than that part.
+    So an instant is late by less than that part, or two of them where pieces had been merged before.
     """
     first = table[0]
     part = (max(table[0::2]) - first) // most + 1

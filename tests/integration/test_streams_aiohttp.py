@@ -207,7 +207,7 @@ def test_a_part_of_a_compressed_body_has_both_sizes(parts: Recorded) -> None:
 
 
 def test_a_redirect_that_was_followed_has_the_size_of_its_body(parts: Recorded) -> None:
-    """aiohttp reads no body of a redirect, but it came."""
+    """What the client let go of unread came all the same."""
     run, server, _ = parts
     [entry], [exchange] = run.of("/redirect/1"), server.of("/redirect/1")
     response = entry["response"]

@@ -127,7 +127,7 @@ class ChunkedWire:
 class WireTap(Tap):
     """Stands for the buffered file that one chunked response is read from."""
 
-    def __init__(self, wrapped: io.BufferedReader, wire: ChunkedWire) -> None:
+    def __init__(self, wrapped: Any, wire: ChunkedWire) -> None:
         super().__init__(wrapped)
         self._self_wire = wire
 
