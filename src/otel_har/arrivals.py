@@ -57,7 +57,7 @@ class Arrivals:
         return self.merged(MOST_PIECES)
 
     def merged(self, most: int) -> Iterator[tuple[int, int]]:
-        """Instant and offset of each piece, merged to at most so many."""
+        """Instant and offset of each piece, merged to at most so many, 2 at least."""
         table = self._table
         if table is None:
             return iter(())
@@ -67,18 +67,20 @@ class Arrivals:
 
 
 def _merged(table: array[int], most: int) -> array[int]:
-    """At most `most` pieces, each of what came within one part in `most` of the whole time after its first byte.
+    """At most `most` pieces, 2 at least: what came in one cell of time is one.
 
-    So an instant is late by less than that part, or two of them where pieces had been merged before.
+    Cells are a power of two long, and lie on one grid. So merging again joins whole cells, and no instant is ever
+    late by more than a cell: less than two parts in `most` of the whole time.
     """
-    first = table[0]
-    part = (max(table[0::2]) - first) // most + 1
+    span = max(table[0::2]) - table[0]
+    bits = (span // (most - 1)).bit_length()
+    cell = table[0] >> bits
     merged = array("q")
-    last_instant, last_offset = first, 0
+    last_instant, last_offset = table[0], table[1]
     for instant, offset in zip(table[0::2], table[1::2], strict=False):
-        if instant - first >= part:
+        if instant >> bits > cell:
+            cell = instant >> bits
             merged.extend((last_instant, last_offset))
-            first = instant
         last_instant, last_offset = instant, offset
     merged.extend((last_instant, last_offset))
     return merged
