@@ -219,9 +219,7 @@ def cache_dates(entry: dict[str, Any], place: str) -> _Faults:
 
 def chunks(entry: dict[str, Any], place: str) -> _Faults:
     """PerfCascade draws `_chunks` at their `ts`, milliseconds, and stumbles over what is no object."""
-    found = entry.get("_chunks")
-    for index, chunk in enumerate(found if isinstance(found, list) else ()):
-        at = f"{place}._chunks[{index}]"
+    for at, chunk in _items(entry, "_chunks", place):
         if not isinstance(chunk, dict):
             yield Fault(at, f"is not an object: {describe(chunk)}", "chunk")
             continue
@@ -237,9 +235,7 @@ def event_source_messages(entry: dict[str, Any], place: str) -> _Faults:
 
     Its export "sanitized" leaves out `data`.
     """
-    found = entry.get("_eventSourceMessages")
-    for index, message in enumerate(found if isinstance(found, list) else ()):
-        at = f"{place}._eventSourceMessages[{index}]"
+    for at, message in _items(entry, "_eventSourceMessages", place):
         if not isinstance(message, dict):
             yield Fault(at, f"is not an object: {describe(message)}", "event")
             continue
@@ -248,6 +244,14 @@ def event_source_messages(entry: dict[str, Any], place: str) -> _Faults:
         for name in ("eventName", "eventId", "data"):
             if not isinstance(message.get(name, "" if name == "data" else None), str):
                 yield Fault(f"{at}.{name}", f"is not a string: {describe(message.get(name))}", "event")
+
+
+def _items(entry: dict[str, Any], name: str, place: str) -> Iterator[tuple[str, Any]]:
+    """Place and value of each item; a null has its fault already."""
+    found = entry.get(name)
+    for index, item in enumerate(found if isinstance(found, list) else ()):
+        if item is not None:
+            yield f"{place}.{name}[{index}]", item
 
 
 def _object(holder: dict[str, Any], *path: str) -> dict[str, Any]:

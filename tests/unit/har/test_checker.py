@@ -274,7 +274,7 @@ def test_meaning(place: str, value: Any, code: str) -> None:
 @pytest.mark.parametrize(
     ("name", "item", "place", "code"),
     [
-        ("_chunks", None, "", "chunk"),
+        ("_chunks", 5, "", "chunk"),
         ("_chunks", {"ts": "1", "bytes": 2}, ".ts", "chunk"),
         ("_chunks", {"ts": 1, "bytes": -2}, ".bytes", "chunk"),
         ("_chunks", {"ts": 1}, ".bytes", "chunk"),
