@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
+from servers.channel import Disconnected
 from servers.routes import CHUNKS, ROUTES, TEXT
 
 if TYPE_CHECKING:
@@ -108,5 +109,20 @@ def many(call: Call) -> None:
     call.channel.send_last_chunk()
 
 
-for route in (events, gzip_events, trailers, gzip_chunks, dribble, many):
+def bad_chunks(call: Call) -> None:
+    """Send a chunk, and then what is none."""
+    call.head(200, [("Content-Type", "text/plain"), ("Transfer-Encoding", "chunked")])
+    call.channel.send_body(CHUNKS[0], chunked=True)
+    call.channel.send_garbage(b"no size\r\n")
+    raise Disconnected
+
+
+def hang_chunks(call: Call) -> None:
+    """Send a chunk, then nothing until the client goes away."""
+    call.head(200, [("Content-Type", "text/plain"), ("Transfer-Encoding", "chunked")])
+    call.channel.send_body(CHUNKS[0], chunked=True)
+    call.channel.wait_for_end()
+
+
+for route in (hang_chunks, bad_chunks, events, gzip_events, trailers, gzip_chunks, dribble, many):
     ROUTES[route.__name__.replace("_", "-")] = route
