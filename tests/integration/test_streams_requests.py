@@ -155,6 +155,7 @@ PARTS_PROGRAM = """
     failing('truncated/pieces', lambda response: list(response.iter_content(10)))
     failing('truncated/read', lambda response: response.raw.read())
     failing('truncated-chunks/x', lambda response: response.content)
+    failing('bad-chunks/x', lambda response: response.content)
     failing('bad-gzip/x', lambda response: response.content)
     failing('hang/x', lambda response: response.content, timeout=0.2)
     with session.get(BASE + '/stream/timed?gate=t', stream=True) as response:
@@ -192,6 +193,7 @@ FIRST_CHUNK_WIRE = len(b"b\r\n" + CHUNKS[0] + b"\r\n")
         ("/truncated/pieces", "partial", (10, 14), 14),
         ("/truncated/read", "unread", (0, 14), 14),
         ("/truncated-chunks/x", "partial", (11, 11), FIRST_CHUNK_WIRE),
+        ("/bad-chunks/x", "partial", (11, 11), None),
         ("/bad-gzip/x", "unread", (0, 16), 16),
         ("/hang/x", "unread", (0, -1), 0),
     ],

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _MAX_LINE_BYTES = 65_536  # http.client's own limit for a line
 _MAX_TRAILER_BYTES = 16_384
 _CRLF_BYTES = 2
+_ENDLESS = 1 << 62
 
 
 def tap_wire(raw: Any, body: Body) -> None:
@@ -39,7 +40,7 @@ class ChunkedWire:
     """Tells content from framing in the bytes of a chunked body (RFC 9112, 7.1), as they pass.
 
     It reads what http.client and urllib3 read, so it takes what they take: chunk sizes as `int` understands them, and
-    lines that end in a bare LF. What they refuse ends the counting.
+    lines that end in a bare LF. What comes after something that they refuse is no content.
 
     Args:
         body: The body that is counted into.
@@ -60,31 +61,31 @@ class ChunkedWire:
     @guarded("counting a chunked body")
     def passed(self, data: bytes | memoryview) -> None:
         """These bytes have passed."""
-        body = self._body
-        if body.wire_size_bytes is None:
-            return
         size = len(data)
         if self._chunk_left:
             if size <= self._chunk_left:
                 self._chunk_left -= size
-                body.wire_size_bytes += size
+                self._count(size)
                 return
-        elif size == self._end_left:
-            self._end_left = 0
-            body.framing_bytes += size
+        elif size <= self._end_left:
+            self._end_left -= size
+            self._body.framing_bytes += size
             return
         octets, position = bytes(data), 0
-        while position < size and body.wire_size_bytes is not None:
+        while position < size:
             position = self._take(octets, position)
+
+    def _count(self, size: int) -> None:
+        body = self._body
+        body.wire_size_bytes = (body.wire_size_bytes or 0) + size
 
     def _take(self, data: bytes, position: int) -> int:
         """Take a piece of one kind; the position behind it."""
-        body = self._body
         rest = len(data) - position
         if self._chunk_left:
             taken = min(rest, self._chunk_left)
             self._chunk_left -= taken
-            body.wire_size_bytes = (body.wire_size_bytes or 0) + taken
+            self._count(taken)
             return position + taken
         if self._end_left:
             taken = min(rest, self._end_left)
@@ -96,8 +97,8 @@ class ChunkedWire:
             if end >= 0:
                 self._take_line()
             elif len(self._line) > _MAX_LINE_BYTES:
-                body.wire_size_bytes = None
-        body.framing_bytes += taken
+                self._end_left = _ENDLESS
+        self._body.framing_bytes += taken
         return position + taken
 
     def _take_line(self) -> None:
@@ -110,7 +111,7 @@ class ChunkedWire:
         except ValueError:
             size = -1
         if size < 0:
-            self._body.wire_size_bytes = None
+            self._end_left = _ENDLESS
         elif size:
             self._chunk_left, self._end_left = size, _CRLF_BYTES
         else:

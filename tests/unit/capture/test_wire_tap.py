@@ -71,13 +71,13 @@ def test_a_body_under_way() -> None:
 
 @pytest.mark.parametrize("line", [b"\r\n", b"x\r\n", b"-1\r\n", b";\r\n", b"5" * 70_000])
 def test_what_is_no_chunk_ends_the_count(line: bytes) -> None:
-    """A size that clients refuse leaves the size of the body unknown."""
+    """After a size that clients refuse there is no more content."""
     body = _body()
     wire = ChunkedWire(body)
     wire.passed(b"1\r\na\r\n")
     wire.passed(line)
     wire.passed(b"1\r\na\r\n")
-    assert body.wire_size_bytes is None
+    assert (1, 5 + len(line) + 6, []) == _counted(body)
 
 
 def test_lines_that_end_in_a_line_feed() -> None:
