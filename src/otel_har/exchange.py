@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from otel_har.arrivals import Arrivals
 from otel_har.budget import ByteBudget
 
 DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -25,6 +26,8 @@ CallFrame = tuple[str, str, int]
 """A frame of the program's call stack: function name, file name, line number (from 1)."""
 
 RawHeaders = Iterable[tuple[HeaderText, HeaderText]]
+"""Header fields in their order. A tuple holds what is known of fields that nobody saw all of."""
+
 BodyState = Literal["whole", "truncated", "partial", "unread", "dropped"]
 
 
@@ -52,10 +55,26 @@ class Body:
         size_bytes: How many bytes passed, kept or not.
         encoded: True when the noted bytes still carry the message's Content-Encoding.
         ended: True when the end of the body was seen.
-        wire_size_bytes: The length of the encoded body on the wire, without chunk framing; None when unknown.
+        arrivals: When the pieces that passed came; only what a program reads has them.
+        wire_size_bytes: How many bytes of the encoded body came over the wire, without chunk framing; None: unknown.
+        wire_bytes_lost: True when more came than anyone counted: `wire_size_bytes` is the least it can be.
+        framing_bytes: The bytes of the chunked transfer coding around them; 0 without it, or when not known.
+        trailers: The trailer fields (RFC 9110, 6.5).
     """
 
-    __slots__ = ("_chunks", "_kept_bytes", "_limits", "encoded", "ended", "size_bytes", "wire_size_bytes")
+    __slots__ = (
+        "_chunks",
+        "_kept_bytes",
+        "_limits",
+        "arrivals",
+        "encoded",
+        "ended",
+        "framing_bytes",
+        "size_bytes",
+        "trailers",
+        "wire_bytes_lost",
+        "wire_size_bytes",
+    )
 
     def __init__(self, limits: CaptureLimits) -> None:
         self._limits = limits
@@ -64,7 +83,11 @@ class Body:
         self.size_bytes = 0
         self.encoded = False
         self.ended = False
+        self.arrivals = Arrivals()
         self.wire_size_bytes: int | None = None
+        self.wire_bytes_lost = False
+        self.framing_bytes = 0
+        self.trailers: RawHeaders = ()
 
     def note(self, chunk: bytes | bytearray | memoryview) -> None:
         """Note bytes that pass."""
@@ -98,12 +121,14 @@ class Body:
                 self._chunks.append(kept)
             self._release(len(last) - len(kept))
             surplus -= len(last) - len(kept)
+        self.arrivals.retract(self.size_bytes)
         self.ended = False
 
     def renewed(self) -> Body:
         """Another body with what was noted here, which begins anew."""
         other = Body(self._limits)
         other.encoded, other.ended, other.size_bytes = self.encoded, self.ended, self.size_bytes
+        other.wire_size_bytes = self.wire_size_bytes
         other._chunks, other._kept_bytes = self._chunks, self._kept_bytes
         self._chunks, self._kept_bytes, self.size_bytes, self.ended = [], 0, 0, False
         return other
@@ -112,6 +137,7 @@ class Body:
         """Forget everything: the body is sent once more from its start."""
         self._chunks.clear()
         self._release(self._kept_bytes)
+        self.arrivals.clear()
         self.size_bytes = 0
         self.ended = False
 

@@ -65,6 +65,7 @@ charsets = st.sampled_from(
 content_types = st.one_of(
     st.builds("{}; charset={}".format, st.sampled_from(["text/plain", "image/png", "application/json", ""]), charsets),
     st.sampled_from(["text/plain", "image/png", "application/json", "Text/HTML", "", "application/octet-stream"]),
+    st.sampled_from(["text/event-stream", "TEXT/Event-Stream; charset=latin-1"]),
     any_text,
 )
 codings = st.sampled_from(["gzip", "deflate", "br", "zstd", "identity", "gzip, gzip", "", "x"])
@@ -84,6 +85,7 @@ bodies = st.one_of(
     st.binary(max_size=60).map(gzip.compress),
     st.binary(max_size=60).map(zlib.compress),
     st.text(max_size=20).map(lambda text: text.encode("utf-16", "surrogatepass")),
+    st.lists(st.sampled_from([b"data", b"id", b":", b"\n", b"\r\n", b"\n\n", b"\xff"]), max_size=20).map(b"".join),
 )
 url_parts = st.sampled_from(
     [
@@ -197,6 +199,10 @@ def exchanges(draw: st.DrawFn) -> Exchange:
 def _fill(draw: st.DrawFn, body: Any) -> None:
     for chunk in draw(st.lists(bodies, max_size=2)):
         body.note(chunk)
+        body.arrivals.note(draw(st.integers(-(10**12), 10**12)), body.size_bytes)
+    body.framing_bytes = draw(st.integers(0, 100))
+    body.wire_bytes_lost = draw(st.booleans())
+    body.trailers = draw(headers)
     body.encoded = draw(st.booleans())
     body.ended = draw(st.booleans())
     body.wire_size_bytes = draw(st.none() | st.integers(0, 10**6))

@@ -66,18 +66,22 @@ class Channel:
         """Send a head that nothing followed."""
         self._send(b"")
 
-    def send_body(self, encoded: bytes, *, body: bytes | None = None, chunked: bool = False) -> None:
+    def send_body(
+        self, encoded: bytes, *, body: bytes | None = None, chunked: bool = False, extension: bytes = b""
+    ) -> None:
         """Send a piece of the body, as a chunk of its own if `chunked`; `body` is what it decodes to, if it differs."""
-        wire = b"%x\r\n%b\r\n" % (len(encoded), encoded) if chunked else encoded
+        wire = b"%x%b\r\n%b\r\n" % (len(encoded), extension, encoded) if chunked else encoded
         self._response.encoded += encoded
         self._response.body += encoded if body is None else body
         self._response.wire += wire
         self._send(wire)
 
-    def send_last_chunk(self) -> None:
-        """Send the chunk that ends a chunked body."""
-        self._response.wire += b"0\r\n\r\n"
-        self._send(b"0\r\n\r\n")
+    def send_last_chunk(self, trailers: Sequence[tuple[str, str]] = ()) -> None:
+        """Send the chunk that ends a chunked body, and trailer fields."""
+        fields = "".join(f"{name}: {value}\r\n" for name, value in trailers)
+        wire = b"0\r\n" + fields.encode("latin-1") + b"\r\n"
+        self._response.wire += wire
+        self._send(wire)
 
     def send_garbage(self, wire: bytes) -> None:
         """Send bytes that belong to no body."""

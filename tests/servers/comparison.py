@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+CLOCKS_APART_S = 0.005
+"""How far the clock of the entries, monotonic since an exchange's start, may be from the wall clock."""
+
 
 def pairs(items: list[Json]) -> list[tuple[str, str]]:
     """Names and values of HAR headers, query parameters or cookies."""
@@ -45,8 +48,8 @@ def assert_same_request(
     query = parse_qsl(urlsplit(seen.target).query, keep_blank_values=True)
     _assert_equal("queryString", query, pairs(request["queryString"]))
     _assert_equal("request cookies", _cookies(seen.all("cookie")), pairs(request["cookies"]))
-    _assert_size("request headersSize", len(seen.head), request["headersSize"])
-    _assert_size("request bodySize", len(seen.body), request["bodySize"])
+    _assert_equal("request headersSize", len(seen.head), request["headersSize"])
+    _assert_equal("request bodySize", len(seen.body), request["bodySize"])
     post_data = request.get("postData", {})
     if seen.body:
         mime_type = seen.first("content-type")
@@ -60,31 +63,38 @@ def assert_same_request(
 
 
 def assert_same_response(entry: Json, exchange: Exchange) -> None:
-    """Assert that an entry's response is the one the server sent."""
+    """Assert that an entry's response is the one the server sent, and that the program read it whole."""
     response, sent = entry["response"], exchange.response
     content = response["content"]
     _assert_equal("status", (sent.status, sent.reason), (response["status"], response["statusText"]))
     _assert_equal("response httpVersion", sent.version, response["httpVersion"])
     _assert_equal("response headers", _decoded(sent.headers), pairs(response["headers"]))
-    _assert_size("response headersSize", len(sent.head), response["headersSize"])
-    _assert_size("response bodySize", len(sent.encoded), response["bodySize"])
+    _assert_equal("response headersSize", len(sent.head), response["headersSize"])
+    _assert_equal("response bodySize", len(sent.encoded), response["bodySize"])
+    # aiohttp does not tell of chunk framing.
+    transferred = {len(sent.head) + len(sent.wire), len(sent.head) + len(sent.encoded)}
+    assert response["_transferSize"] in transferred, f"_transferSize: {response['_transferSize']}, not {transferred}"
     _assert_equal("content size", len(sent.body), content["size"])
     _assert_equal("_bodyState", None, content.get("_bodyState"))
     mime_type = next((value.decode() for name, value in sent.headers if name.lower() == b"content-type"), "x-unknown")
+    if mime_type.lower().startswith("text/event-stream"):
+        mime_type = "text/event-stream"  # Chrome shows no events of any other
     _assert_equal("content mimeType", mime_type, content["mimeType"])
     _assert_equal("content", _expected_body(sent.body, content, mime_type), body_of(content))
-    if response["bodySize"] != -1 and "compression" in content:
-        _assert_equal("compression", len(sent.body) - len(sent.encoded), content["compression"])
+    _assert_equal("compression", len(sent.body) - len(sent.encoded), content["compression"])
+
+
+def assert_between(seen: list[list[float]], instants: list[float]) -> None:
+    """Assert that each instant lies between the first two of what the program noted before and after it, in seconds."""
+    _assert_equal("number of instants", len(seen), len(instants))
+    for (before, after, *_), instant in zip(seen, instants, strict=True):
+        is_between = before - CLOCKS_APART_S <= instant <= after + CLOCKS_APART_S
+        assert is_between, f"{instant} is not between {before} and {after}"
 
 
 def _assert_equal(what: str, expected: object, actual: object) -> None:
     """Compare, and say what differs: this module is not one whose assertions pytest explains."""
     assert expected == actual, f"{what}: expected {expected!r}, not {actual!r}"
-
-
-def _assert_size(what: str, expected: int, actual: int) -> None:
-    """Compare a size, which may be unknown."""
-    _assert_equal(what, expected, expected if actual == -1 else actual)
 
 
 def _decoded(headers: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:

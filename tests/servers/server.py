@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import trustme
 
+from servers import stream_routes  # noqa: F401 - it adds its routes
 from servers.channel import Channel, Disconnected
 from servers.gates import PATIENCE_S, Gates
 from servers.routes import answer

@@ -28,6 +28,7 @@ _NOTING = {
     "set_exception": "_self_noting_exception",
     "unread_data": "_self_noting_unread",
 }
+_NOT_TOLD = -1
 
 
 class ContentTap(Tap):
@@ -48,7 +49,7 @@ class ContentTap(Tap):
 
     def __del__(self) -> None:
         """The program let go of the response."""
-        self._self_notes.left("the response was dropped before its end")
+        self._self_left("the response was dropped before its end")
 
     def _self_noting_read(self, read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def noting_read(*args: Any, **kwargs: Any) -> Any:
@@ -88,7 +89,7 @@ class ContentTap(Tap):
 
         def noting_exception(*args: Any, **kwargs: Any) -> None:
             set_exception(*args, **kwargs)
-            self._self_notes.left("closed before its end")
+            self._self_left("closed before its end")
 
         return noting_exception
 
@@ -96,9 +97,10 @@ class ContentTap(Tap):
     def _self_note(self, data: Any) -> None:
         """Bytes, or the pair of bytes and a flag that `readchunk` gives."""
         notes = self._self_notes
-        notes.chunk(data[0] if isinstance(data, tuple) else data)
+        size = self._self_wire_size()
+        notes.chunk(data[0] if isinstance(data, tuple) else data, size)
         if self.__wrapped__.at_eof():
-            notes.ended(self._self_wire_size())
+            notes.ended(size)
 
     @guarded("noting a failed read")
     def _self_failed(self, error: BaseException) -> None:
@@ -107,16 +109,35 @@ class ContentTap(Tap):
         if isinstance(error, asyncio.IncompleteReadError):
             self._self_note(error.partial)
         elif self.__wrapped__.exception() is not None:
-            notes.failed(error)
+            notes.failed(error, self._self_wire_size())
         else:
             notes.interrupted(error)
 
+    @guarded("noting a response left unread")
+    def _self_left(self, reason: str) -> None:
+        self._self_notes.left(reason, self._self_wire_size())
+
     def _self_wire_size(self) -> int | None:
-        """The stream counts the encoded bytes where it decodes; what it does not decode came as it was."""
-        wrapped = self.__wrapped__
-        compressed: int | None = getattr(wrapped, "total_compressed_bytes", None)
-        body = self._self_notes.exchange.response_body
-        return compressed if compressed is not None else body.size_bytes if body.encoded else None
+        return received_bytes(self.__wrapped__, encoded=self._self_notes.exchange.response_body.encoded)
+
+
+def received_bytes(content: Any, *, encoded: bool) -> int | None:
+    """What came of an encoded body, without chunk framing, whether the program has read it or not.
+
+    The stream counts the encoded bytes where it decodes; what it does not decode came as it was.
+
+    Args:
+        content: The StreamReader of a response.
+        encoded: True when it is known not to decode.
+
+    Returns:
+        None where aiohttp (3.12 and before) does not tell whether it decodes.
+    """
+    compressed: int | None = getattr(content, "total_compressed_bytes", _NOT_TOLD)
+    if compressed is None or (compressed == _NOT_TOLD and encoded):
+        total: int = content.total_bytes
+        return total
+    return None if compressed == _NOT_TOLD else compressed
 
 
 class _NotingIterator:

@@ -29,6 +29,7 @@ from otel_har.capture.connections import closed_connection_of, connection_of
 from otel_har.capture.initiator import program_frames
 from otel_har.capture.response_tap import ResponseTap
 from otel_har.capture.streams import RequestBodyNotes, RequestBodyTap, ResponseNotes, error_text
+from otel_har.capture.wire_tap import tap_wire
 from otel_har.correlation import SpanCapture
 from otel_har.exchange import Body, Exchange, HeaderText, RawHeaders
 from otel_har.guard import guarded
@@ -359,6 +360,7 @@ def _note_response(exchange: Exchange, response: Response, now: int) -> None:
     if raw is None or exchange.method == "HEAD" or exchange.status in _BODILESS_STATUS:
         notes.ended(0)
     else:
+        tap_wire(raw, exchange.response_body)
         response.raw = ResponseTap(raw, notes)
 
 

@@ -7,6 +7,7 @@ an exhausted iterator, or the last byte of a body of known length.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from http.client import IncompleteRead
 from json import loads
 from typing import TYPE_CHECKING, Any
 
@@ -64,11 +65,11 @@ class ResponseTap(Tap):
         try:
             return self.__wrapped__.__exit__(*exception)
         finally:
-            self._self_notes.left("closed before its end")
+            self._self_left("closed before its end")
 
     def __del__(self) -> None:
         """The program let go of the response."""
-        self._self_notes.left("the response was dropped before its end")
+        self._self_left("the response was dropped before its end")
 
     def _self_noting_read(self, read: Callable[..., bytes]) -> Callable[..., bytes]:
         def noting_read(*args: Any, **kwargs: Any) -> bytes:
@@ -102,6 +103,8 @@ class ResponseTap(Tap):
             lines = self._self_attempt(read, *args, **kwargs)
             is_iterated = isinstance(lines, list) and hasattr(self.__wrapped__, "stream")  # and so decoded
             self._self_got(lines, lines, decoded=is_iterated or None)
+            if isinstance(lines, list) and not any((*args, *kwargs.values())):  # without a hint it is all lines
+                self._self_end()
             return lines
 
         return noting_lines
@@ -119,7 +122,7 @@ class ResponseTap(Tap):
             try:
                 return leave(*args, **kwargs)
             finally:
-                self._self_notes.left("closed before its end")
+                self._self_left("closed before its end")
 
         return noting_leave
 
@@ -145,7 +148,7 @@ class ResponseTap(Tap):
                 close()
             raise
         except BaseException as error:
-            self._self_notes.failed(error)
+            self._self_failed(error)
             raise
         self._self_end()
 
@@ -156,7 +159,7 @@ class ResponseTap(Tap):
             self._self_end()
             raise
         except BaseException as error:
-            self._self_notes.failed(error)
+            self._self_failed(error)
             raise
 
     @guarded("noting a read")
@@ -201,11 +204,23 @@ class ResponseTap(Tap):
         if decoded is None:
             decoded = bool(getattr(self.__wrapped__, "decode_content", False))
         self._self_notes.exchange.response_body.encoded = not decoded
-        self._self_notes.chunk(b"".join(data) if isinstance(data, list) else data)
+        self._self_notes.chunk(b"".join(data) if isinstance(data, list) else data, self._self_wire_size())
 
     @guarded("noting the end of a body")
     def _self_end(self) -> None:
         self._self_notes.ended(self._self_wire_size())
+
+    @guarded("noting a response left unread")
+    def _self_left(self, reason: str) -> None:
+        self._self_notes.left(reason, self._self_wire_size())
+
+    @guarded("noting a failed read")
+    def _self_failed(self, error: BaseException) -> None:
+        size = self._self_wire_size()
+        cut_off = _cut_off_bytes(error)
+        if size is not None and cut_off:
+            size += cut_off
+        self._self_notes.failed(error, size, lost=cut_off is None)
 
     def _self_is_plain(self) -> bool:
         """Whether the bytes that are read are those of the wire."""
@@ -221,6 +236,22 @@ class ResponseTap(Tap):
         except (OSError, ValueError):  # closed, or not seekable
             return None
         return size if isinstance(size, int) else None
+
+
+def _cut_off_bytes(error: BaseException) -> int | None:
+    """What a failed read had got before the connection ended, and `tell` does not count; None where it is lost.
+
+    A read of the connection's buffered file that raises, at a time-out or a reset, takes along what it had got.
+    http.client hands it on where the connection just ended.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) or not isinstance(cause, Exception):
+            return None
+        if isinstance(cause, IncompleteRead) and isinstance(cause.partial, bytes):
+            return len(cause.partial)
+        cause = cause.__cause__ or cause.__context__
+    return 0
 
 
 def _amount(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

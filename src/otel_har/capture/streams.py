@@ -40,6 +40,8 @@ class Tap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stu
 class ResponseNotes:
     """Notes the reading of one response body into its exchange, and finishes the exchange at the body's end.
 
+    Everywhere `wire_size_bytes` is what came of the encoded body until then; None leaves what was counted.
+
     Args:
         exchange: The exchange whose response is read.
     """
@@ -51,28 +53,30 @@ class ResponseNotes:
         self._interruption: str | None = None
 
     @guarded("noting a response body")
-    def chunk(self, data: Any) -> None:
+    def chunk(self, data: Any, wire_size_bytes: int | None = None) -> None:
         """The program read these bytes."""
         if data and not self.exchange.finished:
-            self.exchange.response_body.note(data)
+            instant = time.perf_counter_ns()
+            body = self.exchange.response_body
+            body.note(data)
+            body.arrivals.note(instant, body.size_bytes)
+            if wire_size_bytes is not None:
+                body.wire_size_bytes = wire_size_bytes
 
     @guarded("noting the end of a response body")
     def ended(self, wire_size_bytes: int | None = None) -> None:
         """The program read the body to its end."""
-        if self.exchange.finished:
-            return
-        body = self.exchange.response_body
-        body.ended = True
-        body.wire_size_bytes = wire_size_bytes
-        self.exchange.finish(time.perf_counter_ns())
+        if not self.exchange.finished:
+            self.exchange.response_body.ended = True
+            self._finish(wire_size_bytes)
 
     @guarded("noting a response left unread")
-    def left(self, reason: str) -> None:
+    def left(self, reason: str, wire_size_bytes: int | None = None) -> None:
         """The program will read no more."""
         if not self.exchange.finished:
             self.exchange.end_reason = reason
             self.exchange.error = self.exchange.error or self._interruption
-            self.exchange.finish(time.perf_counter_ns())
+            self._finish(wire_size_bytes)
 
     @guarded("noting bytes given back")
     def taken_back(self, count: int) -> None:
@@ -86,11 +90,17 @@ class ResponseNotes:
         self._interruption = error_text(error)
 
     @guarded("noting a failed read")
-    def failed(self, error: BaseException) -> None:
-        """Reading raised; the body ends here."""
+    def failed(self, error: BaseException, wire_size_bytes: int | None = None, *, lost: bool = False) -> None:
+        """Reading raised; the body ends here. What the failed read had got is `lost` where nobody can count it."""
         if not self.exchange.finished:
             self.exchange.error = error_text(error)
-            self.exchange.finish(time.perf_counter_ns())
+            self.exchange.response_body.wire_bytes_lost = lost
+            self._finish(wire_size_bytes)
+
+    def _finish(self, wire_size_bytes: int | None) -> None:
+        if wire_size_bytes is not None:
+            self.exchange.response_body.wire_size_bytes = wire_size_bytes
+        self.exchange.finish(time.perf_counter_ns())
 
 
 def error_text(error: BaseException) -> str:

@@ -293,6 +293,8 @@ class Response(HarModel):
     """Chrome's: bytes on the wire, headers included; a number."""
     error: Foreign = Field(default=None, alias="_error")
     """Chrome's: why there is no response, or not a whole one; a string."""
+    trailers: Foreign = Field(default=None, alias="_trailers")
+    """Ours: the trailer fields of a chunked body; objects like those of `headers`."""
 
 
 class CacheState(HarModel):
@@ -349,6 +351,10 @@ class Entry(HarModel):
     """Playwright's: the remote port; an integer."""
     initiator: Foreign = Field(default=None, alias="_initiator")
     """Chrome's: what made the request; an object with `type` and, for a script, `stack`."""
+    chunks: Foreign = Field(default=None, alias="_chunks")
+    """WebPageTest's: how the body came; objects of `ts`, milliseconds since the page's start, and `bytes`."""
+    event_source_messages: Foreign = Field(default=None, alias="_eventSourceMessages")
+    """Chrome's: server-sent events; objects of `time`, seconds since the epoch, `eventName`, `eventId`, `data`."""
     otel: Foreign = Field(default=None, alias="_otel")
     """Ours: `traceId`, `spanId`, `parentSpanId`, `scope`, `status`, `attributes`; an object."""
 

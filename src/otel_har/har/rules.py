@@ -217,6 +217,43 @@ def cache_dates(entry: dict[str, Any], place: str) -> _Faults:
                 yield fault
 
 
+def chunks(entry: dict[str, Any], place: str) -> _Faults:
+    """PerfCascade draws `_chunks` at their `ts`, milliseconds, and stumbles over what is no object."""
+    for at, chunk in _items(entry, "_chunks", place):
+        if not isinstance(chunk, dict):
+            yield Fault(at, f"is not an object: {describe(chunk)}", "chunk")
+            continue
+        size = _number(chunk, "bytes")
+        if _number(chunk, "ts") is None:
+            yield Fault(f"{at}.ts", f"is not a number: {describe(chunk.get('ts'))}", "chunk")
+        if size is None or size < 0:
+            yield Fault(f"{at}.bytes", f"is not a size: {describe(chunk.get('bytes'))}", "chunk")
+
+
+def event_source_messages(entry: dict[str, Any], place: str) -> _Faults:
+    """Chrome leaves out a message without time, name or id, and rejects the file for one that is no object.
+
+    Its export "sanitized" leaves out `data`.
+    """
+    for at, message in _items(entry, "_eventSourceMessages", place):
+        if not isinstance(message, dict):
+            yield Fault(at, f"is not an object: {describe(message)}", "event")
+            continue
+        if _number(message, "time") is None:
+            yield Fault(f"{at}.time", f"is not a number: {describe(message.get('time'))}", "event")
+        for name in ("eventName", "eventId", "data"):
+            if not isinstance(message.get(name, "" if name == "data" else None), str):
+                yield Fault(f"{at}.{name}", f"is not a string: {describe(message.get(name))}", "event")
+
+
+def _items(entry: dict[str, Any], name: str, place: str) -> Iterator[tuple[str, Any]]:
+    """Place and value of each item; a null has its fault already."""
+    found = entry.get(name)
+    for index, item in enumerate(found if isinstance(found, list) else ()):
+        if item is not None:
+            yield f"{place}.{name}[{index}]", item
+
+
 def _object(holder: dict[str, Any], *path: str) -> dict[str, Any]:
     value: Any = holder
     for name in path:
@@ -296,4 +333,6 @@ ENTRY_RULES: tuple[_Rule, ...] = (
     cache_dates,
     server_ip_address,
     connection,
+    chunks,
+    event_source_messages,
 )

@@ -17,6 +17,7 @@ from otel_har.mapping.otel import har_otel
 from otel_har.mapping.request import har_request
 from otel_har.mapping.response import har_response
 from otel_har.mapping.spans import exchange_from_span
+from otel_har.mapping.streaming import har_streaming
 from otel_har.mapping.timings import phases
 from otel_har.record import HarRecord, PageFacts
 
@@ -30,17 +31,18 @@ def entry_from_record(record: HarRecord, options: MappingOptions = DEFAULT_OPTIO
     hooked = record.exchange is not None
     exchange = record.exchange if record.exchange is not None else exchange_from_span(record.span)
     taken = phases(exchange.instants)
+    response = har_response(exchange, record.span, taken)
     entry: dict[str, Any] = {
         "pageref": record.page.id,
         "startedDateTime": iso_8601(exchange.started_unix_ns),
         "time": taken.total_ms,
         "request": har_request(exchange, options),
-        "response": har_response(exchange, record.span, taken),
+        "response": response,
         "cache": {},
         "timings": taken.as_har(),
         **har_connection(exchange),
         **har_initiator(exchange.initiator),
-        "_resourceType": exchange.resource_type or "fetch",
+        **har_streaming(exchange, response, record.page.started_unix_ns),
         "_otel": har_otel(record.span),
     }
     if not hooked:

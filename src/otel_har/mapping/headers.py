@@ -54,9 +54,11 @@ def octets(raw: HeaderText) -> bytes:
 
 
 def head_size(start_line: str, raw: RawHeaders) -> int:
-    """From the start line through the blank line (HAR 1.2), as HTTP/1.1 writes it; -1 without headers to count."""
+    """From the start line through the blank line (HAR 1.2), as HTTP/1.1 writes it; -1 where a field may be unknown."""
+    if isinstance(raw, tuple):
+        return -1
     lines = [len(octets(name)) + len(octets(value)) + 4 for name, value in raw]
-    return len(octets(start_line)) + 2 + sum(lines) + 2 if lines else -1
+    return len(octets(start_line)) + 2 + sum(lines) + 2
 
 
 def values(headers: Headers, name: str) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from otel_har.exchange import Exchange
+from otel_har.exchange import Body, Exchange
 from otel_har.mapping.bodies import as_text, decode_content, missing_part
 from otel_har.mapping.cookies import response_cookies
+from otel_har.mapping.event_stream import MEDIA_TYPE, is_event_stream
 from otel_har.mapping.headers import Headers, first, har_headers, har_text, head_size, values
 from otel_har.mapping.timings import Phases
 from otel_har.mapping.urls import har_url, resolved
@@ -47,9 +48,9 @@ def har_response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str
         "bodySize": body_size,
     }
     if headers_size >= 0:
-        response["_transferSize"] = headers_size + (
-            body_size if body_size >= 0 else _seen_on_the_wire(exchange, headers)
-        )
+        response["_transferSize"] = headers_size + _seen_on_the_wire(exchange.response_body, body_size, headers)
+    if exchange.response_body.trailers:
+        response["_trailers"] = har_headers(exchange.response_body.trailers)
     if exchange.error:
         response["_error"] = exchange.error
     return response
@@ -80,6 +81,8 @@ def _no_response(error: str) -> dict[str, Any]:
 def _content(exchange: Exchange, headers: Headers) -> dict[str, Any]:
     body = exchange.response_body
     content_type = first(headers, "content-type")
+    if is_event_stream(content_type):
+        content_type = MEDIA_TYPE  # Chrome shows events of exactly this type; the parameters say nothing (HTML 9.2.5)
     content: dict[str, Any] = {"size": body.size_bytes, "mimeType": content_type or _UNKNOWN_MIME_TYPE}
     if not body.size_bytes:
         empty = {"text": ""} if body.ended else {}  # some readers fail without the text of an empty body
@@ -108,8 +111,10 @@ def _content(exchange: Exchange, headers: Headers) -> dict[str, Any]:
 
 
 def _response_body_size(exchange: Exchange, headers: Headers) -> int:
-    """Bytes on the wire: 0 for a response that has no body (RFC 9110, 6.4.1), -1 unknown."""
+    """The encoded bytes that came, without framing: 0 where there is no body (RFC 9110, 6.4.1), -1 unknown."""
     body = exchange.response_body
+    if body.wire_bytes_lost:
+        return -1
     if body.wire_size_bytes is not None:
         return body.wire_size_bytes
     if not body.ended:
@@ -120,7 +125,9 @@ def _response_body_size(exchange: Exchange, headers: Headers) -> int:
     return int(length) if length.isascii() and length.isdigit() and len(length) <= _MAX_DIGITS else -1
 
 
-def _seen_on_the_wire(exchange: Exchange, headers: Headers) -> int:
-    """Of a body whose size is not known, the bytes that are known to have come."""
-    body = exchange.response_body
-    return body.size_bytes if body.encoded or not values(headers, "content-encoding") else 0
+def _seen_on_the_wire(body: Body, body_size: int, headers: Headers) -> int:
+    """What is known to have come after the head: the body with its framing, or as much of it as anyone counted."""
+    if body_size < 0:
+        is_plain = body.encoded or not values(headers, "content-encoding")
+        body_size = max(body.wire_size_bytes or 0, body.size_bytes if is_plain else 0)
+    return body_size + body.framing_bytes

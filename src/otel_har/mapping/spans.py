@@ -81,14 +81,17 @@ def _version(attributes: Attributes) -> str:
     return f"HTTP/{version.removesuffix('.0') if version.startswith(('2', '3')) else version}"
 
 
-def _headers(attributes: Attributes, prefix: str) -> list[tuple[str, str]]:
-    """`http.request.header.<name>`: a list of values; the old convention has underscores in the name."""
-    return [
+def _headers(attributes: Attributes, prefix: str) -> tuple[tuple[str, str], ...]:
+    """`http.request.header.<name>`: a list of values; the old convention has underscores in the name.
+
+    A span has only those fields that its instrumentation was told to capture.
+    """
+    return tuple(
         (name.removeprefix(prefix).replace("_", "-"), str(value))
         for name, values in attributes.items()
         if name.startswith(prefix)
         for value in (values if isinstance(values, list | tuple) else (values,))
-    ]
+    )
 
 
 def _text(attributes: Attributes, names: tuple[str, ...]) -> str | None:

@@ -272,6 +272,25 @@ def test_meaning(place: str, value: Any, code: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "item", "place", "code"),
+    [
+        ("_chunks", 5, "", "chunk"),
+        ("_chunks", {"ts": "1", "bytes": 2}, ".ts", "chunk"),
+        ("_chunks", {"ts": 1, "bytes": -2}, ".bytes", "chunk"),
+        ("_chunks", {"ts": 1}, ".bytes", "chunk"),
+        ("_eventSourceMessages", "data: x", "", "event"),
+        ("_eventSourceMessages", {"eventName": "message", "eventId": "", "data": ""}, ".time", "event"),
+        ("_eventSourceMessages", {"time": 1.5, "eventName": 1, "eventId": "", "data": ""}, ".eventName", "event"),
+        ("_eventSourceMessages", {"time": 1.5, "eventName": "message", "data": ""}, ".eventId", "event"),
+        ("_eventSourceMessages", {"time": 1, "eventName": "a", "eventId": "", "data": {}}, ".data", "event"),
+    ],
+)
+def test_items_of_a_stream(name: str, item: Any, place: str, code: str) -> None:
+    """A piece or an event that the tools which show them would stumble over is the one fault found."""
+    assert [(f"{ENTRY}.{name}[0]{place}", code)] == faults_of(changed((f"{ENTRY}.{name}", [item])))
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         [(f"{ENTRY}.time", 19.509)],
@@ -294,6 +313,9 @@ def test_meaning(place: str, value: Any, code: str) -> None:
         [(f"{ENTRY}.serverIPAddress", "192.0.2.1")],
         [(f"{ENTRY}.connection", "159834")],
         [(f"{ENTRY}.anything", {"at": ["all"]})],
+        [(f"{ENTRY}._chunks", [{"ts": -0.5, "bytes": 0, "more": 1}, {"ts": 2, "bytes": 3}])],
+        [(f"{ENTRY}._chunks", {"of": "another kind"})],
+        [(f"{ENTRY}._eventSourceMessages", [{"time": 1.5, "eventName": "message", "eventId": ""}])],
     ],
 )
 def test_no_stricter(changes: list[tuple[str, Any]]) -> None:

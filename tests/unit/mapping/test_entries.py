@@ -332,9 +332,9 @@ def test_no_body(status: int) -> None:
 
 
 def test_sizes_without_headers() -> None:
-    """Where no header field is known the size of the head is not known."""
-    exchange = _answered(b"a", [])
-    exchange.request_headers = []
+    """Where the header fields are not known the size of the head is not known."""
+    exchange = _answered(b"a")
+    exchange.request_headers = exchange.response_headers = ()
     entry = _entry(exchange)
     assert (-1, -1) == (entry["request"]["headersSize"], entry["response"]["headersSize"])
     assert "_transferSize" not in entry["response"]
@@ -413,11 +413,11 @@ def test_binary_post_data() -> None:
 
 
 def test_request_body_that_broke_off() -> None:
-    """A body of which a part was sent says so, and its size is not known."""
+    """A body of which a part was sent says so, and has the size of that part."""
     exchange = _exchange("POST")
     exchange.request_body.note(b"half")
     request = _entry(exchange)["request"]
-    assert ("half", "partial", -1) == (
+    assert ("half", "partial", 4) == (
         request["postData"]["text"],
         request["postData"]["_bodyState"],
         request["bodySize"],

@@ -1,0 +1,92 @@
+"""How a body came, piece by piece, to the entry's extension members that tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from otel_har.exchange import Exchange
+from otel_har.har.bodies import body_bytes
+from otel_har.mapping.event_stream import MEDIA_TYPE, ServerSentEvent, server_sent_events
+from otel_har.mapping.headers import values
+
+_MOST_CHUNKS = 1_000
+_MOST_MESSAGES = 10_000
+_NS_PER_MS = 1e6
+_NS_PER_S = 1e9
+
+
+def har_streaming(exchange: Exchange, response: dict[str, Any], page_started_unix_ns: int) -> dict[str, Any]:
+    """`_resourceType`, `_chunks` and `_eventSourceMessages`.
+
+    Args:
+        exchange: The facts.
+        response: The exchange's `response` object.
+        page_started_unix_ns: When the entry's page started, nanoseconds since the Unix epoch.
+    """
+    content = response["content"]
+    if content["mimeType"] != MEDIA_TYPE:
+        members: dict[str, Any] = {"_resourceType": exchange.resource_type or "fetch"}
+    else:
+        members = {"_resourceType": exchange.resource_type or "eventsource"}
+        messages = _messages(exchange, response)
+        if messages:
+            members["_eventSourceMessages"] = messages
+        if len(messages) == _MOST_MESSAGES:
+            members["comment"] = f"_eventSourceMessages: the first {_MOST_MESSAGES}"
+    chunks = _chunks(exchange, page_started_unix_ns)
+    if len(chunks) > 1:
+        members["_chunks"] = chunks
+    return members
+
+
+def _chunks(exchange: Exchange, page_started_unix_ns: int) -> list[dict[str, Any]]:
+    """The pieces in which the program received the body, as PerfCascade draws them.
+
+    Its `Chunk`: `ts`, a float, milliseconds since the page's start, where the time axis has its zero; `bytes`, an
+    integer. Its `bytes` are those of the encoded data; here they are those that the program got, and their sum is
+    the length of what it read.
+    """
+    clock_to_page_ns = exchange.started_unix_ns - exchange.instants.started - page_started_unix_ns
+    chunks, begin = [], 0
+    for instant, offset in exchange.response_body.arrivals.merged(_MOST_CHUNKS):
+        chunks.append({"ts": round((instant + clock_to_page_ns) / _NS_PER_MS, 3), "bytes": offset - begin})
+        begin = offset
+    return chunks
+
+
+def _messages(exchange: Exchange, response: dict[str, Any]) -> list[dict[str, Any]]:
+    """Chrome's `_eventSourceMessages`: `time` in seconds since the epoch, the others are strings.
+
+    Chrome's import leaves out a message that lacks its time, name or id.
+    """
+    content, body = response["content"], exchange.response_body
+    is_coded = body.encoded and bool(values(response["headers"], "content-encoding"))
+    if "text" not in content or (is_coded and "encoding" in content):  # nothing kept, or not decodable
+        return []
+    events = islice(server_sent_events(body_bytes(content["text"], content.get("encoding"))), _MOST_MESSAGES)
+    # Offsets in what the program decoded itself say nothing of the events: only that all have come in the end.
+    pieces = list(body.arrivals)[-1:] if is_coded else body.arrivals
+    clock_to_unix_ns = exchange.started_unix_ns - exchange.instants.started
+    return [
+        {
+            "time": round((instant + clock_to_unix_ns) / _NS_PER_S, 6),
+            "eventName": event.name,
+            "eventId": event.id,
+            "data": event.data,
+        }
+        for event, instant in _with_arrivals(events, pieces, exchange.instants.started)
+    ]
+
+
+def _with_arrivals(
+    events: Iterable[ServerSentEvent], pieces: Iterable[tuple[int, int]], started: int
+) -> Iterator[tuple[ServerSentEvent, int]]:
+    """Each event with the instant at which the piece came that completed it."""
+    coming = iter(pieces)
+    instant, offset = started, 0
+    for event in events:
+        while offset < event.end:
+            instant, offset = next(coming, (instant, event.end))
+        yield event, instant
