@@ -256,7 +256,8 @@ def _note_response(exchange: Exchange, response: Response, now: int) -> None:
     exchange.response_headers = _response_headers(response)
     _note_connection(exchange, raw)
     notes = ResponseNotes(exchange)
-    if raw is None or exchange.method == "HEAD" or exchange.status in _BODILESS_STATUS:
+    is_empty = getattr(raw, "length_remaining", None) == 0  # urllib3 knows of 1xx and of Content-Length: 0, too
+    if raw is None or is_empty or exchange.method == "HEAD" or exchange.status in _BODILESS_STATUS:
         notes.ended(0)
     else:
         response.raw = ResponseTap(raw, notes)
