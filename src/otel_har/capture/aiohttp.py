@@ -171,6 +171,14 @@ class RequestTrace:
         self._exchange = _add_exchange(capture, response.method, response.url, now, time.time_ns())
 
 
+def _reason(text: str | None) -> bytes:
+    """The reason phrase as it was on the wire: aiohttp reads it as UTF-8."""
+    try:
+        return (text or "").encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a phrase of the program's own, in an exception of the program's own
+        return (text or "").encode("utf-8", "replace")
+
+
 def _http_version(version: tuple[int, int]) -> str:
     return f"HTTP/{version[0]}.{version[1]}"
 
@@ -236,7 +244,7 @@ def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None
     exchange.instants.response_started = time.perf_counter_ns()
     exchange.request_body.ended = True
     exchange.status = response.status
-    exchange.reason = response.reason or ""
+    exchange.reason = _reason(response.reason)
     if response.version is not None:
         exchange.http_version = _http_version(response.version)
     exchange.response_headers = list(response.raw_headers)
