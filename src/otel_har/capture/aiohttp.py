@@ -28,6 +28,7 @@ RequestHook = Callable[[Span, aiohttp.TraceRequestStartParams], None]
 
 _SWITCHING_PROTOCOLS = 101
 _BODILESS_STATUS = frozenset({_SWITCHING_PROTOCOLS, 204, 304})  # RFC 9110, 6.4.1 and 7.8
+_LEFT_ENCODED = frozenset({"x-gzip"})  # codings of RFC 9110, 8.4.1, that aiohttp does not decode
 _SENT_AGAIN = "no response was seen: the client sent the request again"
 _connections = ConnectionIds()
 
@@ -270,9 +271,17 @@ def _note_body(exchange: Exchange, response: aiohttp.ClientResponse, *, decoded:
     if exchange.response_body.ended or response.content is None:
         notes.ended(0)
         return
-    exchange.response_body.encoded = not decoded
+    exchange.response_body.encoded = not (decoded and _is_decoded(response.headers.get("Content-Encoding", "")))
     tap: Any = ContentTap(response.content, notes)
     response.content = tap
+
+
+def _is_decoded(coding: str) -> bool:
+    """Whether aiohttp decodes such a body: it leaves old names and several codings as they came.
+
+    It does so with codings that nobody knows, too, but then there is nothing that anybody could decode.
+    """
+    return "," not in coding and coding.strip().lower() not in _LEFT_ENCODED
 
 
 def _note_refused_response(exchange: Exchange, error: BaseException) -> None:
@@ -282,7 +291,7 @@ def _note_refused_response(exchange: Exchange, error: BaseException) -> None:
     """
     if exchange.status is None and isinstance(error, aiohttp.ClientResponseError) and error.__cause__ is None:
         exchange.status = error.status or None
-        exchange.reason = error.message
+        exchange.reason = _reason(error.message)
         exchange.response_headers = list((error.headers or {}).items())
         exchange.instants.response_started = time.perf_counter_ns()
         exchange.end_reason = "raise_for_status refused the response"
