@@ -12,6 +12,7 @@ import trustme
 
 from servers.channel import Channel, Disconnected
 from servers.gates import PATIENCE_S, Gates
+from servers.odd_routes import interrupt
 from servers.routes import answer
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def unused_port() -> int:
         return port
 
 
-class _Listener:
+class Listener:
     """Accepts connections and gives each a thread; closing it closes them all."""
 
     def __init__(
@@ -115,12 +116,12 @@ class RecordingServer:
         self._exchanges: list[Exchange] = []
         self._connection_count = 0
         self._lock = threading.Lock()
-        self._listener: _Listener | None = None
-        self._control: _Listener | None = None
+        self._listener: Listener | None = None
+        self._control: Listener | None = None
 
     def __enter__(self) -> RecordingServer:  # noqa: PYI034 - `Self` is not in typing of 3.10
-        self._listener = _Listener("recording server", self._serve, self._context)
-        self._control = _Listener("recording server control", self._serve_control)
+        self._listener = Listener("recording server", self._serve, self._context)
+        self._control = Listener("recording server control", self._serve_control)
         return self
 
     def __exit__(
@@ -161,7 +162,7 @@ class RecordingServer:
         return f"{self.scheme}://{self.host}:{self.port}{target}"
 
     @staticmethod
-    def _running(listener: _Listener | None) -> _Listener:
+    def _running(listener: Listener | None) -> Listener:
         if listener is None:
             raise RuntimeError("The server does not run: use it in a `with` statement.")
         return listener
@@ -184,6 +185,7 @@ class RecordingServer:
             paths.append(path)
             with self._lock:
                 self._exchanges.append(exchange)
+            interrupt(exchange.request, channel, self.gates)
             channel.read_body(exchange.request)
             self.gates.mark(f"arrived {path}")
             answer(exchange.request, channel, self.gates, self.scheme)
