@@ -256,11 +256,19 @@ def _note_response(exchange: Exchange, response: Response, now: int) -> None:
     exchange.response_headers = _response_headers(response)
     _note_connection(exchange, raw)
     notes = ResponseNotes(exchange)
-    is_empty = getattr(raw, "length_remaining", None) == 0  # urllib3 knows of 1xx and of Content-Length: 0, too
-    if raw is None or is_empty or exchange.method == "HEAD" or exchange.status in _BODILESS_STATUS:
+    if raw is None or exchange.method == "HEAD" or _is_empty(raw, exchange.status):
         notes.ended(0)
     else:
         response.raw = ResponseTap(raw, notes)
+
+
+def _is_empty(raw: Any, status: int) -> bool:
+    """Whether there is nothing to read: urllib3 knows of 1xx and of `Content-Length: 0`, too.
+
+    Against the rules a 204 may say that it is chunked; urllib3 then looks for chunks.
+    """
+    has_no_length = status in _BODILESS_STATUS or getattr(raw, "length_remaining", None) == 0
+    return has_no_length and not getattr(raw, "chunked", False)
 
 
 def _response_headers(response: Response) -> RawHeaders:
