@@ -202,7 +202,7 @@ HEADERS = {
 
 BODIES = {
     "204-length": _bodiless(b"Content-Length: 5", status=b"HTTP/1.1 204 No Content"),
-    "204-chunked": _bodiless(_CHUNKED, status=b"HTTP/1.1 204 No Content"),
+    "204-chunked": _odd(_CHUNKED, status=b"HTTP/1.1 204 No Content", ending="closed", length=False),
     "304-length": _bodiless(_TYPE, b"Content-Length: 99", b'ETag: "1"', status=b"HTTP/1.1 304 Not Modified"),
     "304-gzip": _bodiless(_GZIP, b"Content-Length: 99", status=b"HTTP/1.1 304 Not Modified"),
     "205-empty": _odd(status=b"HTTP/1.1 205 Reset Content"),
