@@ -217,6 +217,12 @@ def test_a_cut_coding_is_recorded_as_far_as_it_goes(odd: OddRuns) -> None:
     assert len(whole.encoded) == response["bodySize"]
 
 
+def test_odd_cookies_are_recorded(odd: OddRuns) -> None:
+    """Quotes, equals signs and commas in values, every form of date, Max-Age: as RFC 6265 reads them."""
+    for way in WAYS:
+        odd.assert_cookies(way)
+
+
 def test_redirects_lead_where_they_say(odd: OddRuns) -> None:
     """The target of a Location in any encoding is absolute and percent-encoded; what is no redirect has none."""
     targets = {
