@@ -252,6 +252,7 @@ BODIES = {
     "coding-garbage": _coded(b"gzip", _ZIPPED + b"garbage", TEXT.encode()),
     "coding-cut": _coded(b"gzip", _ZIPPED[:-10], TEXT.encode()),
     "coding-empty": _coded(b"gzip", b"", b""),
+    "large-gzip": _coded(b"gzip", gzip.compress(b"to be said again " * 300, mtime=0), b"to be said again " * 300),
     "coding-error": _coded(b"gzip", _ZIPPED, TEXT.encode(), status=b"HTTP/1.1 500 Internal Server Error"),
 }  # fmt: skip
 """Odd in the body: lengths, transfer coding, charset, content coding."""
