@@ -135,7 +135,7 @@ class OddRuns:
         expected = {"bodySize": len(sent.encoded)}
         if name not in HEADS_OF_UNKNOWN_SIZE:
             expected["headersSize"] = len(sent.head)
-            if sent.wire == sent.encoded:  # nobody tells of the framing of chunks
+            if sent.wire == sent.encoded and not unknown:  # nobody tells of the framing of chunks
                 expected["_transferSize"] = len(sent.head) + len(sent.wire)
         actual = {name: response[name] for name in expected}
         assert expected | dict.fromkeys(unknown, -1) == actual, name
