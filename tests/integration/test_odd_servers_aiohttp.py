@@ -9,7 +9,7 @@ import pytest
 
 from servers.comparison import body_of, pairs
 from servers.odd_answers import ODD_ANSWERS
-from servers.odd_entries import ODD_ARGS, TEXTS, WAYS, OddRuns
+from servers.odd_entries import ODD_ARGS, STRICT, TEXTS, WAYS, OddRuns
 from servers.odd_routes import SEEN_BYTES
 from servers.rude import RUDE, rude_servers
 from servers.transparency import both_runs
@@ -130,7 +130,7 @@ asyncio.run(main())
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OddRuns]:
     """One program that has asked for every odd answer in every way."""
-    with both_runs(tmp_path_factory.mktemp("odd"), PROGRAM, args=ODD_ARGS) as runs:
+    with both_runs(tmp_path_factory.mktemp("odd"), PROGRAM, args=ODD_ARGS, python_options=STRICT) as runs:
         yield OddRuns(runs)
 
 
@@ -139,12 +139,13 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OddRuns]:
     """One program whose requests do not get through, and whose answers come piece by piece."""
     with rude_servers() as urls:
         args = [f"{name}={url}" for name, url in urls.items()]
-        with both_runs(tmp_path_factory.mktemp("interrupted"), INTERRUPTED_PROGRAM, args=args) as runs:
+        directory = tmp_path_factory.mktemp("interrupted")
+        with both_runs(directory, INTERRUPTED_PROGRAM, args=args, python_options=STRICT) as runs:
             yield OddRuns(runs)
 
 
 def test_odd_answers_are_the_same_with_and_without_recording(odd: OddRuns) -> None:
-    """Results, exceptions, chunk boundaries and order are those of the plain run; nothing is said on stderr."""
+    """Results, exceptions, chunk boundaries and order are those of the plain run; no warning is added to it."""
     odd.runs.assert_no_difference()
 
 

@@ -24,6 +24,9 @@ WAYS = ("whole", "pieces", "unread")
 ODD_ARGS = tuple(f"{answer.method}:{name}" for name, answer in ODD_ANSWERS.items())
 """The arguments of the programs: method and name of each answer."""
 
+STRICT = ("-W", "error")
+"""The options of an interpreter that tells of everything that is left open; in `-X dev` aiohttp's parser is another."""
+
 # What no client tells: the blanks around values, how lines were folded and ended, whether a blank followed the status.
 HEADS_OF_UNKNOWN_SIZE = frozenset(
     {
