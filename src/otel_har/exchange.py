@@ -294,7 +294,7 @@ class Exchange:
         self.response_body = Body(limits)
         self.response_headers: RawHeaders = ()
         self.status: int | None = None
-        self.reason = ""
+        self.reason: HeaderText = ""
         self.http_version: str | None = None
         self.peer_address: str | None = None
         self.peer_port: int | None = None

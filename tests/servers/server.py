@@ -14,6 +14,7 @@ import trustme
 from servers import stream_routes  # noqa: F401 - it adds its routes
 from servers.channel import Channel, Disconnected
 from servers.gates import PATIENCE_S, Gates
+from servers.odd_routes import interrupt
 from servers.routes import answer
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def unused_port() -> int:
         return port
 
 
-class _Listener:
+class Listener:
     """Accepts connections and gives each a thread; closing it closes them all."""
 
     def __init__(
@@ -132,13 +133,13 @@ class RecordingServer:
         self._exchanges: list[Exchange] = []
         self._connection_count = 0
         self._lock = threading.Lock()
-        self._listener: _Listener | None = None
-        self._control: _Listener | None = None
+        self._listener: Listener | None = None
+        self._control: Listener | None = None
 
     def __enter__(self) -> RecordingServer:  # noqa: PYI034 - `Self` is not in typing of 3.10
         handshake = None if self._context is None else self._shake_hands
-        self._listener = _Listener("recording server", self._serve, self._listening(), handshake)
-        self._control = _Listener("recording server control", self._serve_control, socket.create_server((_HOST, 0)))
+        self._listener = Listener("recording server", self._serve, self._listening(), handshake)
+        self._control = Listener("recording server control", self._serve_control, socket.create_server((_HOST, 0)))
         return self
 
     def __exit__(
@@ -199,7 +200,7 @@ class RecordingServer:
         return self._context.wrap_socket(plain, server_side=True)
 
     @staticmethod
-    def _running(listener: _Listener | None) -> _Listener:
+    def _running(listener: Listener | None) -> Listener:
         if listener is None:
             raise RuntimeError("The server does not run: use it in a `with` statement.")
         return listener
@@ -222,6 +223,7 @@ class RecordingServer:
             paths.append(path)
             with self._lock:
                 self._exchanges.append(exchange)
+            interrupt(exchange.request, channel, self.gates)
             channel.read_body(exchange.request)
             self.gates.mark(f"arrived {path}")
             answer(exchange.request, channel, self.gates, self.scheme)

@@ -33,6 +33,7 @@ RequestHook = Callable[[Span, aiohttp.TraceRequestStartParams], None]
 
 _SWITCHING_PROTOCOLS = 101
 _BODILESS_STATUS = frozenset({_SWITCHING_PROTOCOLS, 204, 304})  # RFC 9110, 6.4.1 and 7.8
+_LEFT_ENCODED = frozenset({"x-gzip"})  # codings of RFC 9110, 8.4.1, that aiohttp does not decode
 _SENT_AGAIN = "no response was seen: the client sent the request again"
 
 
@@ -210,6 +211,14 @@ def _as_sent(headers: Mapping[str, str]) -> RawHeaders:
     ]
 
 
+def _reason(text: str | None) -> bytes:
+    """The reason phrase as it was on the wire: aiohttp reads it as UTF-8."""
+    try:
+        return (text or "").encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a phrase of the program's own, in an exception of the program's own
+        return (text or "").encode("utf-8", "replace")
+
+
 def _http_version(version: tuple[int, int]) -> str:
     return f"HTTP/{version[0]}.{version[1]}"
 
@@ -276,7 +285,7 @@ def _add_exchange(capture: SpanCapture, method: str, url: Any, started: int, sta
 def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None:
     exchange.instants.response_started = time.perf_counter_ns()
     exchange.status = response.status
-    exchange.reason = response.reason or ""
+    exchange.reason = _reason(response.reason)
     if response.version is not None:
         exchange.http_version = _http_version(response.version)
     exchange.response_headers = list(response.raw_headers)
@@ -319,9 +328,17 @@ def _note_body(exchange: Exchange, response: aiohttp.ClientResponse, *, decoded:
     if exchange.response_body.ended or response.content is None:
         notes.ended(0)
         return
-    exchange.response_body.encoded = not decoded
+    exchange.response_body.encoded = not (decoded and _is_decoded(response.headers.get("Content-Encoding", "")))
     tap: Any = ContentTap(response.content, notes)
     response.content = tap
+
+
+def _is_decoded(coding: str) -> bool:
+    """Whether aiohttp decodes such a body: it leaves old names and several codings as they came.
+
+    It does so with codings that nobody knows, too, but then there is nothing that anybody could decode.
+    """
+    return "," not in coding and coding.strip().lower() not in _LEFT_ENCODED
 
 
 def _note_refused_response(exchange: Exchange, error: BaseException) -> None:
@@ -334,7 +351,7 @@ def _note_refused_response(exchange: Exchange, error: BaseException) -> None:
         return
     if exchange.status is None and error.__cause__ is None:
         exchange.status = error.status or None
-        exchange.reason = error.message
+        exchange.reason = _reason(error.message)
         exchange.response_headers = list((error.headers or {}).items())
         exchange.instants.response_started = time.perf_counter_ns()
         exchange.end_reason = "raise_for_status refused the response"

@@ -357,11 +357,20 @@ def _note_response(exchange: Exchange, response: Response, now: int) -> None:
     exchange.http_version = _HTTP_VERSIONS.get(getattr(raw, "version", 11), "HTTP/1.1")
     exchange.response_headers = _response_headers(response)
     notes = ResponseNotes(exchange)
-    if raw is None or exchange.method == "HEAD" or exchange.status in _BODILESS_STATUS:
+    if raw is None or exchange.method == "HEAD" or _is_empty(raw, exchange.status):
         notes.ended(0)
     else:
         tap_wire(raw, exchange.response_body)
         response.raw = ResponseTap(raw, notes)
+
+
+def _is_empty(raw: Any, status: int) -> bool:
+    """Whether there is nothing to read: urllib3 knows of 1xx and of `Content-Length: 0`, too.
+
+    Against the rules a 204 may say that it is chunked; urllib3 then looks for chunks.
+    """
+    has_no_length = status in _BODILESS_STATUS or getattr(raw, "length_remaining", None) == 0
+    return has_no_length and not getattr(raw, "chunked", False)
 
 
 def _response_headers(response: Response) -> RawHeaders:
