@@ -7,6 +7,8 @@ business of `timings` and `mapping`, in the worker.
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,6 +21,8 @@ DEFAULT_MAX_INITIATOR_FRAMES = 10
 
 _SMALL_CHUNK_BYTES = 1024
 _MAX_JOINED_BYTES = 64 * 1024
+_MAX_PIECES = 100_000
+_MARK_BYTES = 16  # of a piece's end and instant
 
 HeaderText = str | bytes
 CallFrame = tuple[str, str, int]
@@ -147,6 +151,72 @@ class Body:
             self._limits.budget.give_back(self._kept_bytes)
 
 
+class Passage:
+    """What passes one way over an upgraded connection: the bytes, and when each piece of them came.
+
+    A piece beyond the limits (of bytes, of pieces) and everything behind it is counted, not kept.
+
+    Attributes:
+        body: The bytes.
+    """
+
+    __slots__ = ("_ends", "_instants", "_limits", "body")
+
+    def __init__(self, limits: CaptureLimits) -> None:
+        self._limits = limits
+        self._ends = array("q")
+        self._instants = array("q")
+        self.body = Body(limits)
+
+    def note(self, piece: bytes | bytearray | memoryview, at: int) -> None:
+        """Note a piece, and the instant of its passing in nanoseconds of the exchange's clock."""
+        if len(self._ends) >= _MAX_PIECES or not self._limits.budget.take(_MARK_BYTES):
+            self.body.size_bytes += piece.nbytes if isinstance(piece, memoryview) else len(piece)
+            return
+        before = self.body.kept_bytes
+        self.body.note(piece)
+        if self.body.kept_bytes > before:
+            self._instants.append(at)
+            self._ends.append(self.body.kept_bytes)
+        else:
+            self._limits.budget.give_back(_MARK_BYTES)
+
+    def passed_at(self, size_bytes: int) -> int:
+        """When so many bytes, of those that are kept, had passed."""
+        return self._instants[min(bisect_left(self._ends, size_bytes), len(self._instants) - 1)]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether more passed than is kept."""
+        return self.body.kept_bytes < self.body.size_bytes
+
+    @property
+    def last_at(self) -> int | None:
+        """The instant of the last piece that was kept; None without one."""
+        return self._instants[-1] if self._instants else None
+
+    def __del__(self) -> None:
+        if self._ends:
+            self._limits.budget.give_back(len(self._ends) * _MARK_BYTES)
+
+
+class Duplex:
+    """What passes both ways over a connection that was upgraded to a WebSocket (RFC 9110, 7.8).
+
+    Attributes:
+        sent: What the program's client gave to the connection.
+        received: What the connection gave to it.
+        unrecorded: Why nothing is noted, in words; None where it is.
+    """
+
+    __slots__ = ("received", "sent", "unrecorded")
+
+    def __init__(self, limits: CaptureLimits, unrecorded: str | None = None) -> None:
+        self.sent = Passage(limits)
+        self.received = Passage(limits)
+        self.unrecorded = unrecorded
+
+
 @dataclass(frozen=True, slots=True)
 class TlsFacts:
     """What a connection's TLS is, told by the client's own TLS library.
@@ -224,6 +294,7 @@ class Exchange:
         tls: What is known of the connection's TLS; None without TLS.
         initiator: The frames of the program that made the request, the innermost first.
         resource_type: Chrome's name for the kind of exchange; None for a plain one.
+        duplex: What passed over the connection after it became a WebSocket; None where it did not.
         error: What went wrong, in words; None when nothing did.
         end_reason: Why an unread or partial body ends here, in words.
     """
@@ -231,6 +302,7 @@ class Exchange:
     __slots__ = (
         "_listeners",
         "connection_id",
+        "duplex",
         "end_reason",
         "error",
         "finished",
@@ -278,6 +350,7 @@ class Exchange:
         self.tls: TlsFacts | None = None
         self.initiator: Sequence[CallFrame] = ()
         self.resource_type: str | None = None
+        self.duplex: Duplex | None = None
         self.error: str | None = None
         self.end_reason: str | None = None
         self.finished = False
@@ -285,8 +358,11 @@ class Exchange:
 
     @property
     def kept_bytes(self) -> int:
-        """How many bytes of both bodies are kept."""
-        return self.request_body.kept_bytes + self.response_body.kept_bytes
+        """How many bytes are kept, of both bodies and of what passed over an upgraded connection."""
+        kept_bytes = self.request_body.kept_bytes + self.response_body.kept_bytes
+        if self.duplex is not None:
+            kept_bytes += self.duplex.sent.body.kept_bytes + self.duplex.received.body.kept_bytes
+        return kept_bytes
 
     def when_finished(self, listener: Callable[[Exchange], None]) -> None:
         """Call `listener` once the exchange is finished; at once when it is already.

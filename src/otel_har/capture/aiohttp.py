@@ -24,6 +24,7 @@ from otel_har.capture.content_tap import ContentTap
 from otel_har.capture.initiator import program_frames
 from otel_har.capture.streams import ResponseNotes, error_text
 from otel_har.capture.tls import tls_facts
+from otel_har.capture.websocket_tap import tap_websocket
 from otel_har.correlation import SpanCapture
 from otel_har.exchange import Exchange
 from otel_har.guard import guarded
@@ -161,7 +162,7 @@ class RequestTrace:
             exchange = self.exchange()
             if exchange is not None:
                 _note_response(exchange, response)
-        if exchange is not None:
+        if exchange is not None and not tap_websocket(exchange, response, capture.limits):
             _note_body(exchange, response, decoded=session.auto_decompress)
 
     def failed(self, params: aiohttp.TraceRequestExceptionParams) -> None:

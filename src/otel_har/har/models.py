@@ -349,6 +349,8 @@ class Entry(HarModel):
     """Playwright's: the remote port; an integer."""
     initiator: Foreign = Field(default=None, alias="_initiator")
     """Chrome's: what made the request; an object with `type` and, for a script, `stack`."""
+    web_socket_messages: Foreign = Field(default=None, alias="_webSocketMessages")
+    """Chrome's: objects with `type` (`send`, `receive`), `time` (epoch seconds), `opcode` and `data`; an array."""
     otel: Foreign = Field(default=None, alias="_otel")
     """Ours: `traceId`, `spanId`, `parentSpanId`, `scope`, `status`, `attributes`; an object."""
 

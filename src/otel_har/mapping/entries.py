@@ -17,6 +17,7 @@ from otel_har.mapping.request import har_request
 from otel_har.mapping.response import har_response
 from otel_har.mapping.spans import exchange_from_span
 from otel_har.mapping.timings import phases
+from otel_har.mapping.websocket import har_websocket, known_instants, resource_type, with_frames
 from otel_har.record import HarRecord, PageFacts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -28,18 +29,20 @@ def entry_from_record(record: HarRecord) -> Entry:
     """The entry of one exchange, or of a span alone where no hook captured one."""
     hooked = record.exchange is not None
     exchange = record.exchange if record.exchange is not None else exchange_from_span(record.span)
-    taken = phases(exchange.instants)
+    taken = phases(known_instants(exchange))
+    request = har_request(exchange)
     entry: dict[str, Any] = {
         "pageref": record.page.id,
         "startedDateTime": iso_8601(exchange.started_unix_ns),
         "time": taken.total_ms,
-        "request": har_request(exchange),
-        "response": har_response(exchange, record.span, taken),
+        "request": request,
+        "response": with_frames(har_response(exchange, record.span, taken), exchange),
         "cache": {},
         "timings": taken.as_har(),
         **har_connection(exchange),
         **har_initiator(exchange.initiator),
-        "_resourceType": exchange.resource_type or "fetch",
+        "_resourceType": resource_type(exchange, request["headers"]),
+        **har_websocket(exchange),
         "_otel": har_otel(record.span),
     }
     if not hooked:
