@@ -351,7 +351,7 @@ OPEN = (
         await socket.send_str('!gate open')
         await at(release, 'open')
         print(await socket.receive_str(), flush=True)
-        await socket.send_bytes(b'last')
+        await socket.pong(b'last')  # which nobody answers
         if 'exit' in sys.argv:
             sys.exit(3)
         keep.append((session, socket))

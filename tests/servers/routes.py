@@ -407,5 +407,8 @@ def basic(call: Call) -> None:
 @_route
 def websocket(call: Call) -> None:
     """Become a WebSocket that echoes, and does what `servers.websocket` says; the query has the handshake's manner."""
+    if call.request.first("upgrade").lower() != "websocket":
+        call.reply(b"a WebSocket only", [("Upgrade", "websocket"), ("Content-Type", "text/plain")], status=426)
+        return
     converse(call.request, call.channel, call.gates, call.query)
     raise Disconnected

@@ -27,6 +27,11 @@ def _neutral(run: CompletedRun, server: RecordingServer) -> tuple[int, list[str]
     return run.returncode, neutral(run.stdout), neutral(run.stderr)
 
 
+def _seen(server: RecordingServer) -> list[tuple[object, ...]]:
+    """What a server saw of each request, and of each WebSocket."""
+    return [(seen.request.method, seen.request.target, seen.request.body, seen.messages) for seen in server.exchanges]
+
+
 def _differences(plain: tuple[int, list[str], list[str]], recorded: tuple[int, list[str], list[str]]) -> list[str]:
     """The lines, of the exit code, of stdout and of stderr, that are only in one of two runs."""
     before, after = ([f"exit code {code}", *out, "stderr:", *errors] for code, out, errors in (plain, recorded))
@@ -39,14 +44,12 @@ def assert_no_difference(
     """Run a program plain and recorded, and assert that neither it nor its server could tell which is which."""
     with RecordingServer(tls=tls) as server:
         plain = _neutral(run_plain_program(server, directory, source, python_options=python_options), server)
-        plain_requests = [(seen.request.method, seen.request.target, seen.request.body) for seen in server.exchanges]
+        plain_requests = _seen(server)
     assert 0 == plain[0], plain[2]
     assert plain[1]
     with RecordingServer(tls=tls) as server:
         recorded = run_instrumented_program(server, directory, source, python_options=python_options)
         differences = _differences(plain, _neutral(recorded, server))
         assert not differences, "\n".join(differences)
-        assert plain_requests == [
-            (seen.request.method, seen.request.target, seen.request.body) for seen in server.exchanges
-        ]
+        assert plain_requests == _seen(server)
         assert [] == server.gates.expired

@@ -39,13 +39,15 @@ def tap_websocket(exchange: Exchange, response: Any, limits: CaptureLimits) -> b
     duplex = exchange.duplex = Duplex(limits, unrecorded=_FAILED)
     protocol: Any = getattr(response.connection, "protocol", None)
     transport: Any = getattr(protocol, "transport", None)
-    duplex.unrecorded = _obstacle(protocol, transport)
-    if duplex.unrecorded is not None:
+    obstacle = _obstacle(protocol, transport)
+    if obstacle is not None:
+        duplex.unrecorded = obstacle
         return False
     notes = WebSocketNotes(exchange, duplex)
     notes.received(protocol._tail)  # noqa: SLF001 - what came with the handshake's head: no other name tells of it
     transport.set_protocol(ProtocolTap(protocol, notes))
     protocol.transport = TransportTap(transport, notes)
+    duplex.unrecorded = None
     return True
 
 
