@@ -107,8 +107,8 @@ PROGRAMS = {
                 await socket.send_str('!close 1000')
                 await attempt('close', socket.receive())
                 print(socket.closed)
-            async with connect(session, 'slow', timeout=aiohttp.ClientWSTimeout(ws_receive=0.2)) as socket:
-                await attempt('slow', socket.receive())
+            async with connect(session, 'slow') as socket:
+                await attempt('slow', socket.receive(timeout=0.2))
             socket = await connect(session, 'cancelled')
             task = asyncio.ensure_future(socket.receive())
             await at(wait, 'upgraded /websocket/cancelled')
@@ -145,8 +145,8 @@ PROGRAMS = {
     "heartbeat": """
     async def main():
         async with aiohttp.ClientSession() as session:
-            async with connect(session, 'beats', heartbeat=0.05) as socket:
-                await socket.send_str('!beats 3')
+            async with connect(session, 'beats', heartbeat=0.4) as socket:
+                await socket.send_str('!beats 2')
                 print(await socket.receive())
             socket = await connect(session, 'silent', heartbeat=0.1)
             await socket.send_str('!gate never')
@@ -182,5 +182,11 @@ def test_a_program_with_websockets_over_tls_sees_no_difference(tmp_path: Path, n
 
 def test_a_program_in_debug_mode_sees_no_difference(tmp_path: Path) -> None:
     """The checks of asyncio itself, and warnings as errors, find nothing."""
-    source = dedent(HEAD) + dedent(PROGRAMS["talking"]) + "asyncio.run(main(), debug=True)\n"
+    run = """
+    async def patiently():
+        asyncio.get_running_loop().slow_callback_duration = 60
+        await main()
+    asyncio.run(patiently(), debug=True)
+    """
+    source = dedent(HEAD) + dedent(PROGRAMS["talking"]) + dedent(run)
     assert_no_difference(tmp_path, source, python_options=["-W", "error::ResourceWarning"])

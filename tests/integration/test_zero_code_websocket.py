@@ -159,9 +159,9 @@ def test_frames_of_every_length(talks: Recorded, compress: int) -> None:
 def test_a_fragmented_message_is_one(talks: Recorded, compress: int) -> None:
     """The frames of a message are joined; pings between them are there for themselves, and before its end."""
     [entry] = talks[0].of(f"/websocket/fragments/{compress}")
+    pings = [] if compress else [(PING, b"between"), (PING, b"between")]
     assert [
-        (PING, b"between"),
-        (PING, b"between"),
+        *pings,
         (TEXT, "in three pieces: äöü".encode()),
         (TEXT, b"behind"),
         (CLOSE, b"\x03\xe8"),
@@ -226,7 +226,7 @@ ENDS = (
             for order in ('!hang-up', '!reset', '!half', '!garbage', '!not-utf8'):
                 async with session.ws_connect(BASE + '/websocket/' + order[1:], ssl=TLS) as socket:
                     await over(socket, order)
-            async with session.ws_connect(BASE + '/websocket/heartbeat', heartbeat=0.05) as socket:
+            async with session.ws_connect(BASE + '/websocket/heartbeat', heartbeat=0.4) as socket:
                 await socket.send_str('!beats 2')
                 print(await socket.receive_str())
             for path in ('/json', '/status/403', '/websocket/spoilt?accept=wrong', '/redirect/1'):

@@ -66,7 +66,9 @@ def _obstacle(protocol: Any, transport: Any) -> str | None:
 
 
 class WebSocketNotes:
-    """Notes what passes over one WebSocket, until the connection ends.
+    """Notes what passes over one WebSocket, until the connection ends, and lets go of the exchange then.
+
+    The program may keep a closed socket, and with it these notes, as long as it likes.
 
     Args:
         exchange: The handshake's.
@@ -76,28 +78,28 @@ class WebSocketNotes:
     __slots__ = ("_duplex", "_exchange")
 
     def __init__(self, exchange: Exchange, duplex: Duplex) -> None:
-        self._exchange = exchange
-        self._duplex = duplex
+        self._exchange: Exchange | None = exchange
+        self._duplex: Duplex | None = duplex
 
     @guarded("noting what came over a WebSocket")
     def received(self, data: Any) -> None:
         """The connection gave these bytes."""
-        if data and not self._exchange.finished:
+        if data and self._duplex is not None:
             self._duplex.received.note(data, time.perf_counter_ns())
 
     @guarded("noting what went over a WebSocket")
     def sent(self, data: Any) -> None:
         """The client gave these bytes to the connection."""
-        if data and not self._exchange.finished:
+        if data and self._duplex is not None:
             self._duplex.sent.note(data, time.perf_counter_ns())
 
     @guarded("noting the end of a WebSocket")
     def ended(self, error: BaseException | None = None) -> None:
-        """The connection is closed, or lost for a reason."""
-        if self._exchange.finished:
-            return
-        self._exchange.error = error_text(error) if error is not None else None
-        self._exchange.finish(time.perf_counter_ns())
+        """The connection is closed, or lost for a reason; the first end counts."""
+        exchange, self._exchange, self._duplex = self._exchange, None, None
+        if exchange is not None:
+            exchange.error = error_text(error) if error is not None else None
+            exchange.finish(time.perf_counter_ns())
 
 
 class ProtocolTap(Tap):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -89,14 +90,17 @@ async def test_a_fault_of_ours_is_not_the_programs(server: RecordingServer) -> N
     assert fault_counts()["noting what went over a WebSocket: LookupError"] > 0
 
 
-async def test_nothing_is_noted_behind_the_end(server: RecordingServer) -> None:
-    """An exchange that is finished, or handed on, takes nothing more."""
-    client = _Client()
+async def test_a_closed_socket_holds_nothing(server: RecordingServer) -> None:
+    """A program may keep a closed socket: what was noted goes with its exchange."""
+    budget = ByteBudget(1000)
+    client = _Client(CaptureLimits(budget=budget))
     async with client.session, client.session.ws_connect(server.url("/websocket")) as socket:
-        client.exchange.finish(2)
         await socket.send_str("hello")
         assert "hello" == await socket.receive_str()
-    assert [] == client.messages()
+    assert budget.taken_bytes > len("hello") * 2
+    del client.exchange
+    gc.collect()
+    assert (True, 0) == (socket.closed, budget.taken_bytes)
 
 
 async def test_the_taps_stand_for_what_they_wrap(server: RecordingServer) -> None:
