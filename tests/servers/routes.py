@@ -17,7 +17,6 @@ import brotli  # type: ignore[import-untyped]  # Brotli ships no annotations
 
 from servers.channel import Disconnected
 from servers.more_routes import MORE_ROUTES
-from servers.websocket import converse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -402,13 +401,3 @@ def basic(call: Call) -> None:
         call.reply(b"welcome", [("Content-Type", "text/plain")])
     else:
         call.reply(b"who?", [("WWW-Authenticate", 'Basic realm="test"')], status=401)
-
-
-@_route
-def websocket(call: Call) -> None:
-    """Become a WebSocket that echoes, and does what `servers.websocket` says; the query has the handshake's manner."""
-    if call.request.first("upgrade").lower() != "websocket":
-        call.reply(b"a WebSocket only", [("Upgrade", "websocket"), ("Content-Type", "text/plain")], status=426)
-        return
-    converse(call.request, call.channel, call.gates, call.query)
-    raise Disconnected
