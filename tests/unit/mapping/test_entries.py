@@ -332,12 +332,12 @@ def test_no_body(status: int) -> None:
 
 
 def test_sizes_without_headers() -> None:
-    """Where no header field is known the size of the head is not known."""
+    """Where no header field is known the size of the head is not known, nor that of the transfer, which is told so."""
     exchange = _answered(b"a", [])
     exchange.request_headers = []
     entry = _entry(exchange)
     assert (-1, -1) == (entry["request"]["headersSize"], entry["response"]["headersSize"])
-    assert "_transferSize" not in entry["response"]
+    assert -1 == entry["response"]["_transferSize"]
 
 
 @pytest.mark.parametrize(
