@@ -43,6 +43,9 @@ def test_every_case_is_a_page(compact: Recording) -> None:
         (lambda entry: entry["request"]["url"].partition(":")[0], {"http", "https"}),
         (lambda entry: "_error" in entry["response"] or None, {True}),
         (lambda entry: len(entry["response"]["cookies"]) or None, {4}),
+        (lambda entry: "_initiator" in entry or None, {True}),
+        (lambda entry: entry.get("_securityDetails", {}).get("protocol"), {"TLS 1.3"}),
+        (lambda entry: (entry["timings"]["connect"] > 0, entry["timings"]["ssl"] > 0), {(True, True), (True, False)}),
     ],
 )
 def test_every_kind_is_there(compact: Recording, tell: Callable[[Json], object], expected: set[object]) -> None:
