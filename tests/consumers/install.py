@@ -77,8 +77,8 @@ def _install_chromium() -> None:
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
         return
-    _run([apt, "update", "--quiet"])
-    _run([apt, "install", "--quiet", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core"])
+    _run([apt, "update", "--quiet=2"])
+    _run([apt, "install", "--quiet=2", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core"])
 
 
 def _run(command: list[str]) -> bool:
