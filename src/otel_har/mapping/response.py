@@ -48,6 +48,7 @@ def har_response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str
         "redirectURL": resolved(har_url(exchange.url), location) if location and is_redirect else "",
         "headersSize": headers_size,
         "bodySize": body_size,
+        "_transferSize": -1,  # always there: haralyzer cannot sum up a page on which one entry has none
     }
     if headers_size >= 0:
         response["_transferSize"] = headers_size + _seen_on_the_wire(exchange.response_body, body_size, headers)

@@ -34,7 +34,7 @@ def known_instants(exchange: Exchange) -> Instants:
 
 def with_frames(response: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
     """The `response` object with the frames counted among the bytes on the wire."""
-    if exchange.duplex is not None and "_transferSize" in response:
+    if exchange.duplex is not None and response["_transferSize"] >= 0:
         response["_transferSize"] += exchange.duplex.received.body.size_bytes
     return response
 

@@ -334,12 +334,12 @@ def test_no_body(status: int) -> None:
 
 
 def test_sizes_without_headers() -> None:
-    """Where the header fields are not known the size of the head is not known."""
+    """Where header fields are not known the size of the head is not, nor that of the transfer, which is told so."""
     exchange = _answered(b"a")
     exchange.request_headers = exchange.response_headers = SomeHeaders()
     entry = _entry(exchange)
     assert (-1, -1) == (entry["request"]["headersSize"], entry["response"]["headersSize"])
-    assert "_transferSize" not in entry["response"]
+    assert -1 == entry["response"]["_transferSize"]
 
 
 @pytest.mark.parametrize(
