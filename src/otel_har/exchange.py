@@ -86,6 +86,7 @@ class Exchange:
         status: The status code; None while there is no response.
         request_head: The request line and the header fields as they were sent, through the blank line; None where the
             client does not show them.
+        request_head_size: Its size, where the client shows no more than that; None where it does not.
         request_http_version: As the request line writes it (`HTTP/1.1`).
         http_version: As the status line writes it; None while there is no response.
         peer_address, peer_port: The socket's other end; None when unknown.
@@ -116,6 +117,7 @@ class Exchange:
         "reason",
         "request_body",
         "request_head",
+        "request_head_size",
         "request_headers",
         "request_http_version",
         "response_body",
@@ -134,6 +136,7 @@ class Exchange:
         self.instants = Instants(started)
         self.request_http_version = "HTTP/1.1"
         self.request_head: bytes | None = None
+        self.request_head_size: int | None = None
         self.request_headers: RawHeaders = SomeHeaders()
         self.request_body = Body(limits)
         self.response_body = Body(limits)

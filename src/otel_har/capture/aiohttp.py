@@ -29,7 +29,7 @@ from otel_har.capture.websocket_tap import tap_websocket
 from otel_har.correlation import SpanCapture
 from otel_har.exchange import Exchange
 from otel_har.guard import guarded
-from otel_har.message import RawHeaders
+from otel_har.message import RawHeaders, SomeHeaders
 
 RequestHook = Callable[[Span, aiohttp.TraceRequestStartParams], None]
 
@@ -302,9 +302,26 @@ def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None
     protocol = connection.protocol if connection is not None else getattr(response, "_protocol", None)
     if protocol is not None:
         _connections.of(protocol, protocol).describe(exchange)
-    proxy = getattr(getattr(connection, "_key", None), "proxy", None)
-    exchange.proxy = str(proxy.origin()) if proxy is not None else None
+    _note_proxy(exchange, response, connection)
     _note_end_of_request(exchange, getattr(response, "_writer", None), protocol)
+
+
+def _note_proxy(exchange: Exchange, response: aiohttp.ClientResponse, connection: Any) -> None:
+    """The key of a connection tells the proxy; a connection that is back in the pool already is not to be had.
+
+    Then another port than the URL's is the sign that there was one, and that the request line may have the whole URL
+    (RFC 9112, 3.2.2). Newer releases of aiohttp count what they wrote, which is the head where no framing is around
+    the body.
+    """
+    key = getattr(connection, "_key", None)
+    if key is not None:
+        exchange.proxy = str(key.proxy.origin()) if key.proxy is not None else None
+    elif response.url.scheme == "http" and exchange.peer_port not in {None, response.url.port}:
+        written_bytes = getattr(response, "_output_size", 0)
+        if written_bytes and "Transfer-Encoding" not in response.request_info.headers:
+            exchange.request_head_size = written_bytes - exchange.request_body.size_bytes
+        else:
+            exchange.request_headers = SomeHeaders(exchange.request_headers)
 
 
 def _note_end_of_request(exchange: Exchange, writer: asyncio.Task[None] | None, protocol: Any) -> None:

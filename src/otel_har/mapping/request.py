@@ -12,7 +12,7 @@ from otel_har.mapping.forms import Form, form_of, is_multipart_form
 from otel_har.mapping.headers import Headers, fields_of_head, first, har_headers, head_size, values
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.mapping.urls import har_url, query_parameters, request_target
-from otel_har.message import Body, BodyState
+from otel_har.message import Body, BodyState, RawHeaders
 
 _MISSING_PARTS: dict[BodyState, str] = {
     "truncated": "cut: the first {kept} of {size} bytes",
@@ -38,12 +38,21 @@ def har_request(exchange: Exchange, options: MappingOptions = DEFAULT_OPTIONS) -
         "cookies": request_cookies(values(headers, "cookie")),
         "headers": headers,
         "queryString": query_parameters(url),
-        "headersSize": head_size(_start_line(exchange, url), raw_headers) if head is None else len(head),
+        "headersSize": _headers_size(exchange, url, raw_headers),
         "bodySize": _body_size(body, state, headers),
     }
     if body.size_bytes or state in {"partial", "dropped"} or (state == "unread" and _is_announced(headers)):
         request["postData"] = _post_data(body, state, headers, options)
     return request
+
+
+def _headers_size(exchange: Exchange, url: str, raw_headers: RawHeaders) -> int:
+    """The size of the head: counted, told by the client, or that of the fields as HTTP/1.1 writes them."""
+    if exchange.request_head is not None:
+        return len(exchange.request_head)
+    if exchange.request_head_size is not None:
+        return exchange.request_head_size
+    return head_size(_start_line(exchange, url), raw_headers)
 
 
 def _start_line(exchange: Exchange, url: str) -> str:
