@@ -270,6 +270,15 @@ async def aiohttp_at_once(session: AioSession) -> None:
     await asyncio.gather(*(session.get(aio(f"/item/{number}")) for number in range(3)))
 
 
+@case
+async def aiohttp_websocket(session: AioSession) -> None:
+    async with session.ws_connect(aio("/websocket")) as socket:
+        await socket.send_str("text ä")
+        await socket.receive_str()
+        await socket.send_bytes(BINARY)
+        await socket.receive_bytes()
+
+
 async def run_all() -> None:
     """Run every case."""
     tracer = trace.get_tracer("consumers")

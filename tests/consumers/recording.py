@@ -19,6 +19,7 @@ PROGRAM = Path(__file__).with_name("program.py")
 WAYS: dict[str, tuple[str, ...]] = {
     "compact": (),
     "indented": ("--har_indent", "2"),
+    "forms": ("--har_params", "always"),
     "limited": ("--har_max_body_bytes", "8", "--har_max_pages", "3"),
 }
 """The options of each recording, beside `--har`."""

@@ -44,6 +44,12 @@ def test_every_case_is_a_page(compact: Recording) -> None:
         (lambda entry: "_error" in entry["response"] or None, {True}),
         (lambda entry: len(entry["response"]["cookies"]) or None, {4}),
         (lambda entry: "_initiator" in entry or None, {True}),
+        (lambda entry: len(entry.get("_eventSourceMessages", [])) or None, {2}),
+        (lambda entry: "_chunks" in entry or None, {True}),
+        (
+            lambda entry: tuple(one["type"] for one in entry.get("_webSocketMessages", [])[:4]),
+            {("send", "receive") * 2},
+        ),
         (lambda entry: entry.get("_securityDetails", {}).get("protocol"), {"TLS 1.3"}),
         (lambda entry: (entry["timings"]["connect"] > 0, entry["timings"]["ssl"] > 0), {(True, True), (True, False)}),
     ],
@@ -54,9 +60,11 @@ def test_every_kind_is_there(compact: Recording, tell: Callable[[Json], object],
 
 
 def test_the_ways_of_recording_differ(recorded: Callable[[str], Recording]) -> None:
-    """The indented file is indented, and the limited one has cut bodies and few pages."""
+    """The indented file is indented, the one with forms has their fields, the limited one cut bodies and few pages."""
     lines = {way: len(recorded(way).path.read_text("utf-8").splitlines()) for way in WAYS}
     assert lines["indented"] > 10 * lines["compact"]
+    fields = _told(recorded("forms"), lambda entry: len(entry["request"].get("postData", {}).get("params", [])) or None)
+    assert {1, 2, 3} == fields
     limited = recorded("limited")
     assert "truncated" in _told(limited, lambda entry: entry["response"]["content"].get("_bodyState"))
     assert 3 == len(limited.pages)
