@@ -7,6 +7,7 @@ from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarProcessor
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.instrumentor import HarInstrumentor
+from otel_har.mapping.options import MappingOptions
 from otel_har.processor import HarSpanProcessor
 from otel_har.version import __version__
 
@@ -23,6 +24,7 @@ __all__ = [
     "HarInstrumentor",
     "HarProcessor",
     "HarSpanProcessor",
+    "MappingOptions",
     "OtelHarError",
     "SettingError",
     "SimpleHarProcessor",

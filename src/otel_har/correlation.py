@@ -7,6 +7,7 @@ belongs to a provider without our processor, costs one look-up and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from opentelemetry.trace import Span, SpanContext
 
@@ -22,14 +23,17 @@ class SpanCapture:
         limits: How much may be kept.
         exchanges: In order of their start.
         owner: Whatever the capturing client recognises its own request by.
+        on_audit_event: Takes the name, the arguments and the instant of Python's audit events about connections, while
+            the span is the current one; None where the client does not ask for them.
     """
 
-    __slots__ = ("_closers", "_watchers", "exchanges", "limits", "owner")
+    __slots__ = ("_closers", "_watchers", "exchanges", "limits", "on_audit_event", "owner")
 
     def __init__(self, limits: CaptureLimits) -> None:
         self.limits = limits
         self.exchanges: list[Exchange] = []
         self.owner: object = None
+        self.on_audit_event: Callable[[str, tuple[Any, ...], int], None] | None = None
         self._watchers = 1
         self._closers: list[Callable[[], None]] = []
 

@@ -16,6 +16,7 @@ from otel_har.budget import ByteBudget
 
 DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024
 DEFAULT_MAX_QUEUE_BYTES = 64 * 1024 * 1024
+DEFAULT_MAX_INITIATOR_FRAMES = 10
 
 _SMALL_CHUNK_BYTES = 1024
 _MAX_JOINED_BYTES = 64 * 1024
@@ -37,10 +38,14 @@ class CaptureLimits:
     Attributes:
         max_body_bytes: The most bytes kept of one body; a longer body is cut there and says so.
         budget: The bytes that all bodies in flight and in the queue may hold together.
+        max_initiator_frames: The most frames of the program's call stack that are noted of a request; 0 for none.
+        audit_events: Whether Python's audit events may be listened to, which is for the process and for good.
     """
 
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
     budget: ByteBudget = field(default_factory=lambda: ByteBudget(DEFAULT_MAX_QUEUE_BYTES))
+    max_initiator_frames: int = DEFAULT_MAX_INITIATOR_FRAMES
+    audit_events: bool = True
 
 
 class Body:
@@ -118,6 +123,15 @@ class Body:
             surplus -= len(last) - len(kept)
         self.arrivals.retract(self.size_bytes)
         self.ended = False
+
+    def renewed(self) -> Body:
+        """Another body with what was noted here, which begins anew."""
+        other = Body(self._limits)
+        other.encoded, other.ended, other.size_bytes = self.encoded, self.ended, self.size_bytes
+        other.wire_size_bytes = self.wire_size_bytes
+        other._chunks, other._kept_bytes = self._chunks, self._kept_bytes
+        self._chunks, self._kept_bytes, self.size_bytes, self.ended = [], 0, 0, False
+        return other
 
     def clear(self) -> None:
         """Forget everything: the body is sent once more from its start."""
@@ -225,6 +239,8 @@ class Exchange:
         url: The absolute URL as the client built it.
         started_unix_ns: The start of the exchange, nanoseconds since the Unix epoch.
         status: The status code; None while there is no response.
+        request_head: The request line and the header fields as they were sent, through the blank line; None where the
+            client does not show them.
         request_http_version: As the request line writes it (`HTTP/1.1`).
         http_version: As the status line writes it; None while there is no response.
         peer_address, peer_port: The socket's other end; None when unknown.
@@ -253,6 +269,7 @@ class Exchange:
         "proxy",
         "reason",
         "request_body",
+        "request_head",
         "request_headers",
         "request_http_version",
         "resource_type",
@@ -271,12 +288,13 @@ class Exchange:
         self.started_unix_ns = started_unix_ns
         self.instants = Instants(started)
         self.request_http_version = "HTTP/1.1"
+        self.request_head: bytes | None = None
         self.request_headers: RawHeaders = ()
         self.request_body = Body(limits)
         self.response_body = Body(limits)
         self.response_headers: RawHeaders = ()
         self.status: int | None = None
-        self.reason = ""
+        self.reason: HeaderText = ""
         self.http_version: str | None = None
         self.peer_address: str | None = None
         self.peer_port: int | None = None

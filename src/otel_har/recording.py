@@ -29,7 +29,12 @@ def span_processor(settings: HarSettings, *, beside: bool = False) -> HarSpanPro
         raise SettingError("no HAR file is set")
     exporter = FileHarExporter(settings.path, settings.indent, beside=beside)
     return HarSpanProcessor(
-        BatchHarProcessor(exporter, settings.batch),
-        limits=CaptureLimits(settings.max_body_bytes, ByteBudget(settings.max_queue_bytes)),
+        BatchHarProcessor(exporter, settings.batch, options=settings.options),
+        limits=CaptureLimits(
+            settings.max_body_bytes,
+            ByteBudget(settings.max_queue_bytes),
+            max_initiator_frames=settings.initiator_frames,
+            audit_events=settings.audit_events,
+        ),
         max_pages=settings.max_pages,
     )

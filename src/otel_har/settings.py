@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from otel_har import environment
-from otel_har.exchange import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_QUEUE_BYTES
+from otel_har.exchange import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_INITIATOR_FRAMES, DEFAULT_MAX_QUEUE_BYTES
 from otel_har.export.batch import BatchSettings
+from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions, Params
 from otel_har.pages import DEFAULT_MAX_PAGES
 
 _BATCH = BatchSettings()
@@ -31,8 +32,16 @@ class HarSettings(BaseModel):
     """Spaces for each level of the file; without it each entry is one line."""
     max_body_bytes: int = Field(DEFAULT_MAX_BODY_BYTES, ge=0, alias=environment.OTEL_PYTHON_HAR_MAX_BODY_BYTES)
     """The most bytes kept of one body; 0 keeps none."""
+    initiator_frames: int = Field(
+        DEFAULT_MAX_INITIATOR_FRAMES, ge=0, le=100, alias=environment.OTEL_PYTHON_HAR_INITIATOR_FRAMES
+    )
+    """The most frames of the program's call stack that an entry has as its `_initiator`; 0 for none."""
+    audit_events: bool = Field(default=True, alias=environment.OTEL_PYTHON_HAR_AUDIT_EVENTS)
+    """Whether Python's audit events are listened to, which tell phases, heads as sent and repetitions of requests."""
     max_pages: int = Field(DEFAULT_MAX_PAGES, ge=1, alias=environment.OTEL_PYTHON_HAR_MAX_PAGES)
     """The most pages; traces beyond it share the page of the program's run."""
+    params: Params = Field(DEFAULT_OPTIONS.params, alias=environment.OTEL_PYTHON_HAR_PARAMS)
+    """When the fields of a form are written beside its text: `auto`, `always` or `never`."""
     schedule_delay_millis: int = Field(
         int(_BATCH.schedule_delay_millis),
         ge=1,
@@ -55,6 +64,17 @@ class HarSettings(BaseModel):
         alias=environment.OTEL_PYTHON_HAR_BSP_EXPORT_TIMEOUT,
     )
     """How long writing at the program's end may take, milliseconds."""
+
+    @field_validator("params", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object) -> object:
+        """OpenTelemetry specification: values of an enumeration are read without regard to case."""
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @property
+    def options(self) -> MappingOptions:
+        """The form of the entries."""
+        return MappingOptions(params=self.params)
 
     @property
     def batch(self) -> BatchSettings:

@@ -87,7 +87,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     table = (ROOT / "docs" / "settings.md").read_text()
     for field in HarSettings.model_fields.values():
         option = (field.alias or "").removeprefix("OTEL_PYTHON_").lower()
-        default = "" if field.default is None else f"{field.default} "
+        default = "" if field.default is None else f"{str(field.default).lower()} "
         assert f"| `{field.alias}` | `--{option}` | {default}| " in table
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from otel_har.budget import ByteBudget
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import CaptureLimits, Exchange, TlsFacts
 from otel_har.export.building import build_batch
 from otel_har.export.file import FileHarExporter
 from otel_har.har.checker import check
@@ -134,6 +134,16 @@ span_names = st.sampled_from(
         "http.response.header.set_cookie",
     ]
 )
+unix_s = st.none() | st.integers(-(2**40), 2**40)
+tls_facts = st.builds(
+    TlsFacts,
+    protocol=any_text,
+    cipher=st.none() | any_text,
+    subject_name=st.none() | any_text,
+    issuer=st.none() | any_text,
+    valid_from_unix_s=unix_s,
+    valid_to_unix_s=unix_s,
+)
 instants = st.none() | st.integers(-(10**12), 10**12)
 INSTANTS = (
     "queue_started",
@@ -142,6 +152,8 @@ INSTANTS = (
     "dns_ended",
     "connect_started",
     "connect_ended",
+    "tls_started",
+    "tls_ended",
     "request_started",
     "request_sent",
     "response_started",
@@ -172,6 +184,11 @@ def exchanges(draw: st.DrawFn) -> Exchange:
     exchange.peer_address = draw(st.none() | any_text | st.ip_addresses().map(str))
     exchange.peer_port = draw(st.none() | st.integers(0, 65_535))
     exchange.connection_id = draw(st.none() | any_text)
+    exchange.request_head = draw(st.none() | any_octets | st.just(b"GET / HTTP/1.1\r\nA: b\r\n c\r\nD\r\n\r\n"))
+    exchange.socket_path = draw(st.none() | any_text)
+    exchange.proxy = draw(st.none() | urls)
+    exchange.tls = draw(st.none() | tls_facts)
+    exchange.initiator = draw(st.lists(st.tuples(any_text, any_text, st.integers(0, 10**6)), max_size=3))
     exchange.error = draw(st.none() | any_text)
     exchange.end_reason = draw(st.none() | any_text)
     if draw(st.booleans()):

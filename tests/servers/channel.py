@@ -23,7 +23,8 @@ class Channel:
 
     def __init__(self, connection: socket.socket, number: int) -> None:
         self.number = number
-        self.client_port: int = connection.getpeername()[1]
+        peer = connection.getpeername()
+        self.client_port: int = peer[1] if isinstance(peer, tuple) else 0  # of a Unix socket there is none
         self._socket = connection
         self._buffer = b""
         self._response = SentResponse()
@@ -51,6 +52,10 @@ class Channel:
         else:
             request.body = request.wire_body = self._take(int(request.first("content-length", "0")))
 
+    def read_part(self, request: SeenRequest, size_bytes: int) -> None:
+        """Read the first bytes of a request's body of known length, and leave the rest."""
+        request.body = request.wire_body = self._take(size_bytes)
+
     def send_head(self, status_line: str, headers: Sequence[tuple[str, str | bytes]]) -> None:
         """Send a status line and headers exactly as given, in one piece with what follows or at the next `flush`."""
         lines = [status_line.encode("latin-1")]
@@ -75,6 +80,13 @@ class Channel:
         self._response.wire += wire
         self._send(wire)
 
+    def send_exactly(self, interim: bytes, head: bytes, wire: bytes, *, encoded: bytes, body: bytes) -> None:
+        """Send a whole answer in one piece, noting it as what it is said to be."""
+        response = self._response
+        response.interim, response.head, response.wire = interim, head, wire
+        response.encoded, response.body = encoded, body
+        self._send(interim + head + wire)
+
     def send_last_chunk(self, trailers: Sequence[tuple[str, str]] = ()) -> None:
         """Send the chunk that ends a chunked body, and trailer fields."""
         fields = "".join(f"{name}: {value}\r\n" for name, value in trailers)
@@ -94,6 +106,14 @@ class Channel:
             Disconnected: Always.
         """
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def close(self) -> None:
+        """End the connection with FIN.
+
+        Raises:
+            Disconnected: Always.
+        """
         self._socket.close()
         raise Disconnected
 

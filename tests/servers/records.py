@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 Header = tuple[bytes, bytes]
+
+_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
+"""RFC 9112, 5.2: who receives a folded line reads it as one or more blanks."""
 
 
 def parse_headers(lines: list[bytes]) -> list[Header]:
@@ -52,14 +56,15 @@ class SeenRequest:
 class SentResponse:
     """One response as it was sent.
 
-    `wire` is the body with its transfer coding, `encoded` the body without transfer but with content coding,
-    `body` the body without any coding.
+    `interim` is what came before it, answers of the kind 1xx; `wire` is the body with its transfer coding, `encoded`
+    the body without transfer but with content coding, `body` the body without any coding.
     """
 
     head: bytes = b""
     wire: bytes = b""
     encoded: bytes = b""
     body: bytes = b""
+    interim: bytes = b""
 
     @property
     def version(self) -> str:
@@ -73,17 +78,22 @@ class SentResponse:
 
     @property
     def reason(self) -> str:
-        """The reason phrase, which may be empty."""
-        return self._status_line[2]
+        """The reason phrase, which may be empty: UTF-8 where it is valid UTF-8, else ISO 8859-1."""
+        octets = self._status_line[2].encode("latin-1")
+        try:
+            return octets.decode()
+        except UnicodeDecodeError:
+            return octets.decode("latin-1")
 
     @property
     def headers(self) -> list[Header]:
         """The headers, in order and with duplicates."""
-        return parse_headers(self.head.removesuffix(b"\r\n\r\n").split(b"\r\n")[1:])
+        unfolded = _FOLD.sub(b" ", self.head)
+        return parse_headers([line for line in re.split(b"\r?\n", unfolded)[1:] if line])
 
     @property
     def _status_line(self) -> tuple[str, str, str]:
-        version, _, rest = self.head.partition(b"\r\n")[0].decode("latin-1").partition(" ")
+        version, _, rest = self.head.partition(b"\n")[0].rstrip(b"\r").decode("latin-1").partition(" ")
         status, _, reason = rest.partition(" ")
         return version, status, reason
 

@@ -11,11 +11,12 @@ import json
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import brotli  # type: ignore[import-untyped]  # Brotli ships no annotations
 
 from servers.channel import Disconnected
+from servers.more_routes import MORE_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +94,7 @@ class Call:
             raise Disconnected
 
 
-ROUTES: dict[str, Callable[[Call], None]] = {}
+ROUTES: dict[str, Callable[[Call], None]] = {**MORE_ROUTES}
 
 
 def _route(function: Callable[[Call], None]) -> Callable[[Call], None]:
@@ -108,7 +109,7 @@ def answer(request: SeenRequest, channel: Channel, gates: Gates, scheme: str) ->
         Disconnected: The connection is over.
     """
     _, _, query = request.target.partition("?")
-    name, _, argument = request.path.removeprefix("/").partition("/")
+    name, _, argument = urlsplit(request.path).path.removeprefix("/").partition("/")  # a proxy is asked for a whole URL
     call = Call(request, argument, dict(parse_qsl(query)), channel, gates, scheme)
     ROUTES.get(name, _missing)(call)
 

@@ -6,17 +6,20 @@ import contextlib
 import socket
 import ssl
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import trustme
 
 from servers import stream_routes  # noqa: F401 - it adds its routes
 from servers.channel import Channel, Disconnected
 from servers.gates import PATIENCE_S, Gates
+from servers.odd_routes import interrupt
 from servers.routes import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from types import TracebackType
 
     from servers.records import Exchange
@@ -32,30 +35,34 @@ def unused_port() -> int:
         return port
 
 
-class _Listener:
+class Listener:
     """Accepts connections and gives each a thread; closing it closes them all."""
 
     def __init__(
-        self, name: str, serve: Callable[[socket.socket], None], context: ssl.SSLContext | None = None
+        self,
+        name: str,
+        serve: Callable[[socket.socket], None],
+        listening: socket.socket,
+        handshake: Callable[[socket.socket], socket.socket] | None = None,
     ) -> None:
         self._name = name
         self._serve = serve
-        self._context = context
+        self._handshake = handshake
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._closing = False
-        self._socket = socket.create_server((_HOST, 0), backlog=256)
-        self.port: int = self._socket.getsockname()[1]
+        self._socket = listening
+        self.address: Any = self._socket.getsockname()
         self._acceptor = threading.Thread(target=self._accept, name=f"{name} listener", daemon=True)
         self._acceptor.start()
 
     def close(self) -> None:
         """Close the port and every connection, and wait for the threads."""
         self._closing = True
-        with contextlib.suppress(OSError):
-            # A connection to itself wakes `accept` on every platform.
-            socket.create_connection((_HOST, self.port), timeout=PATIENCE_S).close()
+        # A connection to itself wakes `accept` on every platform.
+        with contextlib.suppress(OSError), socket.socket(self._socket.family) as waker:
+            waker.connect(self.address)
         self._acceptor.join(PATIENCE_S)
         self._socket.close()
         with self._lock:
@@ -78,7 +85,7 @@ class _Listener:
 
     def _run(self, plain: socket.socket) -> None:
         try:
-            connection = plain if self._context is None else self._context.wrap_socket(plain, server_side=True)
+            connection = plain if self._handshake is None else self._handshake(plain)
         except OSError:
             plain.close()
             return
@@ -99,12 +106,22 @@ class RecordingServer:
 
     Marks it sets in `gates`: `arrived <path>` once a request is read whole, `answered <path>` once its answer is sent,
     `closed <path>` once the connection of that request has ended.
+    With TLS and a `handshake_delay_s`, it takes that long before it answers the client's hello.
     A line protocol on `control_port` gives programs in child processes the gates: `release NAME`, `wait TIMES NAME`.
     """
 
-    def __init__(self, *, tls: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        tls: bool = False,
+        host: str = _HOST,
+        socket_path: Path | None = None,
+        handshake_delay_s: float = 0,
+    ) -> None:
         self.gates = Gates()
-        self.host = _HOST
+        self.host = host
+        self._socket_path = socket_path
+        self._handshake_delay_s = handshake_delay_s
         self.scheme = "https" if tls else "http"
         self.ca_pem = b""
         self._context: ssl.SSLContext | None = None
@@ -112,16 +129,17 @@ class RecordingServer:
             authority = trustme.CA()
             self.ca_pem = authority.cert_pem.bytes()
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            authority.issue_cert(_HOST, "localhost").configure_cert(self._context)
+            authority.issue_cert(_HOST, "localhost", "::1", common_name="localhost").configure_cert(self._context)
         self._exchanges: list[Exchange] = []
         self._connection_count = 0
         self._lock = threading.Lock()
-        self._listener: _Listener | None = None
-        self._control: _Listener | None = None
+        self._listener: Listener | None = None
+        self._control: Listener | None = None
 
     def __enter__(self) -> RecordingServer:  # noqa: PYI034 - `Self` is not in typing of 3.10
-        self._listener = _Listener("recording server", self._serve, self._context)
-        self._control = _Listener("recording server control", self._serve_control)
+        handshake = None if self._context is None else self._shake_hands
+        self._listener = Listener("recording server", self._serve, self._listening(), handshake)
+        self._control = Listener("recording server control", self._serve_control, socket.create_server((_HOST, 0)))
         return self
 
     def __exit__(
@@ -135,12 +153,14 @@ class RecordingServer:
     @property
     def port(self) -> int:
         """The port requests go to."""
-        return self._running(self._listener).port
+        port: int = self._running(self._listener).address[1]
+        return port
 
     @property
     def control_port(self) -> int:
         """The port of the line protocol."""
-        return self._running(self._control).port
+        port: int = self._running(self._control).address[1]
+        return port
 
     @property
     def exchanges(self) -> list[Exchange]:
@@ -159,10 +179,28 @@ class RecordingServer:
 
     def url(self, target: str) -> str:
         """The absolute URL of a target."""
-        return f"{self.scheme}://{self.host}:{self.port}{target}"
+        if self._socket_path is not None:
+            return f"{self.scheme}://localhost{target}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{target}"
+
+    def _listening(self) -> socket.socket:
+        if self._socket_path is not None:
+            listening = socket.socket(socket.AF_UNIX)
+            listening.bind(str(self._socket_path))
+            listening.listen()
+            return listening
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        return socket.create_server((self.host, 0), family=family, backlog=256)
+
+    def _shake_hands(self, plain: socket.socket) -> socket.socket:
+        time.sleep(self._handshake_delay_s)  # how slow this server is; nobody waits for it to pass
+        if self._context is None:
+            raise RuntimeError("There is no TLS.")
+        return self._context.wrap_socket(plain, server_side=True)
 
     @staticmethod
-    def _running(listener: _Listener | None) -> _Listener:
+    def _running(listener: Listener | None) -> Listener:
         if listener is None:
             raise RuntimeError("The server does not run: use it in a `with` statement.")
         return listener
@@ -185,6 +223,7 @@ class RecordingServer:
             paths.append(path)
             with self._lock:
                 self._exchanges.append(exchange)
+            interrupt(exchange.request, channel, self.gates)
             channel.read_body(exchange.request)
             self.gates.mark(f"arrived {path}")
             answer(exchange.request, channel, self.gates, self.scheme)

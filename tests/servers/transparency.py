@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import difflib
 import re
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from servers.programs import CompletedRun, run_instrumented_program, run_plain_program
 from servers.server import RecordingServer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -33,20 +35,50 @@ def _differences(plain: tuple[int, list[str], list[str]], recorded: tuple[int, l
     return list(difflib.unified_diff(before, after, "plain", "recorded", lineterm="", n=0))
 
 
+@dataclass(frozen=True, slots=True)
+class BothRuns:
+    """What a program did and said, plain and recorded; the recorded run with its server, which still runs."""
+
+    run: CompletedRun
+    server: RecordingServer
+    plain: tuple[int, list[str], list[str]]
+    plain_requests: list[tuple[str, str, bytes]]
+
+    def assert_no_difference(self) -> None:
+        """Assert that neither the program nor its server could tell which is which."""
+        assert 0 == self.plain[0], self.plain[2]
+        assert self.plain[1]
+        differences = _differences(self.plain, _neutral(self.run, self.server))
+        assert not differences, "\n".join(differences)
+        assert self.plain_requests == _requests(self.server)
+        assert [] == self.server.gates.expired
+
+
+def _requests(server: RecordingServer) -> list[tuple[str, str, bytes]]:
+    return [(seen.request.method, seen.request.target, seen.request.body) for seen in server.exchanges]
+
+
+@contextmanager
+def both_runs(
+    directory: Path,
+    source: str,
+    *,
+    python_options: Sequence[str] = (),
+    args: Sequence[str] = (),
+    tls: bool = False,
+) -> Iterator[BothRuns]:
+    """Run a program plain, then recorded, each with a server of its own."""
+    with RecordingServer(tls=tls) as server:
+        run = run_plain_program(server, directory, source, args=args, python_options=python_options)
+        plain, plain_requests = _neutral(run, server), _requests(server)
+    with RecordingServer(tls=tls) as server:
+        run = run_instrumented_program(server, directory, source, args=args, python_options=python_options)
+        yield BothRuns(run, server, plain, plain_requests)
+
+
 def assert_no_difference(
     directory: Path, source: str, *, python_options: Sequence[str] = (), tls: bool = False
 ) -> None:
     """Run a program plain and recorded, and assert that neither it nor its server could tell which is which."""
-    with RecordingServer(tls=tls) as server:
-        plain = _neutral(run_plain_program(server, directory, source, python_options=python_options), server)
-        plain_requests = [(seen.request.method, seen.request.target, seen.request.body) for seen in server.exchanges]
-    assert 0 == plain[0], plain[2]
-    assert plain[1]
-    with RecordingServer(tls=tls) as server:
-        recorded = run_instrumented_program(server, directory, source, python_options=python_options)
-        differences = _differences(plain, _neutral(recorded, server))
-        assert not differences, "\n".join(differences)
-        assert plain_requests == [
-            (seen.request.method, seen.request.target, seen.request.body) for seen in server.exchanges
-        ]
-        assert [] == server.gates.expired
+    with both_runs(directory, source, python_options=python_options, tls=tls) as runs:
+        runs.assert_no_difference()

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from servers import RecordingServer, unused_port
+from servers.odd_answers import ODD_ANSWERS
 from servers.routes import CHUNKS, PNG, ROUTES, TEXT
+from servers.rude import RUDE, rude_servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,13 +82,67 @@ def test_it_records_the_response_as_it_was_sent(server: RecordingServer) -> None
     assert TEXT.encode() == response.body == gzip.decompress(response.encoded)
 
 
-@pytest.mark.parametrize("name", sorted(set(ROUTES) - {"silence", "hang", "hang-chunks", "reset", "reset-mid-body"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(ROUTES) - {"silence", "hang", "hang-chunks", "reset", "reset-mid-body", "odd", "drip"})
+)
 def test_every_route_sends_what_it_records(server: RecordingServer, name: str) -> None:
     """Each route's record is what came over the wire."""
     argument = {"bytes": "300", "events": "plain", "status": "404", "redirect": "2"}.get(name, "1")
     received = _get(server, f"/{name}/{argument}")
     response = server.exchanges[0].response
     assert received == response.head + response.wire
+
+
+@pytest.mark.parametrize("name", sorted(name for name, odd in ODD_ANSWERS.items() if odd.ending != "reset"))
+def test_every_odd_answer_is_sent_as_it_stands_in_the_table(server: RecordingServer, name: str) -> None:
+    """The record of an odd answer is what came over the wire, interim answers included, and what the table has."""
+    odd = ODD_ANSWERS[name]
+    received = _get(server, f"/odd/{name}")
+    response = server.exchanges[0].response
+    assert received == response.interim + response.head + response.wire
+    assert (odd.head, odd.encoded, odd.body) == (response.head, response.encoded, response.body)
+
+
+def test_a_folded_header_is_one_header(server: RecordingServer) -> None:
+    """What a receiver reads of folded lines is what the record says of them."""
+    _get(server, "/odd/folded")
+    assert (b"X-Folded", b"one two three") == server.exchanges[0].response.headers[0]
+
+
+@pytest.mark.parametrize(("phase", "seen"), [("head", b""), ("body", b"0123456789")])
+def test_a_request_is_interrupted(server: RecordingServer, phase: str, seen: bytes) -> None:
+    """The server breaks the connection while the request is under way, and knows how much it has read."""
+    request = f"POST /interrupted/{phase}-reset HTTP/1.1\r\nContent-Length: 20\r\n\r\n".encode()
+    with pytest.raises(ConnectionResetError):
+        _exchange(server, request + b"0123456789")
+    assert [seen] == [exchange.request.body for exchange in server.exchanges]
+
+
+@pytest.mark.parametrize("framing", ["unframed", "length", "chunked"])
+def test_a_drip_comes_piece_by_piece(server: RecordingServer, framing: str) -> None:
+    """Each framing's record is what came over the wire."""
+    for _ in CHUNKS[1:]:
+        server.gates.release("a")
+    received = _get(server, f"/drip/{framing}?gate=a")
+    response = server.exchanges[0].response
+    assert received == response.interim + response.head + response.wire
+    assert b"".join(CHUNKS) == response.body
+
+
+@pytest.mark.parametrize("name", RUDE)
+def test_a_rude_server_breaks_the_connection(name: str) -> None:
+    """Whatever a client sends, no answer comes that a client could take for one."""
+    with rude_servers() as urls, socket.create_connection(("127.0.0.1", int(urls[name].rpartition(":")[2]))) as client:
+        client.sendall(b"hello")
+        try:
+            received = client.recv(100)
+        except ConnectionResetError:
+            received = b""
+        assert received in {
+            b"",
+            b"\x15\x03\x03\x00\x02\x02\x28",
+            b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+        }
 
 
 def test_an_unknown_route_is_404(server: RecordingServer) -> None:

@@ -8,13 +8,17 @@ import pytest
 
 from otel_har import environment
 from otel_har.export.batch import BatchSettings
+from otel_har.mapping.options import MappingOptions
 from otel_har.settings import HarSettings, settings_from
 
 DEFAULTS = {
     "path": None,
     "indent": None,
     "max_body_bytes": 10 * 1024 * 1024,
+    "initiator_frames": 10,
+    "audit_events": True,
     "max_pages": 100,
+    "params": "auto",
     "schedule_delay_millis": 1_000,
     "max_queue_size": 10_000,
     "max_queue_bytes": 64 * 1024 * 1024,
@@ -24,6 +28,7 @@ DEFAULTS = {
 NUMBERS = {
     environment.OTEL_PYTHON_HAR_INDENT: ("indent", 0, 16),
     environment.OTEL_PYTHON_HAR_MAX_BODY_BYTES: ("max_body_bytes", 0, None),
+    environment.OTEL_PYTHON_HAR_INITIATOR_FRAMES: ("initiator_frames", 0, 100),
     environment.OTEL_PYTHON_HAR_MAX_PAGES: ("max_pages", 1, None),
     environment.OTEL_PYTHON_HAR_BSP_SCHEDULE_DELAY: ("schedule_delay_millis", 1, 86_400_000),
     environment.OTEL_PYTHON_HAR_BSP_MAX_QUEUE_SIZE: ("max_queue_size", 1, None),
@@ -31,6 +36,10 @@ NUMBERS = {
     environment.OTEL_PYTHON_HAR_BSP_MAX_EXPORT_BATCH_SIZE: ("max_export_batch_size", 1, None),
     environment.OTEL_PYTHON_HAR_BSP_EXPORT_TIMEOUT: ("export_timeout_millis", 1, 86_400_000),
 }
+FLAGS = {
+    environment.OTEL_PYTHON_HAR_AUDIT_EVENTS: "audit_events",
+}
+WORDS = {environment.OTEL_PYTHON_HAR_PARAMS: ("params", ("auto", "always", "never"))}
 
 
 def test_defaults() -> None:
@@ -45,7 +54,7 @@ def test_every_name_is_a_setting() -> None:
     names = {name for name in vars(environment) if name.startswith("OTEL_")}
     assert names == {field.alias for field in HarSettings.model_fields.values()}
     assert names == {getattr(environment, name) for name in names}
-    assert names == {*NUMBERS, environment.OTEL_PYTHON_HAR}
+    assert names == {*NUMBERS, *FLAGS, *WORDS, environment.OTEL_PYTHON_HAR}
 
 
 @pytest.mark.parametrize(("name", "field"), [(name, field) for name, (field, _, _) in NUMBERS.items()])
@@ -87,12 +96,54 @@ def test_what_is_no_number(name: str, value: str) -> None:
     assert "\n" not in problems[0]
 
 
+@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("True", True), ("1", True), ("false", False), ("0", False)]
+)
+def test_flags(name: str, text: str, *, value: bool) -> None:
+    """Each flag is read in the spellings of OpenTelemetry and of shells."""
+    settings, problems = settings_from({name: text})
+    assert DEFAULTS | {FLAGS[name]: value} == settings.model_dump()
+    assert [] == problems
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_what_is_no_flag(name: str) -> None:
+    """A value that is neither yes nor no is told with its name, and the default counts."""
+    settings, problems = settings_from({name: "maybe"})
+    assert DEFAULTS == settings.model_dump()
+    assert [f"{name}='maybe' is ignored"] == [problem.partition(":")[0] for problem in problems]
+
+
 @pytest.mark.parametrize("value", ["", " ", "\t\n"])
 def test_empty_is_unset(value: str) -> None:
     """OpenTelemetry specification: an empty value is an unset one."""
-    settings, problems = settings_from(dict.fromkeys([*NUMBERS, environment.OTEL_PYTHON_HAR], value))
+    settings, problems = settings_from(dict.fromkeys([*NUMBERS, *FLAGS, *WORDS, environment.OTEL_PYTHON_HAR], value))
     assert DEFAULTS == settings.model_dump()
     assert [] == problems
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_words(name: str) -> None:
+    """Each word is read without regard to case, as OpenTelemetry specifies, and to blanks around it."""
+    field, words = WORDS[name]
+    for word in words:
+        assert [(word, [])] * 2 == [_read(name, field, value) for value in (word, f" {word.upper()} ")]
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_other_words(name: str) -> None:
+    """Another word is told in one line that has those which are known, and the default counts."""
+    field, words = WORDS[name]
+    actual, [problem] = _read(name, field, "Sometimes")
+    assert DEFAULTS[field] == actual
+    assert problem.startswith(f"{name}='Sometimes' is ignored: ")
+    assert [word for word in words if f"'{word}'" not in problem] == []
+
+
+def test_mapping_options() -> None:
+    """What concerns the form of entries reaches it."""
+    assert MappingOptions(params="never") == HarSettings(params="never").options
 
 
 def test_path() -> None:

@@ -8,6 +8,8 @@ would otherwise be taken for its enclosing span's.
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,19 +19,33 @@ from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrument
 from opentelemetry.trace import Span, get_current_span
 
 from otel_har import correlation
-from otel_har.capture.connections import ConnectionIds
+from otel_har.capture import audit_events
+from otel_har.capture.connections import Connection, Connections
 from otel_har.capture.content_tap import ContentTap, has_no_coding, received_bytes
+from otel_har.capture.initiator import program_frames
 from otel_har.capture.streams import ResponseNotes, error_text
+from otel_har.capture.tls import tls_facts
 from otel_har.correlation import SpanCapture
-from otel_har.exchange import Exchange
+from otel_har.exchange import Exchange, RawHeaders
 from otel_har.guard import guarded
 
 RequestHook = Callable[[Span, aiohttp.TraceRequestStartParams], None]
 
 _SWITCHING_PROTOCOLS = 101
 _BODILESS_STATUS = frozenset({_SWITCHING_PROTOCOLS, 204, 304})  # RFC 9110, 6.4.1 and 7.8
+_LEFT_ENCODED = frozenset({"x-gzip"})  # codings of RFC 9110, 8.4.1, that aiohttp does not decode
 _SENT_AGAIN = "no response was seen: the client sent the request again"
-_connections = ConnectionIds()
+
+
+def _learn_of_protocol(facts: Connection, protocol: Any) -> None:
+    """A protocol has lost its transport when the server closed at once: then its peer is not known from it."""
+    transport = getattr(protocol, "transport", None)
+    if transport is not None:
+        facts.note_peer(transport.get_extra_info("peername"))
+        facts.tls = tls_facts(transport.get_extra_info("ssl_object"))
+
+
+_connections = Connections(_learn_of_protocol)
 
 
 def instrumentor() -> AioHttpClientInstrumentor:
@@ -66,7 +82,17 @@ def on_span_started(span: Span, params: aiohttp.TraceRequestStartParams) -> None
     capture = correlation.find(span)
     if capture is not None:
         capture.owner = params.headers
-        _add_exchange(capture, params.method, params.url, time.perf_counter_ns(), time.time_ns())
+        exchange = _add_exchange(capture, params.method, params.url, time.perf_counter_ns(), time.time_ns())
+        exchange.initiator = program_frames(capture.limits.max_initiator_frames)
+        if capture.limits.audit_events:
+            capture.on_audit_event = functools.partial(_on_audit_event, capture.exchanges)
+            audit_events.install()
+
+
+def _on_audit_event(exchanges: list[Exchange], event: str, args: tuple[Any, ...], _at: int) -> None:
+    """Where a connection goes, should it fail or be closed before a response tells; of several addresses the last."""
+    if event == audit_events.SOCKET_CONNECT:
+        Connection.to(args[1]).describe(exchanges[-1])
 
 
 class RequestTrace:
@@ -97,6 +123,11 @@ class RequestTrace:
             self._next_hop(capture, self._redirected)
         return self._exchange
 
+    def sending(self) -> Exchange | None:
+        """The exchange whose request is being sent: a body may be sent on while its answer redirects already."""
+        exchange = self._exchange if self._found_capture() is not None else None
+        return None if exchange is None or exchange.finished else exchange
+
     def headers_sent(self, session: aiohttp.ClientSession, params: aiohttp.TraceRequestHeadersSentParams) -> None:
         """The head of a request is about to be written."""
         exchange = self.exchange()
@@ -110,7 +141,7 @@ class RequestTrace:
             exchange = self._exchange = _add_exchange(self._capture, params.method, params.url, now, time.time_ns())
         exchange.method = params.method
         exchange.url = str(params.url)
-        exchange.request_headers = list(params.headers.items())
+        exchange.request_headers = _as_sent(params.headers)
         exchange.instants.request_started = now
         exchange.request_http_version = _http_version(session.version)
         exchange.request_body.ended = not _announces_body(params.headers)
@@ -147,7 +178,7 @@ class RequestTrace:
         exchange = self._exchange
         if exchange.instants.request_started is None:  # it never came to sending
             exchange.method, exchange.url = params.method, str(params.url)
-            exchange.request_headers = list(params.headers.items())
+            exchange.request_headers = _as_sent(params.headers)
         exchange.error = error_text(params.exception)
         _note_refused_response(exchange, params.exception)
         exchange.finish(time.perf_counter_ns())
@@ -171,6 +202,22 @@ class RequestTrace:
                 self._exchange.response_body.wire_size_bytes = received_bytes(response.content, is_plain=is_plain)
             self._exchange.finish(now)
         self._exchange = _add_exchange(capture, response.method, response.url, now, time.time_ns())
+
+
+def _as_sent(headers: Mapping[str, str]) -> RawHeaders:
+    """The header fields in the bytes that aiohttp writes: UTF-8."""
+    return [
+        (name.encode("utf-8", "surrogatepass"), value.encode("utf-8", "surrogatepass"))
+        for name, value in headers.items()
+    ]
+
+
+def _reason(text: str | None) -> bytes:
+    """The reason phrase as it was on the wire: aiohttp reads it as UTF-8."""
+    try:
+        return (text or "").encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a phrase of the program's own, in an exception of the program's own
+        return (text or "").encode("utf-8", "replace")
 
 
 def _http_version(version: tuple[int, int]) -> str:
@@ -222,7 +269,7 @@ def _instant(name: str) -> Any:
 
 
 def _note_chunk_sent(trace: RequestTrace, chunk: bytes) -> None:
-    exchange = trace.exchange()
+    exchange = trace.sending()
     if exchange is not None:
         exchange.request_body.note(chunk)
         exchange.instants.request_sent = time.perf_counter_ns()
@@ -230,15 +277,16 @@ def _note_chunk_sent(trace: RequestTrace, chunk: bytes) -> None:
 
 def _add_exchange(capture: SpanCapture, method: str, url: Any, started: int, started_unix_ns: int) -> Exchange:
     exchange = Exchange(method, str(url), started_unix_ns=started_unix_ns, started=started, limits=capture.limits)
+    if capture.exchanges:
+        exchange.initiator = capture.exchanges[0].initiator
     capture.exchanges.append(exchange)
     return exchange
 
 
 def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None:
     exchange.instants.response_started = time.perf_counter_ns()
-    exchange.request_body.ended = True
     exchange.status = response.status
-    exchange.reason = response.reason or ""
+    exchange.reason = _reason(response.reason)
     if response.version is not None:
         exchange.http_version = _http_version(response.version)
     exchange.response_headers = list(response.raw_headers)
@@ -252,11 +300,28 @@ def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None
     connection = response.connection
     protocol = connection.protocol if connection is not None else getattr(response, "_protocol", None)
     if protocol is not None:
-        exchange.connection_id = _connections.of(protocol, protocol)
-    transport = getattr(protocol, "transport", None)
-    peer = transport.get_extra_info("peername") if transport is not None else None
-    if isinstance(peer, tuple | list):
-        exchange.peer_address, exchange.peer_port = str(peer[0]), int(peer[1])
+        _connections.of(protocol, protocol).describe(exchange)
+    proxy = getattr(getattr(connection, "_key", None), "proxy", None)
+    exchange.proxy = str(proxy.origin()) if proxy is not None else None
+    _note_end_of_request(exchange, getattr(response, "_writer", None), protocol)
+
+
+def _note_end_of_request(exchange: Exchange, writer: asyncio.Task[None] | None, protocol: Any) -> None:
+    """An answer may come before the request's body has gone out: then a task of aiohttp's still writes it.
+
+    The task's own exception is left for aiohttp to retrieve; what the body raised is the protocol's exception.
+    """
+
+    @guarded("noting the end of a request body")
+    def note(task: asyncio.Task[None] | None) -> None:
+        is_cut = task is not None and (task.cancelled() or (protocol is not None and protocol.exception() is not None))
+        if not is_cut and not exchange.finished:
+            exchange.request_body.ended = True
+
+    if writer is None or writer.done():
+        note(writer)
+    else:
+        writer.add_done_callback(note)
 
 
 def _note_body(exchange: Exchange, response: aiohttp.ClientResponse, *, decoded: bool) -> None:
@@ -264,19 +329,30 @@ def _note_body(exchange: Exchange, response: aiohttp.ClientResponse, *, decoded:
     if exchange.response_body.ended or response.content is None:
         notes.ended(0)
         return
-    exchange.response_body.encoded = not decoded
+    exchange.response_body.encoded = not (decoded and _is_decoded(response.headers.get("Content-Encoding", "")))
     tap: Any = ContentTap(response.content, notes)
     response.content = tap
+
+
+def _is_decoded(coding: str) -> bool:
+    """Whether aiohttp decodes such a body: it leaves old names and several codings as they came.
+
+    It does so with codings that nobody knows, too, but then there is nothing that anybody could decode.
+    """
+    return "," not in coding and coding.strip().lower() not in _LEFT_ENCODED
 
 
 def _note_refused_response(exchange: Exchange, error: BaseException) -> None:
     """`raise_for_status` refuses a response before the signals show it: its exception has status and header fields.
 
-    An exception with a cause is aiohttp's own word on an answer that it could not read: its status is made up.
+    An exception with a cause is aiohttp's own word on an answer that it could not read: its status is made up. What a
+    proxy answers to CONNECT is no response to the request.
     """
-    if exchange.status is None and isinstance(error, aiohttp.ClientResponseError) and error.__cause__ is None:
+    if not isinstance(error, aiohttp.ClientResponseError) or isinstance(error, aiohttp.ClientHttpProxyError):
+        return
+    if exchange.status is None and error.__cause__ is None:
         exchange.status = error.status or None
-        exchange.reason = error.message
+        exchange.reason = _reason(error.message)
         exchange.response_headers = list((error.headers or {}).items())
         exchange.instants.response_started = time.perf_counter_ns()
         exchange.end_reason = "raise_for_status refused the response"

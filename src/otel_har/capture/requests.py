@@ -9,23 +9,26 @@ away again.
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.trace import Span
+from requests import Session
+from requests.utils import select_proxy
 
 from otel_har import correlation
-from otel_har.capture.connections import ConnectionIds
+from otel_har.capture import audit_events
+from otel_har.capture.attempts import Attempt, Attempts
+from otel_har.capture.connections import closed_connection_of, connection_of
+from otel_har.capture.initiator import program_frames
 from otel_har.capture.response_tap import ResponseTap
-from otel_har.capture.streams import RequestBodyNotes, RequestBodyTap, ResponseNotes
+from otel_har.capture.streams import RequestBodyNotes, RequestBodyTap, ResponseNotes, error_text
 from otel_har.capture.wire_tap import tap_wire
 from otel_har.correlation import SpanCapture
 from otel_har.exchange import Body, Exchange, HeaderText, RawHeaders
@@ -39,7 +42,7 @@ RequestHook = Callable[[Span, "PreparedRequest"], None]
 _BODILESS_STATUS = frozenset({204, 304})  # RFC 9110, 6.4.1
 _SKIPPED = "@@@SKIP_HEADER@@@"  # urllib3.util.SKIP_HEADER: a header field that is not to be sent
 _HTTP_VERSIONS = {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2"}
-_connections = ConnectionIds()
+_SENT_AGAIN = "what came of it is not known: the client sent the request again"
 
 
 def instrumentor() -> RequestsInstrumentor:
@@ -76,6 +79,7 @@ class _Sending:
     """One call of `Session.send`: the exchanges of one request and of what follows from it."""
 
     __slots__ = (
+        "_attempts",
         "_body",
         "_body_notes",
         "_capture",
@@ -94,6 +98,7 @@ class _Sending:
         self._body = request.body
         self._body_notes: RequestBodyNotes | None = None
         self._exchange: Exchange | None = None
+        self._attempts = Attempts()
         self._last_response: weakref.ref[Response] | None = None
         self._hooked: list[PreparedRequest] = [request]
         self._thread_id = threading.get_ident()
@@ -101,6 +106,7 @@ class _Sending:
     def begin(self) -> None:
         """Note the request and put the callbacks in their places."""
         exchange = self._new_exchange(self._request, time.perf_counter_ns(), time.time_ns())
+        exchange.initiator = program_frames(self._capture.limits.max_initiator_frames)
         self._exchange = exchange
         body: Any = self._body
         if body is not None and _is_read_piecemeal(body):
@@ -109,6 +115,9 @@ class _Sending:
             self._request.body = tap
         self._request.hooks = {**(self._hooks or {}), "response": self._callbacks()}
         self._capture.when_closed(self.end)
+        if self._capture.limits.audit_events:
+            self._capture.on_audit_event = self._attempts.on_audit_event
+            audit_events.install()
 
     def _callbacks(self) -> list[Callable[..., Response | None]]:
         """Ours around the program's, which may be one callable, any iterable of them, or nothing."""
@@ -121,7 +130,7 @@ class _Sending:
         return self._hooks
 
     @guarded("noting a response of requests")
-    def on_response(self, response: Response, **_: object) -> None:
+    def on_response(self, response: Response, **sent_with: Any) -> None:
         """Header arrival, for each hop; and once more behind the program's hooks, with what they made of it.
 
         One prepared request may be sent by several threads at a time; each notes what its own thread receives.
@@ -132,22 +141,59 @@ class _Sending:
         now = time.perf_counter_ns()
         known: PreparedRequest | None = response.request
         request = self._request if known is None else known  # an adapter of the program's own may leave it out
-        exchange = self._exchange if self._exchange is not None else self._following_exchange(request, now)
-        self._exchange = None
         self._last_response = weakref.ref(response)
         if not any(request is known for known in self._hooked):
             self._hooked.append(request)
-        # The time that requests measures begins as it hands the request to its connection pool.
-        elapsed_ns = int(response.elapsed.total_seconds() * 1e9)
-        exchange.instants.request_started = max(exchange.instants.started, now - elapsed_ns if elapsed_ns else 0)
+        repeated, attempt = self._attempts.take(getattr(response.raw, "connection", None))
+        self._note_repeated(repeated, attempt, request, _retries(response))
+        exchange = self._next_exchange(request, attempt, now)
         self._note_request(exchange, request)
+        if attempt is not None:
+            attempt.describe(exchange)
+        else:
+            # The time that requests measures begins as it hands the request to its connection pool.
+            elapsed_ns = int(response.elapsed.total_seconds() * 1e9)
+            exchange.instants.request_started = max(exchange.instants.started, now - elapsed_ns if elapsed_ns else 0)
+            _note_connection(exchange, response.raw)
+        exchange.proxy = _proxy(request.url, sent_with.get("proxies"))
         _note_response(exchange, response, now)
 
-    def _following_exchange(self, request: PreparedRequest, now: int) -> Exchange:
-        """A redirect hop, or a request that a program's hook sent: it began when the one before it was done with."""
+    def _note_repeated(
+        self, repeated: list[Attempt], last: Attempt | None, request: PreparedRequest, retries: list[Any]
+    ) -> None:
+        """What the client sent again: each attempt is an exchange, with what urllib3 remembers of its end.
+
+        When it ended nobody tells: it is taken to last until the next one begins.
+        """
+        if last is None:
+            return
+        known_ends = retries if len(retries) == len(repeated) else [None] * len(repeated)
+        for attempt, following, retry in zip(repeated, [*repeated, last][1:], known_ends, strict=True):
+            exchange = self._next_exchange(request, attempt, attempt.instants.started)
+            exchange.request_headers = _HeadersAsSent(request)
+            attempt.describe(exchange)
+            exchange.request_body = self._repeated_body(request)
+            if retry is not None and retry.status is not None:
+                exchange.status = retry.status
+                exchange.instants.response_started = following.instants.started
+                exchange.end_reason = "the client sent the request again"
+            else:
+                error = getattr(retry, "error", None)
+                exchange.error = _SENT_AGAIN if error is None else f"{error_text(error)}; {_SENT_AGAIN}"
+            exchange.finish(following.instants.started)
+
+    def _next_exchange(self, request: PreparedRequest, attempt: Attempt | None, now: int) -> Exchange:
+        """The exchange under way, or the one that follows: a redirect hop, a repetition, one that a hook sent."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            return exchange
         previous = self._capture.exchanges[-1].instants
         started = previous.finished or previous.response_started or now
-        return self._new_exchange(request, started, time.time_ns() - (now - started))
+        if attempt is not None and self._capture.exchanges[-1].status is None:  # the client waits before it repeats
+            started = attempt.instants.started
+        following = self._new_exchange(request, started, time.time_ns() - (time.perf_counter_ns() - started))
+        following.initiator = self._capture.exchanges[0].initiator
+        return following
 
     def _new_exchange(self, request: PreparedRequest, started: int, started_unix_ns: int) -> Exchange:
         exchange = Exchange(
@@ -169,21 +215,33 @@ class _Sending:
             exchange.request_body = self._body_notes.body
             exchange.request_body.encoded = True
             self._body_notes.body = Body(self._capture.limits)
-        elif body is not None:
-            exchange.request_body.encoded = True
-            with memoryview(body.encode("utf-8") if isinstance(body, str) else body) as octets:
-                exchange.request_body.note(octets)
-            exchange.request_body.ended = True
         else:
-            exchange.request_body.ended = True
+            _note_body_at_hand(exchange.request_body, body)
+
+    def _repeated_body(self, request: PreparedRequest) -> Body:
+        """The body of an attempt that was repeated: the same again, or what was read before the client rewound it."""
+        body: Any = request.body
+        if isinstance(body, RequestBodyTap) and self._body_notes is not None:
+            return self._body_notes.take_repeated() or Body(self._capture.limits)
+        noted = Body(self._capture.limits)
+        _note_body_at_hand(noted, body)
+        return noted
 
     @guarded("ending a request of requests")
     def end(self) -> None:
         """The span has ended: give the requests back as they were."""
-        if self._exchange is not None:  # there was no response
-            self._note_request(self._exchange, self._request)
-            self._exchange.finish(time.perf_counter_ns())
         last = self._last_response() if self._last_response is not None else None
+        repeated, attempt = self._attempts.take_unanswered()
+        unanswered = self._request if self._exchange is not None else _failed_hop(last, attempt)
+        if unanswered is not None:
+            self._note_repeated(repeated, attempt, unanswered, [])
+            exchange = self._next_exchange(unanswered, attempt, time.perf_counter_ns())
+            self._note_request(exchange, unanswered)
+            if unanswered is not self._request:
+                exchange.request_headers = ()  # of a redirect that was never sent nobody knows them
+            if attempt is not None:
+                attempt.describe(exchange)
+            exchange.finish(time.perf_counter_ns())
         if last is not None and last.next is not None:  # a redirect that the program follows itself
             self._hooked.append(last.next)
         for request in self._hooked:
@@ -191,6 +249,49 @@ class _Sending:
             tap: Any = request.body
             if isinstance(tap, RequestBodyTap):
                 request.body = self._body
+
+
+def _failed_hop(last: Response | None, attempt: Attempt | None) -> PreparedRequest | None:
+    """The request that followed a redirect and got no answer; None where the last attempt is not that.
+
+    requests makes it and shows it to nobody before it is answered: it is what the redirect asks for.
+    """
+    if last is None or attempt is None or last.next is not None or not last.is_redirect:
+        return None
+    target = urljoin(last.url, last.headers["location"])
+    if not attempt.is_at(urlsplit(target)):
+        return None
+    request = last.request.copy()
+    request.url = target
+    session = Session()
+    session.rebuild_method(request, last)
+    if request.method != last.request.method:
+        request.body = None
+    return request
+
+
+def _note_body_at_hand(noted: Body, body: Any) -> None:
+    """A body that is there as a whole before it is sent, or none."""
+    if body is not None:
+        noted.encoded = True
+        with memoryview(body.encode("utf-8") if isinstance(body, str) else body) as octets:
+            noted.note(octets)
+    noted.ended = True
+
+
+def _retries(response: Response) -> list[Any]:
+    """What urllib3 remembers of the attempts before the one that gave this response."""
+    history = getattr(getattr(response.raw, "retries", None), "history", None) or ()
+    return [one for one in history if getattr(one, "redirect_location", None) is None]
+
+
+def _proxy(url: str | None, proxies: Any) -> str | None:
+    """The proxy that requests chooses for a URL, without user information."""
+    proxy = select_proxy(url or "", proxies or {})
+    if not proxy:
+        return None
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
 
 
 def _is_read_piecemeal(body: Any) -> bool:
@@ -255,13 +356,21 @@ def _note_response(exchange: Exchange, response: Response, now: int) -> None:
     exchange.reason = response.reason or ""
     exchange.http_version = _HTTP_VERSIONS.get(getattr(raw, "version", 11), "HTTP/1.1")
     exchange.response_headers = _response_headers(response)
-    _note_connection(exchange, raw)
     notes = ResponseNotes(exchange)
-    if raw is None or exchange.method == "HEAD" or exchange.status in _BODILESS_STATUS:
+    if raw is None or exchange.method == "HEAD" or _is_empty(raw, exchange.status):
         notes.ended(0)
     else:
         tap_wire(raw, exchange.response_body)
         response.raw = ResponseTap(raw, notes)
+
+
+def _is_empty(raw: Any, status: int) -> bool:
+    """Whether there is nothing to read: urllib3 knows of 1xx and of `Content-Length: 0`, too.
+
+    Against the rules a 204 may say that it is chunked; urllib3 then looks for chunks.
+    """
+    has_no_length = status in _BODILESS_STATUS or getattr(raw, "length_remaining", None) == 0
+    return has_no_length and not getattr(raw, "chunked", False)
 
 
 def _response_headers(response: Response) -> RawHeaders:
@@ -280,25 +389,9 @@ def _response_headers(response: Response) -> RawHeaders:
 
 def _note_connection(exchange: Exchange, raw: Any) -> None:
     """urllib3's connection object is reused for one socket after the other: the socket is the connection."""
-    connection = getattr(raw, "connection", None)
-    sock = getattr(connection, "sock", None)
+    holder = getattr(raw, "connection", None)
+    sock = getattr(holder, "sock", None)
     if sock is not None:
-        exchange.connection_id = _connections.of(connection, sock)
-        exchange.peer_address, exchange.peer_port = _peer(sock)
-    elif connection is not None:
-        # The server closes after this answer: http.client has let go of the socket, the body's file still has it.
-        exchange.connection_id = _connections.last_of(connection)
-        try:
-            with socket.socket(fileno=os.dup(raw.fileno())) as duplicate:
-                exchange.peer_address, exchange.peer_port = _peer(duplicate)
-        except (OSError, ValueError):  # closed already
-            return
-
-
-def _peer(sock: socket.socket) -> tuple[str | None, int | None]:
-    """Address and port of the other end; a Unix socket has neither."""
-    try:
-        name = sock.getpeername()
-    except OSError:  # the other end is gone already
-        return None, None
-    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else (None, None)
+        connection_of(holder, sock).describe(exchange)
+    elif holder is not None:
+        closed_connection_of(holder, raw.fileno).describe(exchange)

@@ -18,6 +18,7 @@ from otel_har.exchange import Body, Exchange
 from otel_har.guard import guarded
 
 _MAX_ERROR = 1_000
+_MAX_REPEATED = 100
 
 
 class Tap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stubs only
@@ -113,12 +114,17 @@ def _message(error: BaseException) -> str:
 
 
 class RequestBodyNotes:
-    """Notes what a client reads of one request body, into the body of the hop that is being sent."""
+    """Notes what a client reads of one request body, into the body of the hop that is being sent.
 
-    __slots__ = ("body",)
+    Args:
+        body: The body of the first hop.
+    """
+
+    __slots__ = ("_repeated", "body")
 
     def __init__(self, body: Body) -> None:
         self.body = body
+        self._repeated: list[Body] = []
 
     @guarded("noting a request body")
     def chunk(self, data: Any) -> None:
@@ -130,10 +136,22 @@ class RequestBodyNotes:
         """The client read the body to its end."""
         self.body.ended = True
 
+    def failed(self) -> None:
+        """Reading raised. Clients send what they have read before they read on: so much went out, and no more will."""
+        self.body.wire_size_bytes = self.body.size_bytes
+
     @guarded("noting a repeated request body")
     def rewound(self) -> None:
-        """The client will send the body once more."""
+        """The client will send the body once more; what it sent already is kept for whoever knows of that attempt."""
+        if self.body.size_bytes:
+            self._repeated.append(self.body.renewed())
+            del self._repeated[:-_MAX_REPEATED]
         self.body.clear()
+        self.body.wire_size_bytes = None
+
+    def take_repeated(self) -> Body | None:
+        """What was sent of the body before it was rewound, the oldest first; None when there is no more."""
+        return self._repeated.pop(0) if self._repeated else None
 
 
 # What a client calls to read a file object, and the method here that makes the call a noting one.
@@ -161,7 +179,15 @@ class RequestBodyTap(Tap):
 
     def __iter__(self) -> Iterator[Any]:
         notes = self._self_notes
-        for chunk in self.__wrapped__:
+        iterator = iter(self.__wrapped__)
+        while True:
+            try:
+                chunk = next(iterator)
+            except StopIteration:
+                break
+            except BaseException:
+                notes.failed()
+                raise
             notes.chunk(chunk)
             yield chunk
         notes.ended()
@@ -172,13 +198,24 @@ class RequestBodyTap(Tap):
         except StopIteration:
             self._self_notes.ended()
             raise
+        except BaseException:
+            self._self_notes.failed()
+            raise
         self._self_notes.chunk(chunk)
         return chunk
 
+    def _self_read(self, read: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            data = read(*args, **kwargs)
+        except BaseException:
+            self._self_notes.failed()
+            raise
+        self._self_notes.chunk(data)
+        return data
+
     def _self_noting_read(self, read: Callable[..., Any]) -> Callable[..., Any]:
         def noting_read(*args: Any, **kwargs: Any) -> Any:
-            data = read(*args, **kwargs)
-            self._self_notes.chunk(data)
+            data = self._self_read(read, *args, **kwargs)
             size = next(iter((*args, *kwargs.values())), None)
             if size is None or (isinstance(size, int) and size < 0) or (not data and size):
                 self._self_notes.ended()
@@ -188,8 +225,7 @@ class RequestBodyTap(Tap):
 
     def _self_noting_readline(self, read: Callable[..., Any]) -> Callable[..., Any]:
         def noting_readline(*args: Any, **kwargs: Any) -> Any:
-            line = read(*args, **kwargs)
-            self._self_notes.chunk(line)
+            line = self._self_read(read, *args, **kwargs)
             if not line:
                 self._self_notes.ended()
             return line

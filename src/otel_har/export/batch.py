@@ -23,6 +23,7 @@ from otel_har.export.building import QueueItem, build_batch
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarExportResult, HarProcessor
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
+from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.record import HarRecord, PageFacts
 
 # Beyond so many bytes of bodies a batch is exported as it is: building and writing it takes a multiple of them.
@@ -68,15 +69,23 @@ class BatchHarProcessor(HarProcessor):
     Args:
         exporter: Where the entries go.
         settings: Queue, delay and batch sizes.
+        options: The form of the entries.
 
     Attributes:
         dropped_entries: Records that did not fit into the queue.
         failed_entries: Entries whose export failed.
     """
 
-    def __init__(self, exporter: HarExporter, settings: BatchSettings | None = None) -> None:
+    def __init__(
+        self,
+        exporter: HarExporter,
+        settings: BatchSettings | None = None,
+        *,
+        options: MappingOptions = DEFAULT_OPTIONS,
+    ) -> None:
         self._exporter = exporter
         self._settings = settings if settings is not None else BatchSettings()
+        self._options = options
         self._shut_down = False
         self._start_afresh()
         call_in_forked_child(self._start_afresh)
@@ -245,7 +254,7 @@ class BatchHarProcessor(HarProcessor):
     @guarded("exporting")
     def _export(self, items: list[QueueItem]) -> int:
         """Build and export a batch; how many entries that delivered."""
-        batch = build_batch(items)
+        batch = build_batch(items, self._options)
         with suppress_instrumentation():
             result = self._exporter.export(batch)
         return len(batch.entries) if result is HarExportResult.SUCCESS else 0

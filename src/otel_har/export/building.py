@@ -12,14 +12,15 @@ from otel_har.export.interfaces import HarBatch
 from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page
 from otel_har.mapping.entries import entry_from_record, page_from_facts
+from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.record import HarRecord, PageFacts
 
 QueueItem = HarRecord | PageFacts
 
 
 @guarded("building an entry")
-def _entry(record: HarRecord) -> Entry:
-    return entry_from_record(record)
+def _entry(record: HarRecord, options: MappingOptions) -> Entry:
+    return entry_from_record(record, options)
 
 
 @guarded("building a page")
@@ -27,7 +28,7 @@ def _page(facts: PageFacts) -> Page:
     return page_from_facts(facts)
 
 
-def build_batch(items: Iterable[QueueItem]) -> HarBatch:
+def build_batch(items: Iterable[QueueItem], options: MappingOptions = DEFAULT_OPTIONS) -> HarBatch:
     """The batch of what was queued; a record that fails to build is left out and logged."""
     pages: dict[str, PageFacts] = {}
     entries: list[tuple[int, Entry]] = []
@@ -35,7 +36,7 @@ def build_batch(items: Iterable[QueueItem]) -> HarBatch:
         if isinstance(item, PageFacts):
             pages[item.id] = item
             continue
-        entry = _entry(item) or _entry(replace(item, exchange=None))  # else what the span tells of it
+        entry = _entry(item, options) or _entry(replace(item, exchange=None), options)  # else what the span tells of it
         if entry is not None:
             pages[item.page.id] = item.page
             started = item.exchange.started_unix_ns if item.exchange is not None else item.span.start_unix_ns

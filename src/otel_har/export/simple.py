@@ -14,6 +14,7 @@ from otel_har.export.building import QueueItem, build_batch
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarExportResult, HarProcessor
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
+from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.record import HarRecord, PageFacts
 
 
@@ -22,13 +23,15 @@ class SimpleHarProcessor(HarProcessor):
 
     Args:
         exporter: Where the entries go.
+        options: The form of the entries.
 
     Attributes:
         failed_entries: Entries whose export failed.
     """
 
-    def __init__(self, exporter: HarExporter) -> None:
+    def __init__(self, exporter: HarExporter, *, options: MappingOptions = DEFAULT_OPTIONS) -> None:
         self._exporter = exporter
+        self._options = options
         self._shut_down = False
         self._start_afresh()
         call_in_forked_child(self._start_afresh)
@@ -99,7 +102,7 @@ class SimpleHarProcessor(HarProcessor):
 
     @guarded("exporting")
     def _export(self, item: QueueItem) -> HarExportResult:
-        batch = build_batch([item])
+        batch = build_batch([item], self._options)
         if isinstance(item, HarRecord) and not batch.entries:
             return HarExportResult.FAILURE
         with suppress_instrumentation():

@@ -155,7 +155,10 @@ def missing_part(body: Body, end_reason: str | None = None) -> dict[str, Any]:
 
 def charset_of(content_type: str) -> str | None:
     """The charset parameter in lower case; None without one."""
-    return _parsed(content_type).get_content_charset() or None
+    try:
+        return _parsed(content_type).get_content_charset() or None
+    except ValueError:  # RFC 2231 lets a parameter name the charset that it is written in: this one is none
+        return None
 
 
 def _charsets(content_type: str) -> tuple[str, ...]:

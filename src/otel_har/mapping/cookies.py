@@ -73,9 +73,9 @@ def _after(seconds: str, received_unix_s: float) -> datetime | None:
 
 
 def _date(text: str) -> datetime | None:
-    """RFC 6265, 5.1.1: the forms of RFC 9110, 5.6.7, all in UTC; what is no date is ignored."""
+    """RFC 6265, 5.1.1: the forms of RFC 9110, 5.6.7, all read as UTC; what is no date is ignored."""
     try:
         date = parsedate_to_datetime(text)
     except (IndexError, OverflowError, TypeError, ValueError):
         return None
-    return date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date.astimezone(timezone.utc)
+    return date.replace(tzinfo=timezone.utc)

@@ -11,6 +11,8 @@ from typing import Any
 
 from otel_har.har.models import Entry, Page, PageTimings
 from otel_har.mapping.connection import har_connection
+from otel_har.mapping.initiator import har_initiator
+from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.mapping.otel import har_otel
 from otel_har.mapping.request import har_request
 from otel_har.mapping.response import har_response
@@ -24,7 +26,7 @@ _FIRST_MICROSECOND = (datetime.min.replace(tzinfo=timezone.utc) - _EPOCH) // tim
 _LAST_MICROSECOND = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // timedelta(microseconds=1)
 
 
-def entry_from_record(record: HarRecord) -> Entry:
+def entry_from_record(record: HarRecord, options: MappingOptions = DEFAULT_OPTIONS) -> Entry:
     """The entry of one exchange, or of a span alone where no hook captured one."""
     hooked = record.exchange is not None
     exchange = record.exchange if record.exchange is not None else exchange_from_span(record.span)
@@ -34,11 +36,12 @@ def entry_from_record(record: HarRecord) -> Entry:
         "pageref": record.page.id,
         "startedDateTime": iso_8601(exchange.started_unix_ns),
         "time": taken.total_ms,
-        "request": har_request(exchange),
+        "request": har_request(exchange, options),
         "response": response,
         "cache": {},
         "timings": taken.as_har(),
         **har_connection(exchange),
+        **har_initiator(exchange.initiator),
         **har_streaming(exchange, response, record.page.started_unix_ns),
         "_otel": har_otel(record.span),
     }

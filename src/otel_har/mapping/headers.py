@@ -5,14 +5,37 @@ The rule: header fields are bytes (RFC 9110, 5.5). Their text is for people and 
 
 from __future__ import annotations
 
+import re
+
 from otel_har.exchange import HeaderText, RawHeaders
 
 Headers = list[dict[str, str]]
 
+_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+
 
 def har_headers(raw: RawHeaders) -> Headers:
     """The `headers` array, in the order of the wire and with duplicates."""
-    return [{"name": har_text(name), "value": har_text(value)} for name, value in raw]
+    return [{"name": har_text(name), "value": _field_value(har_text(value))} for name, value in raw]
+
+
+def _field_value(text: str) -> str:
+    """The value alone: a folded line is unfolded (RFC 9112, 5.2), blanks around it are no part of it (5.1)."""
+    return _FOLD.sub(" ", text).strip(" \t")
+
+
+def fields_of_head(head: bytes) -> list[tuple[HeaderText, HeaderText]]:
+    """The header fields of a message's head as it was sent: names and values without what is around them."""
+    lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")[1:]
+    fields: list[tuple[HeaderText, HeaderText]] = []
+    for line in lines:
+        if line[:1] in {b" ", b"\t"} and fields:  # a folded one (RFC 9112, 5.2)
+            name, value = fields[-1]
+            fields[-1] = (name, octets(value) + b"\r\n" + line)
+        else:
+            name, _, value = line.partition(b":")
+            fields.append((name, value.strip(b" \t")))
+    return fields
 
 
 def har_text(raw: HeaderText) -> str:
@@ -39,7 +62,7 @@ def octets(raw: HeaderText) -> bytes:
     return raw.encode("utf-8", "replace")
 
 
-def head_size(start_line: str, raw: RawHeaders) -> int:
+def head_size(start_line: HeaderText, raw: RawHeaders) -> int:
     """From the start line through the blank line (HAR 1.2), as HTTP/1.1 writes it; -1 where a field may be unknown."""
     if isinstance(raw, tuple):
         return -1

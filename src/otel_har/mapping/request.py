@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
-from otel_har.exchange import Body, Exchange
-from otel_har.mapping.bodies import as_text, missing_part
+from otel_har.exchange import Body, BodyState, Exchange
+from otel_har.mapping.bodies import as_text, decode_content
 from otel_har.mapping.cookies import request_cookies
-from otel_har.mapping.headers import Headers, first, har_headers, head_size, values
+from otel_har.mapping.forms import Form, form_of, is_multipart_form
+from otel_har.mapping.headers import Headers, fields_of_head, first, har_headers, head_size, values
+from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.mapping.urls import har_url, query_parameters, request_target
 
+_MISSING_PARTS: dict[BodyState, str] = {
+    "truncated": "cut: the first {kept} of {size} bytes",
+    "partial": "the first {size} bytes; the rest was not sent",
+    "unread": "announced, and not sent",
+    "dropped": "left out: {size} bytes over the limit",
+}
+_MISSING_PARAMS = "params has the fields that are whole"
 
-def har_request(exchange: Exchange) -> dict[str, Any]:
+
+def har_request(exchange: Exchange, options: MappingOptions = DEFAULT_OPTIONS) -> dict[str, Any]:
     """The `request` object (HAR 1.2, 4.2.3), as it was sent."""
     url = har_url(exchange.url)
-    headers = har_headers(exchange.request_headers)
+    head = exchange.request_head
+    raw_headers = exchange.request_headers if head is None else fields_of_head(head)
+    headers = har_headers(raw_headers)
     body = exchange.request_body
-    start_line = f"{exchange.method} {request_target(url)} {exchange.request_http_version}"
+    state = _state(body, headers)
     request: dict[str, Any] = {
         "method": exchange.method,
         "url": url,
@@ -24,26 +37,87 @@ def har_request(exchange: Exchange) -> dict[str, Any]:
         "cookies": request_cookies(values(headers, "cookie")),
         "headers": headers,
         "queryString": query_parameters(url),
-        "headersSize": head_size(start_line, exchange.request_headers),
-        "bodySize": _request_body_size(body, headers),
+        "headersSize": head_size(_start_line(exchange, url), raw_headers) if head is None else len(head),
+        "bodySize": _body_size(body, state, headers),
     }
-    if body.size_bytes or body.state in {"partial", "dropped"}:
-        request["postData"] = _post_data(body, first(headers, "content-type"))
+    if body.size_bytes or state in {"partial", "dropped"} or (state == "unread" and _is_announced(headers)):
+        request["postData"] = _post_data(body, state, headers, options)
     return request
 
 
-def _request_body_size(body: Body, headers: Headers) -> int:
-    """What was sent, without chunk framing, be it a part; -1 where the client compresses it after it was noted."""
+def _start_line(exchange: Exchange, url: str) -> str:
+    """RFC 9112, 3.2.2: a proxy is asked for the whole URL, one that tunnels (TLS, SOCKS) for nothing."""
+    proxy = urlsplit(exchange.proxy).scheme if exchange.proxy is not None else ""
+    is_absolute = proxy in {"http", "https"} and url.startswith("http:")
+    target = url if is_absolute else request_target(url)
+    return f"{exchange.method} {target} {exchange.request_http_version}"
+
+
+def _is_compressed_later(body: Body, headers: Headers) -> bool:
+    """Whether the client applied the content coding to what it had told of before."""
+    return not body.encoded and bool(values(headers, "content-encoding"))
+
+
+def _has_announced_length(body: Body, headers: Headers) -> bool:
+    return str(body.size_bytes) == first(headers, "content-length") and not _is_compressed_later(body, headers)
+
+
+def _state(body: Body, headers: Headers) -> BodyState:
+    """The body's state; one that has its announced length is whole, although no end was seen."""
+    return "whole" if body.state == "partial" and _has_announced_length(body, headers) else body.state
+
+
+def _is_announced(headers: Headers) -> bool:
+    """RFC 9112, 6.3: whether the header fields say that a body follows."""
+    return bool(values(headers, "transfer-encoding")) or first(headers, "content-length") not in {"", "0"}
+
+
+def _body_size(body: Body, state: BodyState, headers: Headers) -> int:
+    """Bytes of the body as the client gave them to the connection, without chunk framing; -1 where that is not known.
+
+    It is not where the client compressed the body after it had told of it, and where a body of unannounced length broke
+    off: the last piece that it told of may have stayed behind.
+    """
     if body.wire_size_bytes is not None:
         return body.wire_size_bytes
-    is_as_sent = body.encoded or not values(headers, "content-encoding")
-    return body.size_bytes if is_as_sent or body.size_bytes == 0 else -1
+    if state == "unread":
+        return 0
+    has_ended = body.ended or _has_announced_length(body, headers)
+    return body.size_bytes if has_ended and not _is_compressed_later(body, headers) else -1
 
 
-def _post_data(body: Body, content_type: str) -> dict[str, Any]:
+def _post_data(body: Body, state: BodyState, headers: Headers, options: MappingOptions) -> dict[str, Any]:
     """HAR 1.2 has no place for a binary request body; `encoding` is what HAR 1.3 proposes."""
-    text = as_text(body.kept(), content_type, cut=body.state != "whole")
-    post_data: dict[str, Any] = {"mimeType": content_type, "text": text.text, **missing_part(body)}
+    content_type = first(headers, "content-type")
+    text = as_text(body.kept(), content_type, cut=state != "whole")
+    post_data: dict[str, Any] = {"mimeType": content_type, "text": text.text}
     if text.base64:
         post_data["encoding"] = "base64"
+    comments: list[str] = []
+    if state != "whole":
+        post_data["_bodyState"] = state
+        comments.append(_MISSING_PARTS[state].format(kept=body.kept_bytes, size=body.size_bytes))
+    if _is_compressed_later(body, headers) and body.size_bytes:
+        comments.append(f"before its compression ({', '.join(values(headers, 'content-encoding'))})")
+    is_asked_for = options.params == "always" or (
+        options.params == "auto" and text.base64 and is_multipart_form(content_type)
+    )
+    form = _form(body, state, content_type, headers) if is_asked_for else None
+    if form is not None:
+        post_data["params"] = form.params
+        comments += [] if form.whole else [_MISSING_PARAMS]
+    if comments:
+        post_data["comment"] = "; ".join(comments)
     return post_data
+
+
+def _form(body: Body, state: BodyState, content_type: str, headers: Headers) -> Form | None:
+    """The fields of a form, which the program may have compressed itself."""
+    data, cut = body.kept(), state != "whole"
+    coding = ", ".join(values(headers, "content-encoding"))
+    if body.encoded and coding:
+        decoded = decode_content(data, coding, body.limit_bytes)
+        if decoded is None:
+            return None
+        data, cut = decoded.data, cut or not decoded.whole
+    return form_of(data, content_type, cut=cut) if data else None

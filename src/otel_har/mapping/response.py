@@ -9,7 +9,7 @@ from otel_har.exchange import Body, Exchange
 from otel_har.mapping.bodies import as_text, decode_content, missing_part
 from otel_har.mapping.cookies import response_cookies
 from otel_har.mapping.event_stream import MEDIA_TYPE, is_event_stream
-from otel_har.mapping.headers import Headers, first, har_headers, har_text, head_size, values
+from otel_har.mapping.headers import Headers, first, har_headers, har_text, head_size, octets, values
 from otel_har.mapping.timings import Phases
 from otel_har.mapping.urls import har_url, resolved
 from otel_har.record import SpanFacts
@@ -28,7 +28,8 @@ def har_response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str
         return _no_response(exchange.error or span.exception or span.status_description or _NO_RESPONSE)
     headers = har_headers(exchange.response_headers)
     version = exchange.http_version or "HTTP/1.1"
-    headers_size = head_size(f"{version} {exchange.status:03d} {exchange.reason}", exchange.response_headers)
+    status_line = octets(f"{version} {exchange.status:03d} ") + octets(exchange.reason)
+    headers_size = head_size(status_line, exchange.response_headers)
     content = _content(exchange, headers)
     body_size = _response_body_size(exchange, headers)
     if body_size >= 0 and content["size"] >= 0 and "_bodyState" not in content:

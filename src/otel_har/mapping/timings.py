@@ -54,33 +54,40 @@ def phases(instants: Instants) -> Phases:
     the connecting explains is `blocked`.
     """
     end = _latest(instants)
-    connect_ms = _spent(instants.connect_started, instants.connect_ended, end)
-    dns_ms: float = -1
-    if instants.dns_started is not None:
-        dns_ms = _spent(instants.dns_started, instants.dns_ended, end)
-        connect_ms = round(max(0.0, connect_ms - dns_ms), 3) if connect_ms >= 0 else connect_ms
+    dns_ms = _spent(instants.dns_started, instants.dns_ended, end)
+    connect_ms = _connecting(instants, dns_ms, end)
+    ssl_ms = _spent(instants.tls_started, instants.tls_ended, end) if connect_ms >= 0 else -1
     request_started = instants.request_started
     if request_started is None and instants.response_started is not None:  # the client does not tell
         request_started = instants.started
+    sending = end if request_started is None else request_started
+    blocked_ms = round(max(0.0, _ms(sending - instants.started) - max(0.0, connect_ms) - max(0.0, dns_ms)), 3)
     if request_started is None:  # it never came to that
-        blocked_ms = _ms(end - instants.started) - max(0.0, connect_ms) - max(0.0, dns_ms)
-        return Phases(
-            blocked=round(max(0.0, blocked_ms), 3), dns=dns_ms, connect=connect_ms, ssl=-1, send=0, wait=0, receive=0
-        )
-    preparing_ms = _ms(request_started - instants.started)
-    blocked_ms = preparing_ms - max(0.0, connect_ms) - max(0.0, dns_ms)
-    sent = instants.request_sent if instants.request_sent is not None else request_started
-    response_started = instants.response_started if instants.response_started is not None else end
-    sent = min(sent, response_started)
+        send_ms = wait_ms = receive_ms = 0.0
+    else:
+        blocked_ms = max(_SHORTEST_BLOCKED_MS, blocked_ms)
+        response_started = instants.response_started if instants.response_started is not None else end
+        sent = min(instants.request_sent or request_started, response_started)
+        send_ms, wait_ms = _ms(sent - request_started), _ms(response_started - sent)
+        receive_ms = _ms(end - response_started)
     return Phases(
-        blocked=round(max(_SHORTEST_BLOCKED_MS, blocked_ms), 3),
+        blocked=blocked_ms,
         dns=dns_ms,
         connect=connect_ms,
-        ssl=-1,
-        send=_ms(sent - request_started),
-        wait=_ms(response_started - sent),
-        receive=_ms(end - response_started),
+        ssl=min(ssl_ms, connect_ms),
+        send=send_ms,
+        wait=wait_ms,
+        receive=receive_ms,
     )
+
+
+def _connecting(instants: Instants, dns_ms: float, end: int) -> float:
+    """The time of connecting, without a name look-up that a client counts into it."""
+    connect_ms = _spent(instants.connect_started, instants.connect_ended, end)
+    if connect_ms < 0 or instants.dns_started is None or instants.connect_started is None:
+        return connect_ms
+    within = instants.dns_started >= instants.connect_started
+    return round(max(0.0, connect_ms - dns_ms), 3) if within else connect_ms
 
 
 def _latest(instants: Instants) -> int:
@@ -90,6 +97,8 @@ def _latest(instants: Instants) -> int:
         instants.request_sent,
         instants.response_started,
         instants.finished,
+        instants.dns_started,
+        instants.connect_started,
     )
     return max(instant for instant in known if instant is not None)
 

@@ -150,7 +150,50 @@ def test_generator_that_raises() -> None:
     tap, body = _tap(broken())
     with pytest.raises(RuntimeError, match="mine"):
         list(tap)
-    assert (b"one", "partial") == (body.kept(), body.state)
+    assert (b"one", "partial", 3) == (body.kept(), body.state, body.wire_size_bytes)
+
+
+class _Broken(io.RawIOBase):
+    """An iterator and a file that gives one piece and then raises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left = [b"one"]
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the piece, or raise."""
+        del size
+        if not self._left:
+            raise RuntimeError("mine")
+        return self._left.pop()
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """Return the piece, or raise."""
+        del size
+        return self.read()
+
+    def __next__(self) -> bytes:
+        return self.read()
+
+
+@pytest.mark.parametrize(("name", "size"), [("read", (100,)), ("readline", ()), ("__next__", ())])
+def test_file_that_raises(name: str, size: tuple[int, ...]) -> None:
+    """What reading raises reaches the client; so much went out as was read, until the body is sent again."""
+    tap, body = _tap(_Broken())
+    assert b"one" == getattr(tap, name)(*size)
+    with pytest.raises(RuntimeError, match="mine"):
+        getattr(tap, name)(*size)
+    assert (b"one", "partial", 3) == (body.kept(), body.state, body.wire_size_bytes)
+
+
+def test_file_that_raised_is_sent_again() -> None:
+    """The size of a first attempt is not that of the second."""
+    body = Body(CaptureLimits())
+    notes = RequestBodyNotes(body)
+    notes.chunk(b"one")
+    notes.failed()
+    notes.rewound()
+    assert (0, None, "unread") == (body.size_bytes, body.wire_size_bytes, body.state)
 
 
 @pytest.mark.parametrize("size", [(), (-1,), (None,), (100,), (2,)])

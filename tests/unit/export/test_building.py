@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from otel_har.exchange import CaptureLimits, Exchange
 from otel_har.export.building import QueueItem, build_batch
+from otel_har.har.models import PostParameter
+from otel_har.mapping.options import MappingOptions
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 
 if TYPE_CHECKING:
@@ -51,6 +53,18 @@ def test_entries_are_sorted_by_their_start() -> None:
         ]
     )
     assert [f"http://h.test/{number}" for number in range(4)] == [entry.request.url for entry in batch.entries]
+
+
+def test_options_reach_the_entries() -> None:
+    """What was chosen about the form of entries counts for each of a batch."""
+    record = _record("form", _page())
+    assert record.exchange is not None
+    record.exchange.request_headers = [("Content-Type", "application/x-www-form-urlencoded")]
+    record.exchange.request_body.note(b"a=1")
+    record.exchange.request_body.ended = True
+    batches = [build_batch([record]), build_batch([record], MappingOptions(params="always"))]
+    bodies = [entry.request.post_data for batch in batches for entry in batch.entries]
+    assert [None, (PostParameter(name="a", value="1"),)] == [body.params for body in bodies if body is not None]
 
 
 def test_equal_starts_keep_their_order() -> None:

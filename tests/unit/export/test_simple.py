@@ -10,6 +10,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from otel_har.exchange import CaptureLimits, Exchange
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
 from otel_har.export.simple import SimpleHarProcessor
+from otel_har.mapping.options import MappingOptions
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class _Exporter(HarExporter):
 
     def __init__(self, result: HarExportResult = HarExportResult.SUCCESS) -> None:
         self.urls: list[str] = []
+        self.has_params: list[bool] = []
         self.threads: set[int] = set()
         self.instrumented: list[bool] = []
         self.meanwhile: Callable[[], None] | None = None
@@ -53,6 +55,10 @@ class _Exporter(HarExporter):
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
+        self.has_params.extend(
+            entry.request.post_data is not None and entry.request.post_data.params is not None
+            for entry in batch.entries
+        )
         self.urls.extend(entry.request.url.rpartition("/")[2] for entry in batch.entries)
 
     def shutdown(self, timeout_millis: int = 0) -> None:
@@ -109,3 +115,16 @@ def test_threads_export_one_after_the_other() -> None:
         thread.join(timeout=20)
     assert 0 == exporter.overlaps
     assert sorted(f"{number}.{count}" for number in range(6) for count in range(10)) == sorted(exporter.urls)
+
+
+def test_options() -> None:
+    """What was chosen about the form of entries reaches them."""
+    record = _record("form")
+    assert record.exchange is not None
+    record.exchange.request_headers = [("Content-Type", "application/x-www-form-urlencoded")]
+    record.exchange.request_body.note(b"a=1")
+    record.exchange.request_body.ended = True
+    exporter = _Exporter()
+    SimpleHarProcessor(exporter).on_record(record)
+    SimpleHarProcessor(exporter, options=MappingOptions(params="always")).on_record(record)
+    assert [False, True] == exporter.has_params

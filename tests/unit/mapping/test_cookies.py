@@ -110,10 +110,14 @@ def test_same_site(given: str, written: str | None) -> None:
         "Wed, 09-Jun-2038 10:18:14 GMT",
         "Wed Jun  9 10:18:14 2038",
         "wed, 09 jun 2038 10:18:14 gmt",
+        '"Wed, 09 Jun 2038 10:18:14 GMT"',
+        "Wed, 09 Jun 2038 10:18:14 +0200",
+        "Wed, 09 Jun 2038 10:18:14 EST",
+        "Wed, 09 Jun 2038 10:18:14",
     ],
 )
 def test_expires(date: str) -> None:
-    """The date forms that servers send, dashed ones too, become ISO 8601."""
+    """The date forms that servers send, dashed ones too, become ISO 8601; RFC 6265 knows no zone but UTC."""
     assert "2038-06-09T10:18:14.000Z" == _expires(f"Expires={date}")
 
 

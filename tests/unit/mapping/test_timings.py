@@ -126,3 +126,51 @@ def test_time_leaves_out_what_does_not_apply() -> None:
     """`time` is the sum of the phases, without the -1s and without adding `ssl` again."""
     actual = phases(_instants(connect_started=0, connect_ended=5, request_started=5, response_started=6, finished=8))
     assert 8.001 == actual.total_ms
+
+
+def test_connecting_that_begins_after_the_look_up() -> None:
+    """A client that tells the look-up apart from connecting has nothing to subtract."""
+    actual = phases(
+        _instants(
+            dns_started=2, dns_ended=5, connect_started=5, connect_ended=11, request_started=11, response_started=20
+        )
+    )
+    assert (2, 3, 6, -1) == (actual.blocked, actual.dns, actual.connect, actual.ssl)
+
+
+def test_tls_lies_within_connect() -> None:
+    """HAR 1.2: "the time is also included in the connect field"; the sum has it once."""
+    actual = phases(
+        _instants(
+            connect_started=1, tls_started=4, tls_ended=9, connect_ended=9, request_started=9, response_started=20
+        )
+    )
+    assert (1, 8, 5, 11) == (actual.blocked, actual.connect, actual.ssl, actual.wait)
+    assert 20 == actual.total_ms
+
+
+def test_tls_that_takes_longer_than_connecting_is_none() -> None:
+    """Whatever the instants say, ssl is never more than connect, and nothing without connect."""
+    more = phases(_instants(connect_started=1, connect_ended=2, tls_started=1, tls_ended=9, request_started=9))
+    without = phases(_instants(tls_started=1, tls_ended=9, request_started=9))
+    assert (1, 1) == (more.connect, more.ssl)
+    assert (-1, -1) == (without.connect, without.ssl)
+
+
+def test_a_handshake_that_failed() -> None:
+    """Connecting lasts until the end of what failed in it, the handshake too."""
+    actual = phases(_instants(connect_started=1, tls_started=3, finished=8))
+    assert (1, 7, 5, 0, 0, 0) == (
+        actual.blocked,
+        actual.connect,
+        actual.ssl,
+        actual.send,
+        actual.wait,
+        actual.receive,
+    )
+
+
+def test_a_look_up_that_failed() -> None:
+    """The look-up lasts until the end of what failed in it."""
+    actual = phases(_instants(dns_started=1, finished=8))
+    assert (1, 7, -1) == (actual.blocked, actual.dns, actual.connect)

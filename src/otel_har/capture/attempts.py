@@ -1,0 +1,216 @@
+"""What Python's audit events tell of the requests that `http.client` sends: one attempt for each time it sends one.
+
+The rule: only what an event says is noted, and the end of a step is the beginning of the next, since audit events have
+no ends. A head is recognised by its place: the first thing sent on a new connection, or after a whole request.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from typing import Any
+from urllib.parse import SplitResult
+
+from otel_har.capture.audit_events import GETADDRINFO, HTTP_CLIENT_SEND, SOCKET_CONNECT, SOCKET_NEW
+from otel_har.capture.connections import Connection, connection_of
+from otel_har.exchange import Exchange, Instants
+
+_END_OF_HEAD = b"\r\n\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
+_MAX_ATTEMPTS = 100  # what is beyond is a program that sends on and on within one request
+_CHUNKED = -1
+_MAX_HEAD_BYTES = 1024 * 1024
+
+
+class Attempt:
+    """One time that a request was sent, or was to be sent.
+
+    Attributes:
+        place: Host and port that were looked up; None over a connection that was open already.
+        instants: When things happened.
+        holder: The `http.client` connection that it was sent on.
+        connection: What is known of the connection.
+        head: The request line and the header fields as they were sent; None when it never came to that.
+    """
+
+    __slots__ = ("_body_left", "_unfinished", "connection", "head", "holder", "instants", "place")
+
+    def __init__(self, started: int) -> None:
+        self.place: tuple[object, object] | None = None
+        self.instants = Instants(started)
+        self.holder: object = None
+        self.connection: Connection | None = None
+        self.head: bytes | None = None
+        self._unfinished = b""
+        self._body_left = 0
+
+    def describe(self, exchange: Exchange) -> None:
+        """Note in the exchange what is known of this attempt; when the exchange itself started stays."""
+        self.instants.started = min(exchange.instants.started, self.instants.started)
+        exchange.instants = self.instants
+        exchange.request_head = self.head
+        if self.connection is not None:
+            self.connection.describe(exchange)
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the request was sent to its end."""
+        return self.head is not None and self._body_left == 0
+
+    def is_at(self, url: SplitResult) -> bool:
+        """Whether the attempt was at a URL: its target was asked for, or at least its host was looked up."""
+        if self.head is not None:
+            target = self.head.split(b" ", 2)[1].decode("latin-1")
+            return target.endswith(f"{url.path or '/'}?{url.query}" if url.query else url.path or "/")
+        return self.place is not None and self.place[0] == url.hostname
+
+    def looking_up(self, place: tuple[object, object], at: int) -> None:
+        """A host is about to be looked up; an address needs no look-up."""
+        self.place = place
+        if _is_name(place[0]):
+            self.instants.dns_started = at
+        else:
+            self.instants.connect_started = at
+
+    def socket_made(self, sock: object, at: int) -> None:
+        """A socket for an address that was found, or one around it that speaks TLS."""
+        instants = self.instants
+        if instants.dns_started is not None and instants.dns_ended is None:
+            instants.dns_ended = at
+            instants.connect_started = at
+        if isinstance(sock, ssl.SSLSocket) and self.head is None:
+            instants.tls_started = at  # the last one counts: the first may be with a proxy
+
+    def connecting(self, address: object) -> None:
+        """A socket is about to connect; of several addresses the last one is the one that counts."""
+        self.connection = Connection.to(address)
+
+    def sending(self, holder: Any, data: Any, at: int) -> None:
+        """`http.client` is about to send."""
+        if self.head is not None:
+            self.instants.request_sent = at
+            self._count(data)
+            return
+        self._unfinished += bytes(data)
+        if not self._unfinished.endswith(_END_OF_HEAD):
+            self._unfinished = self._unfinished[:_MAX_HEAD_BYTES]  # what is longer than that is no head
+            return
+        head, self._unfinished = self._unfinished, b""
+        if head.startswith(b"CONNECT "):  # to a proxy: a part of connecting
+            return
+        self._head_sent(holder, head, at)
+
+    def _head_sent(self, holder: Any, head: bytes, at: int) -> None:
+        instants = self.instants
+        instants.request_started = instants.request_sent = at
+        if instants.connect_started is not None:
+            instants.connect_ended = at
+        if instants.tls_started is not None:
+            instants.tls_ended = at
+        self.holder = holder
+        self.head = head
+        self._body_left = _announced_body(head)
+        sock = getattr(holder, "sock", None)
+        if sock is not None:
+            self.connection = connection_of(holder, sock)
+
+    def _count(self, data: Any) -> None:
+        if self._body_left == _CHUNKED:
+            if bytes(data[-len(_LAST_CHUNK) :]) == _LAST_CHUNK:
+                self._body_left = 0
+            return
+        try:
+            with memoryview(data) as octets:
+                self._body_left = max(0, self._body_left - octets.nbytes)
+        except TypeError:  # an iterable, which `http.client` sends piece by piece without a further word
+            self._body_left = 0
+
+
+class Attempts:
+    """The attempts at one exchange, in their order.
+
+    A client repeats a request when a kept connection turns out to be closed, or because it was told to (urllib3's
+    `Retry`). Whatever else the program sends meanwhile in the same context is here too, until it is sorted out.
+    """
+
+    __slots__ = ("_attempts",)
+
+    def __init__(self) -> None:
+        self._attempts: list[Attempt] = []
+
+    def on_audit_event(self, event: str, args: tuple[Any, ...], at: int) -> None:
+        """Note one of Python's audit events."""
+        if event == HTTP_CLIENT_SEND:
+            self._sending(args[0], args[1], at)
+        elif event == GETADDRINFO:
+            self._new(at).looking_up((args[0], args[1]), at)
+        elif self._attempts and event == SOCKET_NEW:
+            self._attempts[-1].socket_made(args[0], at)
+        elif self._attempts and event == SOCKET_CONNECT:
+            self._attempts[-1].connecting(args[1])
+
+    def take(self, holder: object) -> tuple[list[Attempt], Attempt | None]:
+        """The attempt that a response belongs to, and those before it that were repeated by it; then start anew.
+
+        Args:
+            holder: The `http.client` connection that the response came over; None where that is not known.
+        """
+        attempts, self._attempts = self._attempts, []
+        answered = next(
+            (one for one in reversed(attempts) if one.head is not None and (holder is None or one.holder is holder)),
+            None,
+        )
+        if answered is None:
+            return [], None
+        before = attempts[: attempts.index(answered)]
+        return [one for one in before if _is_repeated_by(answered, one)], answered
+
+    def take_unanswered(self) -> tuple[list[Attempt], Attempt | None]:
+        """The last attempt, to which no response came, and those before it that it repeated."""
+        attempts, self._attempts = self._attempts, []
+        if not attempts:
+            return [], None
+        last = attempts[-1]
+        return [one for one in attempts[:-1] if _is_repeated_by(last, one)], last
+
+    def _sending(self, holder: Any, data: Any, at: int) -> None:
+        attempt = self._attempts[-1] if self._attempts else None
+        if attempt is None or attempt.is_sent or attempt.holder not in (None, holder):
+            # Over a kept connection: sending is the first that is heard of it. But the rest of a body may be sent after
+            # something else was, from within what gives the body.
+            attempt = self._under_way(holder) or self._new(at)
+        attempt.sending(holder, data, at)
+
+    def _under_way(self, holder: object) -> Attempt | None:
+        return next((one for one in self._attempts if one.holder is holder and not one.is_sent), None)
+
+    def _new(self, at: int) -> Attempt:
+        attempt = Attempt(at)
+        self._attempts.append(attempt)
+        del self._attempts[:-_MAX_ATTEMPTS]
+        return attempt
+
+
+def _is_repeated_by(later: Attempt, earlier: Attempt) -> bool:
+    """Whether two attempts are at the same request: to the same place, or with the same request line."""
+    if earlier.head is not None and later.head is not None:
+        return earlier.head.partition(b"\r\n")[0] == later.head.partition(b"\r\n")[0]
+    return earlier.place is not None and later.place in (earlier.place, None)
+
+
+def _announced_body(head: bytes) -> int:
+    """How many bytes of body follow a head (RFC 9112, 6); `_CHUNKED` when they come in chunks."""
+    lowered = head.lower()
+    if b"\r\ntransfer-encoding:" in lowered:
+        return _CHUNKED
+    _, found, rest = lowered.partition(b"\r\ncontent-length:")
+    length = rest.partition(b"\r\n")[0].strip()
+    return int(length) if found and length.isdigit() else 0
+
+
+def _is_name(host: object) -> bool:
+    try:
+        ipaddress.ip_address(host.decode("ascii") if isinstance(host, bytes) else str(host))
+    except ValueError:
+        return True
+    return False

@@ -1,0 +1,47 @@
+"""Python's own audit events (PEP 578), for what client libraries have no callback for: look-up, connect, TLS, send.
+
+The rule: an audit hook is never removed, and the interpreter calls it for every event of the process. So it is one
+look-up for the events of others, it is installed once and only when a recording asks for it, and it raises nothing: an
+exception of an audit hook aborts what is audited. Events find their exchange by the current span, which is what tells
+threads, tasks and greenlets apart.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from opentelemetry.trace import get_current_span
+
+from otel_har import correlation
+from otel_har.guard import guarded
+
+GETADDRINFO = "socket.getaddrinfo"
+SOCKET_NEW = "socket.__new__"
+SOCKET_CONNECT = "socket.connect"
+HTTP_CLIENT_SEND = "http.client.send"
+
+_EVENTS = frozenset({GETADDRINFO, SOCKET_NEW, SOCKET_CONNECT, HTTP_CLIENT_SEND})
+_installed = False
+
+
+def install() -> None:
+    """Install the hook, once for the process and for good."""
+    global _installed  # noqa: PLW0603 - as the hook itself, of the whole process
+    if not _installed:
+        _installed = True
+        sys.addaudithook(_hook)
+
+
+def _hook(event: str, args: tuple[Any, ...]) -> None:
+    if event in _EVENTS:
+        _hand_on(event, args)
+
+
+@guarded("noting an audit event")
+def _hand_on(event: str, args: tuple[Any, ...]) -> None:
+    now = time.perf_counter_ns()
+    capture = correlation.find(get_current_span())
+    if capture is not None and capture.on_audit_event is not None:
+        capture.on_audit_event(event, args, now)

@@ -1,0 +1,97 @@
+"""The frames of the program that make a request: what browsers call its initiator.
+
+The rule: it is a walk over frames that are there anyway, with one look-up for each; no source is read and no frame is
+kept. A frame is the program's own unless its file belongs to Python, to this package or to an installed distribution. A
+program that is itself installed has no frames of its own by that measure: then those count that belong neither to
+Python nor to what carries a request.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+from types import CodeType, FrameType
+
+from otel_har.exchange import CallFrame
+from otel_har.guard import guarded
+
+_MAX_WALK = 500
+_PROGRAM, _INSTALLED, _PLUMBING = 2, 1, 0
+# Between the program and the wire: the clients, what they stand on, and the instrumentation.
+_CARRIERS = frozenset(
+    {
+        "aiohappyeyeballs", "aiohttp", "anyio", "gevent", "greenlet", "opentelemetry", "otel_har", "requests",
+        "requests_toolbelt", "urllib3", "uvloop", "wrapt",
+    }
+)  # fmt: skip
+_INSTALL_DIRECTORIES = frozenset({"site-packages", "dist-packages"})
+
+_kinds: dict[str, int] = {}
+_MAX_KINDS = 10_000  # a program that makes code as it goes makes file names too
+
+
+@guarded("looking for the initiator of a request")
+def _walk(limit: int, start: FrameType | None) -> tuple[CallFrame, ...]:
+    program: list[CallFrame] = []
+    installed: list[CallFrame] = []
+    frame = start
+    for _ in range(_MAX_WALK):
+        if frame is None or len(program) >= limit:
+            break
+        code = frame.f_code
+        kind = _kinds.get(code.co_filename)
+        if kind is None:
+            kind = _kind_of(code.co_filename)
+        if kind == _PROGRAM:
+            program.append((_qualified_name(code), code.co_filename, frame.f_lineno))
+        elif kind == _INSTALLED and len(installed) < limit and not program:
+            installed.append((_qualified_name(code), code.co_filename, frame.f_lineno))
+        frame = frame.f_back
+    return tuple(program or installed)
+
+
+def program_frames(limit: int) -> tuple[CallFrame, ...]:
+    """The innermost frames of the program on the calling thread's stack, innermost first.
+
+    Args:
+        limit: The most frames; 0 for none.
+    """
+    if limit <= 0:
+        return ()
+    return _walk(limit, sys._getframe(1)) or ()  # noqa: SLF001 - the documented way to one's own stack
+
+
+def _qualified_name(code: CodeType) -> str:
+    """With the classes and functions that it stands in, where Python knows them (3.11)."""
+    name: str = getattr(code, "co_qualname", code.co_name)
+    return name
+
+
+def _kind_of(file_name: str) -> int:
+    if len(_kinds) >= _MAX_KINDS:
+        _kinds.clear()
+    kind = _kinds[file_name] = _classified(file_name)
+    return kind
+
+
+def _classified(file_name: str) -> int:
+    if file_name.startswith("<frozen "):
+        return _PLUMBING
+    if file_name.startswith("<"):  # `python -c`, a prompt, a notebook's cell
+        return _PROGRAM
+    path = Path(file_name)
+    if _OWN_DIRECTORY in path.parents:
+        return _PLUMBING
+    places = [index for index, part in enumerate(path.parts) if part in _INSTALL_DIRECTORIES]
+    if places:
+        package = path.parts[places[-1] + 1] if len(path.parts) > places[-1] + 1 else ""
+        return _PLUMBING if package.partition(".")[0] in _CARRIERS else _INSTALLED
+    if any(directory in path.parents for directory in _PYTHON_DIRECTORIES):
+        return _PLUMBING
+    return _INSTALLED if path.parent == _SCRIPTS_DIRECTORY else _PROGRAM
+
+
+_OWN_DIRECTORY = Path(__file__).resolve().parents[1]
+_PYTHON_DIRECTORIES = tuple(dict.fromkeys(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")))
+_SCRIPTS_DIRECTORY = Path(sysconfig.get_path("scripts"))

@@ -1,0 +1,38 @@
+"""Header fields as bytes, as text, and in a head."""
+
+from __future__ import annotations
+
+import pytest
+
+from otel_har.mapping.headers import fields_of_head, har_headers, head_size
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", []),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nhost:b\r\nEmpty:\r\n\r\n", [("Host", "a"), ("host", "b"), ("Empty", "")]),
+        (b"GET / HTTP/1.1\r\nA: b: c \t\r\n\r\n", [("A", "b: c")]),
+        ("GET / HTTP/1.1\r\nA: ü\r\n\r\n".encode(), [("A", "ü")]),
+        ("GET / HTTP/1.1\r\nA: ü\r\n\r\n".encode("latin-1"), [("A", "ü")]),
+        (b"", []),
+        (b"GET / HTTP/1.1", []),
+    ],
+)
+def test_fields_of_a_head(head: bytes, expected: list[tuple[str, str]]) -> None:
+    """Names and values in their order, duplicates kept, blanks around values left out."""
+    assert expected == [(field["name"], field["value"]) for field in har_headers(fields_of_head(head))]
+
+
+def test_a_folded_field_is_one() -> None:
+    """RFC 9112, 5.2: a line that begins with a blank goes on with the one before."""
+    [field] = fields_of_head(b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n")
+    assert (b"A", b"b\r\n c") == field
+
+
+def test_the_size_of_a_head() -> None:
+    """From the start line through the blank line (HAR 1.2); unknown where fields may be."""
+    head = "GET / HTTP/1.1\r\nHost: a\r\nX: ü\r\n\r\n".encode()
+    assert len(head) == head_size("GET / HTTP/1.1", fields_of_head(head))
+    assert 18 == head_size("GET / HTTP/1.1", [])
+    assert -1 == head_size("GET / HTTP/1.1", ())
