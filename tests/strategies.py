@@ -170,6 +170,7 @@ entries = _parts(
     resource_type=present_values,
     server_port=present_values,
     initiator=present_values,
+    web_socket_messages=present_values,
     otel=present_values,
 )
 

@@ -1,12 +1,12 @@
 """otel-har: a Python program's HTTP traffic, recorded as HAR 1.2 by OpenTelemetry's own means."""
 
 from otel_har.errors import ExportError, HarFormatError, OtelHarError, SettingError
-from otel_har.exchange import CaptureLimits
 from otel_har.export.batch import BatchHarProcessor, BatchSettings
 from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarProcessor
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.instrumentor import HarInstrumentor
+from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
 from otel_har.processor import HarSpanProcessor
 from otel_har.version import __version__

@@ -11,7 +11,8 @@ from typing import Any
 
 from opentelemetry.trace import Span, SpanContext
 
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
+from otel_har.limits import CaptureLimits
 
 SpanKey = tuple[int, int]
 

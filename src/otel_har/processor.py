@@ -14,10 +14,11 @@ from opentelemetry.trace import SpanContext, SpanKind, get_current_span
 
 from otel_har import correlation
 from otel_har.correlation import SpanKey
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
 from otel_har.export.interfaces import HarProcessor
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
+from otel_har.limits import CaptureLimits
 from otel_har.mapping.spans import is_http_client_span
 from otel_har.pages import DEFAULT_MAX_PAGES, PageBook, Trace
 from otel_har.record import HarRecord, SpanFacts

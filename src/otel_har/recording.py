@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from otel_har.budget import ByteBudget
 from otel_har.errors import SettingError
-from otel_har.exchange import CaptureLimits
 from otel_har.export.batch import BatchHarProcessor
 from otel_har.export.file import FileHarExporter
+from otel_har.limits import CaptureLimits
 from otel_har.processor import HarSpanProcessor
 from otel_har.settings import HarSettings
 

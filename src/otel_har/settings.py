@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from otel_har import environment
-from otel_har.exchange import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_INITIATOR_FRAMES, DEFAULT_MAX_QUEUE_BYTES
 from otel_har.export.batch import BatchSettings
+from otel_har.limits import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_INITIATOR_FRAMES, DEFAULT_MAX_QUEUE_BYTES
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions, Params
 from otel_har.pages import DEFAULT_MAX_PAGES
 

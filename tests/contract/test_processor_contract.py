@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
 from otel_har.export.batch import BatchHarProcessor, BatchSettings
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarProcessor
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.har.checker import check
+from otel_har.limits import CaptureLimits
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 from otel_har.testing import InMemoryHarExporter
 
@@ -297,7 +298,8 @@ import os
 import sys
 import threading
 
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
+from otel_har.limits import CaptureLimits
 from otel_har.export.batch import BatchHarProcessor, BatchSettings
 from otel_har.export.file import FileHarExporter
 from otel_har.export.simple import SimpleHarProcessor

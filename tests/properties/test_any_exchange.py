@@ -14,13 +14,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from otel_har.budget import ByteBudget
-from otel_har.exchange import CaptureLimits, Exchange, TlsFacts
+from otel_har.exchange import Exchange, TlsFacts
 from otel_har.export.building import build_batch
 from otel_har.export.file import FileHarExporter
 from otel_har.har.checker import check
 from otel_har.har.models import Browser, Creator, Entry
 from otel_har.har.reader import load
 from otel_har.har.writer import HarLayout
+from otel_har.limits import CaptureLimits
 from otel_har.mapping.entries import entry_from_record, page_from_facts
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 

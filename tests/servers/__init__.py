@@ -3,7 +3,7 @@
 from servers.comparison import assert_same_exchange, body_of, pairs
 from servers.gates import Gates
 from servers.programs import CompletedRun, InstrumentedRunner, PlainRunner
-from servers.records import Exchange, SeenRequest, SentResponse
+from servers.records import Exchange, SeenMessage, SeenRequest, SentResponse
 from servers.server import RecordingServer, unused_port
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "InstrumentedRunner",
     "PlainRunner",
     "RecordingServer",
+    "SeenMessage",
     "SeenRequest",
     "SentResponse",
     "assert_same_exchange",

@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from servers.records import Exchange, SeenRequest, SentResponse
+from servers.records import Exchange, SeenMessage, SeenRequest, SentResponse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,7 @@ class Channel:
         self._socket = connection
         self._buffer = b""
         self._response = SentResponse()
+        self.messages: list[SeenMessage] = []
         self._held = b""
 
     def read_head(self) -> Exchange:
@@ -40,7 +41,7 @@ class Channel:
             self._receive()
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         exchange = Exchange(self.number, self.client_port, SeenRequest(head + b"\r\n\r\n"))
-        self._response = exchange.response
+        self._response, self.messages = exchange.response, exchange.messages
         return exchange
 
     def read_body(self, request: SeenRequest) -> None:
@@ -98,6 +99,22 @@ class Channel:
         """Send bytes that belong to no body."""
         self._response.wire += wire
         self._send(wire)
+
+    def take(self, size_bytes: int) -> bytes:
+        """Read exactly so many bytes that belong to no request, of a connection that was upgraded.
+
+        Raises:
+            Disconnected: The client sends no more.
+        """
+        return self._take(size_bytes)
+
+    def send_upgraded(self, data: bytes) -> None:
+        """Send bytes that belong to no response, in one piece with a head that nothing followed."""
+        self._send(data)
+
+    def note(self, message: SeenMessage) -> None:
+        """Note a message of a connection that was upgraded."""
+        self.messages.append(message)
 
     def reset(self) -> None:
         """End the connection with RST.

@@ -1,9 +1,12 @@
-"""More answers of a recording server: those that take their time, and redirects to anywhere."""
+"""More answers of a recording server: those that take their time, redirects to anywhere, a WebSocket."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
+
+from servers.channel import Disconnected
+from servers.websocket import converse
 
 if TYPE_CHECKING:
     from servers.routes import Call
@@ -28,4 +31,13 @@ def redirect_to(call: Call) -> None:
     call.reply(b"elsewhere", [("Location", call.request.target.partition("?")[2])], status=302)
 
 
-MORE_ROUTES = {"delay": delay, "redirect-to": redirect_to, "trickle": trickle}
+def websocket(call: Call) -> None:
+    """Become a WebSocket that echoes, and does what `servers.websocket` says; the query has the handshake's manner."""
+    if call.request.first("upgrade").lower() != "websocket":
+        call.reply(b"a WebSocket only", [("Upgrade", "websocket"), ("Content-Type", "text/plain")], status=426)
+        return
+    converse(call.request, call.channel, call.gates, call.query)
+    raise Disconnected
+
+
+MORE_ROUTES = {"delay": delay, "redirect-to": redirect_to, "trickle": trickle, "websocket": websocket}

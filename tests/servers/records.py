@@ -98,11 +98,24 @@ class SentResponse:
         return version, status, reason
 
 
+@dataclass(frozen=True, slots=True)
+class SeenMessage:
+    """One message or control frame of a WebSocket: `send` is the client's, `receive` the server's."""
+
+    type: str
+    opcode: int
+    data: bytes
+
+
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer, with the number of the connection they went over."""
+    """One request and its answer, with the number of the connection they went over.
+
+    `messages` is what passed after the connection became a WebSocket, in the server's order.
+    """
 
     connection: int
     client_port: int
     request: SeenRequest
     response: SentResponse = field(default_factory=SentResponse)
+    messages: list[SeenMessage] = field(default_factory=list)

@@ -29,6 +29,11 @@ def _neutral(run: CompletedRun, server: RecordingServer) -> tuple[int, list[str]
     return run.returncode, neutral(run.stdout), neutral(run.stderr)
 
 
+def _seen(server: RecordingServer) -> list[tuple[object, ...]]:
+    """What a server saw of each request, and of each WebSocket."""
+    return [(seen.request.method, seen.request.target, seen.request.body, seen.messages) for seen in server.exchanges]
+
+
 def _differences(plain: tuple[int, list[str], list[str]], recorded: tuple[int, list[str], list[str]]) -> list[str]:
     """The lines, of the exit code, of stdout and of stderr, that are only in one of two runs."""
     before, after = ([f"exit code {code}", *out, "stderr:", *errors] for code, out, errors in (plain, recorded))
@@ -42,7 +47,7 @@ class BothRuns:
     run: CompletedRun
     server: RecordingServer
     plain: tuple[int, list[str], list[str]]
-    plain_requests: list[tuple[str, str, bytes]]
+    plain_requests: list[tuple[object, ...]]
 
     def assert_no_difference(self) -> None:
         """Assert that neither the program nor its server could tell which is which."""
@@ -50,12 +55,8 @@ class BothRuns:
         assert self.plain[1]
         differences = _differences(self.plain, _neutral(self.run, self.server))
         assert not differences, "\n".join(differences)
-        assert self.plain_requests == _requests(self.server)
+        assert self.plain_requests == _seen(self.server)
         assert [] == self.server.gates.expired
-
-
-def _requests(server: RecordingServer) -> list[tuple[str, str, bytes]]:
-    return [(seen.request.method, seen.request.target, seen.request.body) for seen in server.exchanges]
 
 
 @contextmanager
@@ -70,7 +71,7 @@ def both_runs(
     """Run a program plain, then recorded, each with a server of its own."""
     with RecordingServer(tls=tls) as server:
         run = run_plain_program(server, directory, source, args=args, python_options=python_options)
-        plain, plain_requests = _neutral(run, server), _requests(server)
+        plain, plain_requests = _neutral(run, server), _seen(server)
     with RecordingServer(tls=tls) as server:
         run = run_instrumented_program(server, directory, source, args=args, python_options=python_options)
         yield BothRuns(run, server, plain, plain_requests)

@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from otel_har import correlation
-from otel_har.exchange import CaptureLimits
+from otel_har.limits import CaptureLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,10 @@ import threading
 import pytest
 
 from otel_har.budget import ByteBudget
-from otel_har.exchange import Body, CaptureLimits, Exchange
+from otel_har.duplex import Duplex, Passage
+from otel_har.exchange import Exchange
+from otel_har.limits import CaptureLimits
+from otel_har.message import Body
 
 
 def _exchange(limits: CaptureLimits | None = None) -> Exchange:
@@ -255,3 +258,59 @@ def test_small_chunks_are_put_together() -> None:
     assert len(body._chunks) < 10
     body.retract(299_999)
     assert (b"a", 1) == (body.kept(), body.kept_bytes)
+
+
+def _passage(max_bytes: int = 10, budget_bytes: int = 1000) -> tuple[Passage, ByteBudget]:
+    budget = ByteBudget(budget_bytes)
+    return Passage(CaptureLimits(max_bytes, budget)), budget
+
+
+def test_passage_knows_when_bytes_passed() -> None:
+    """Each byte has the instant of its piece."""
+    passage, _ = _passage()
+    assert [None] == [passage.last_at]
+    for at, piece in ((5, b"ab"), (6, b""), (7, bytearray(b"c")), (9, memoryview(b"def"))):
+        passage.note(piece, at)
+    assert (b"abcdef", False) == (passage.body.kept(), passage.is_cut)
+    assert [5, 5, 7, 9, 9, 9] == [passage.passed_at(size) for size in range(1, 7)]
+    assert 9 == passage.last_at
+
+
+def test_passage_is_cut_at_the_limit() -> None:
+    """What is over the limit is counted; the instant is that of what is kept."""
+    passage, _ = _passage(3)
+    for at, piece in ((5, b"ab"), (7, b"cd"), (9, b"e")):
+        passage.note(piece, at)
+    assert (b"abc", 5, 7, True) == (passage.body.kept(), passage.body.size_bytes, passage.last_at, passage.is_cut)
+
+
+def test_passage_takes_its_instants_from_the_budget() -> None:
+    """Many small pieces cost more than their bytes, and everything is given back."""
+    passage, budget = _passage(1000, 100)
+    for at in range(10):
+        passage.note(b"x", at)
+    assert (b"xxxxx", 10, 85) == (passage.body.kept(), passage.body.size_bytes, budget.taken_bytes)
+    passage.note(b"", 11)
+    assert 85 == budget.taken_bytes
+    del passage
+    gc.collect()
+    assert 0 == budget.taken_bytes
+
+
+def test_passage_has_a_number_of_pieces_at_most() -> None:
+    """What comes in more pieces is cut, whatever its size."""
+    passage, _ = _passage(10_000_000, 10_000_000)
+    for at in range(100_003):
+        passage.note(b"x", at)
+    assert (100_000, 100_003, 99_999) == (passage.body.kept_bytes, passage.body.size_bytes, passage.last_at)
+
+
+def test_kept_bytes_have_those_of_a_websocket() -> None:
+    """What an exchange holds is both bodies and both directions."""
+    exchange = _exchange()
+    exchange.request_body.note(b"a")
+    exchange.response_body.note(b"bc")
+    exchange.duplex = Duplex(CaptureLimits())
+    exchange.duplex.sent.note(b"def", 1)
+    exchange.duplex.received.note(b"ghij", 2)
+    assert 10 == exchange.kept_bytes

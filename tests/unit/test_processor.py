@@ -13,10 +13,11 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from otel_har import correlation
 from otel_har.budget import ByteBudget
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
 from otel_har.export.batch import BatchHarProcessor, BatchSettings
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
 from otel_har.export.simple import SimpleHarProcessor
+from otel_har.limits import CaptureLimits
 from otel_har.processor import HarSpanProcessor
 from otel_har.testing import InMemoryHarExporter
 

@@ -25,9 +25,11 @@ from otel_har.capture.content_tap import ContentTap, has_no_coding, received_byt
 from otel_har.capture.initiator import program_frames
 from otel_har.capture.streams import ResponseNotes, error_text
 from otel_har.capture.tls import tls_facts
+from otel_har.capture.websocket_tap import tap_websocket
 from otel_har.correlation import SpanCapture
-from otel_har.exchange import Exchange, RawHeaders
+from otel_har.exchange import Exchange
 from otel_har.guard import guarded
+from otel_har.message import RawHeaders
 
 RequestHook = Callable[[Span, aiohttp.TraceRequestStartParams], None]
 
@@ -168,7 +170,7 @@ class RequestTrace:
             exchange = self.exchange()
             if exchange is not None:
                 _note_response(exchange, response)
-        if exchange is not None:
+        if exchange is not None and not tap_websocket(exchange, response, capture.limits):
             _note_body(exchange, response, decoded=session.auto_decompress)
 
     def failed(self, params: aiohttp.TraceRequestExceptionParams) -> None:

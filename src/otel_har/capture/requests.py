@@ -31,8 +31,9 @@ from otel_har.capture.response_tap import ResponseTap
 from otel_har.capture.streams import RequestBodyNotes, RequestBodyTap, ResponseNotes, error_text
 from otel_har.capture.wire_tap import tap_wire
 from otel_har.correlation import SpanCapture
-from otel_har.exchange import Body, Exchange, HeaderText, RawHeaders
+from otel_har.exchange import Exchange
 from otel_har.guard import guarded
+from otel_har.message import Body, HeaderText, RawHeaders, SomeHeaders
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -238,7 +239,7 @@ class _Sending:
             exchange = self._next_exchange(unanswered, attempt, time.perf_counter_ns())
             self._note_request(exchange, unanswered)
             if unanswered is not self._request:
-                exchange.request_headers = ()  # of a redirect that was never sent nobody knows them
+                exchange.request_headers = SomeHeaders()  # of a redirect that was never sent nobody knows them
             if attempt is not None:
                 attempt.describe(exchange)
             exchange.finish(time.perf_counter_ns())

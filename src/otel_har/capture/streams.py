@@ -14,8 +14,9 @@ from typing import Any
 
 import wrapt
 
-from otel_har.exchange import Body, Exchange
+from otel_har.exchange import Exchange
 from otel_har.guard import guarded
+from otel_har.message import Body
 
 _MAX_ERROR = 1_000
 _MAX_REPEATED = 100

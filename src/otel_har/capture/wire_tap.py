@@ -11,8 +11,8 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from otel_har.capture.streams import Tap
-from otel_har.exchange import Body
 from otel_har.guard import guarded
+from otel_har.message import Body
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -355,6 +355,8 @@ class Entry(HarModel):
     """WebPageTest's: how the body came; objects of `ts`, milliseconds since the page's start, and `bytes`."""
     event_source_messages: Foreign = Field(default=None, alias="_eventSourceMessages")
     """Chrome's: server-sent events; objects of `time`, seconds since the epoch, `eventName`, `eventId`, `data`."""
+    web_socket_messages: Foreign = Field(default=None, alias="_webSocketMessages")
+    """Chrome's: objects with `type` (`send`, `receive`), `time` (epoch seconds), `opcode` and `data`; an array."""
     otel: Foreign = Field(default=None, alias="_otel")
     """Ours: `traceId`, `spanId`, `parentSpanId`, `scope`, `status`, `attributes`; an object."""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
-from otel_har.exchange import Body
+from otel_har.message import Body
 
 try:
     import brotli  # type: ignore[import-untyped] # it has no type information

@@ -11,6 +11,8 @@ from typing import Any
 
 from otel_har.har.models import Entry, Page, PageTimings
 from otel_har.mapping.connection import har_connection
+from otel_har.mapping.event_stream import MEDIA_TYPE
+from otel_har.mapping.headers import Headers, first
 from otel_har.mapping.initiator import har_initiator
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.mapping.otel import har_otel
@@ -19,6 +21,7 @@ from otel_har.mapping.response import har_response
 from otel_har.mapping.spans import exchange_from_span
 from otel_har.mapping.streaming import har_streaming
 from otel_har.mapping.timings import phases
+from otel_har.mapping.websocket import har_websocket, known_instants, with_frames
 from otel_har.record import HarRecord, PageFacts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -30,19 +33,22 @@ def entry_from_record(record: HarRecord, options: MappingOptions = DEFAULT_OPTIO
     """The entry of one exchange, or of a span alone where no hook captured one."""
     hooked = record.exchange is not None
     exchange = record.exchange if record.exchange is not None else exchange_from_span(record.span)
-    taken = phases(exchange.instants)
-    response = har_response(exchange, record.span, taken)
+    taken = phases(known_instants(exchange))
+    request = har_request(exchange, options)
+    response = with_frames(har_response(exchange, record.span, taken), exchange)
     entry: dict[str, Any] = {
         "pageref": record.page.id,
         "startedDateTime": iso_8601(exchange.started_unix_ns),
         "time": taken.total_ms,
-        "request": har_request(exchange, options),
+        "request": request,
         "response": response,
         "cache": {},
         "timings": taken.as_har(),
         **har_connection(exchange),
         **har_initiator(exchange.initiator),
+        "_resourceType": _resource_type(request["headers"], response["content"]),
         **har_streaming(exchange, response, record.page.started_unix_ns),
+        **har_websocket(exchange),
         "_otel": har_otel(record.span),
     }
     if not hooked:
@@ -65,3 +71,10 @@ def iso_8601(unix_ns: int) -> str:
     microseconds = min(max(unix_ns // 1000, _FIRST_MICROSECOND), _LAST_MICROSECOND)
     moment = _EPOCH + timedelta(microseconds=microseconds)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _resource_type(request_headers: Headers, content: dict[str, Any]) -> str:
+    """Chrome's name for the kind of exchange; what asks for a WebSocket is one, whatever the answer."""
+    if first(request_headers, "upgrade").lower() == "websocket":
+        return "websocket"
+    return "eventsource" if content["mimeType"] == MEDIA_TYPE else "fetch"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from otel_har.exchange import HeaderText, RawHeaders
+from otel_har.message import HeaderText, RawHeaders, SomeHeaders
 
 Headers = list[dict[str, str]]
 
@@ -64,7 +64,7 @@ def octets(raw: HeaderText) -> bytes:
 
 def head_size(start_line: HeaderText, raw: RawHeaders) -> int:
     """From the start line through the blank line (HAR 1.2), as HTTP/1.1 writes it; -1 where a field may be unknown."""
-    if isinstance(raw, tuple):
+    if isinstance(raw, SomeHeaders):
         return -1
     lines = [len(octets(name)) + len(octets(value)) + 4 for name, value in raw]
     return len(octets(start_line)) + 2 + sum(lines) + 2

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from otel_har.exchange import Body, BodyState, Exchange
+from otel_har.exchange import Exchange
 from otel_har.mapping.bodies import as_text, decode_content
 from otel_har.mapping.cookies import request_cookies
 from otel_har.mapping.forms import Form, form_of, is_multipart_form
 from otel_har.mapping.headers import Headers, fields_of_head, first, har_headers, head_size, values
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.mapping.urls import har_url, query_parameters, request_target
+from otel_har.message import Body, BodyState
 
 _MISSING_PARTS: dict[BodyState, str] = {
     "truncated": "cut: the first {kept} of {size} bytes",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from otel_har.exchange import Body, Exchange
+from otel_har.exchange import Exchange
 from otel_har.mapping.bodies import as_text, decode_content, missing_part
 from otel_har.mapping.cookies import response_cookies
 from otel_har.mapping.event_stream import MEDIA_TYPE, is_event_stream
 from otel_har.mapping.headers import Headers, first, har_headers, har_text, head_size, octets, values
 from otel_har.mapping.timings import Phases
 from otel_har.mapping.urls import har_url, resolved
+from otel_har.message import Body
 from otel_har.record import SpanFacts
 
 _UNKNOWN_MIME_TYPE = "x-unknown"  # Chrome's word for a response without a type
@@ -47,6 +48,7 @@ def har_response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str
         "redirectURL": resolved(har_url(exchange.url), location) if location and is_redirect else "",
         "headersSize": headers_size,
         "bodySize": body_size,
+        "_transferSize": -1,  # always there: haralyzer cannot sum up a page on which one entry has none
     }
     if headers_size >= 0:
         response["_transferSize"] = headers_size + _seen_on_the_wire(exchange.response_body, body_size, headers)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from otel_har.budget import ByteBudget
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
+from otel_har.limits import CaptureLimits
+from otel_har.message import SomeHeaders
 from otel_har.record import SpanFacts
 
 Attributes = Mapping[str, object]
@@ -81,12 +83,12 @@ def _version(attributes: Attributes) -> str:
     return f"HTTP/{version.removesuffix('.0') if version.startswith(('2', '3')) else version}"
 
 
-def _headers(attributes: Attributes, prefix: str) -> tuple[tuple[str, str], ...]:
+def _headers(attributes: Attributes, prefix: str) -> SomeHeaders:
     """`http.request.header.<name>`: a list of values; the old convention has underscores in the name.
 
     A span has only those fields that its instrumentation was told to capture.
     """
-    return tuple(
+    return SomeHeaders(
         (name.removeprefix(prefix).replace("_", "-"), str(value))
         for name, values in attributes.items()
         if name.startswith(prefix)

@@ -18,7 +18,7 @@ _NS_PER_S = 1e9
 
 
 def har_streaming(exchange: Exchange, response: dict[str, Any], page_started_unix_ns: int) -> dict[str, Any]:
-    """`_resourceType`, `_chunks` and `_eventSourceMessages`.
+    """`_chunks` and `_eventSourceMessages`.
 
     Args:
         exchange: The facts.
@@ -26,10 +26,8 @@ def har_streaming(exchange: Exchange, response: dict[str, Any], page_started_uni
         page_started_unix_ns: When the entry's page started, nanoseconds since the Unix epoch.
     """
     content = response["content"]
-    if content["mimeType"] != MEDIA_TYPE:
-        members: dict[str, Any] = {"_resourceType": exchange.resource_type or "fetch"}
-    else:
-        members = {"_resourceType": exchange.resource_type or "eventsource"}
+    members: dict[str, Any] = {}
+    if content["mimeType"] == MEDIA_TYPE:
         messages = _messages(exchange, response)
         if messages:
             members["_eventSourceMessages"] = messages

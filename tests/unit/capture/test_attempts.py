@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from otel_har.capture.attempts import Attempts
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
+from otel_har.limits import CaptureLimits
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n"

@@ -12,7 +12,7 @@ from opentelemetry.trace import use_span
 
 from otel_har import correlation
 from otel_har.capture import audit_events
-from otel_har.exchange import CaptureLimits
+from otel_har.limits import CaptureLimits
 
 Noted = list[tuple[str, tuple[Any, ...], int]]
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_har.capture.connections import Connection, Connections, closed_connection_of, connection_of
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
+from otel_har.limits import CaptureLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,8 @@ import pytest
 
 from otel_har.capture.content_tap import ContentTap
 from otel_har.capture.streams import ResponseNotes
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
+from otel_har.limits import CaptureLimits
 from servers import RecordingServer
 from servers.routes import CHUNKS, TEXT
 

@@ -12,7 +12,8 @@ import urllib3
 
 from otel_har.capture.response_tap import ResponseTap
 from otel_har.capture.streams import ResponseNotes
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
+from otel_har.limits import CaptureLimits
 from servers import RecordingServer
 from servers.routes import CHUNKS, TEXT
 

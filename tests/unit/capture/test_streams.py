@@ -9,7 +9,9 @@ import pytest
 import urllib3
 
 from otel_har.capture.streams import RequestBodyNotes, RequestBodyTap, ResponseNotes, error_text
-from otel_har.exchange import Body, CaptureLimits, Exchange
+from otel_har.exchange import Exchange
+from otel_har.limits import CaptureLimits
+from otel_har.message import Body
 from servers import RecordingServer
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_har.capture.wire_tap import ChunkedWire, WireTap, tap_wire
-from otel_har.exchange import Body, CaptureLimits
+from otel_har.limits import CaptureLimits
+from otel_har.message import Body
 from servers import RecordingServer
 from servers.stream_routes import TRAILERS
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
 from otel_har.export.batch import BatchHarProcessor, BatchSettings
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
+from otel_har.limits import CaptureLimits
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 
 PATIENCE_S = 20.0

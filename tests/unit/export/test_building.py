@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
 from otel_har.export.building import QueueItem, build_batch
 from otel_har.har.models import PostParameter
+from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
 from otel_har.export.simple import SimpleHarProcessor
+from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from otel_har.exchange import CaptureLimits, Exchange, TlsFacts
+from otel_har.exchange import Exchange, TlsFacts
+from otel_har.limits import CaptureLimits
 from otel_har.mapping.connection import har_connection
 
 

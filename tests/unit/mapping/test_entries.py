@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from otel_har.budget import ByteBudget
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
 from otel_har.har.checker import check
 from otel_har.har.models import Browser, Creator, Entry, Har, Log
+from otel_har.limits import CaptureLimits
 from otel_har.mapping.entries import entry_from_record, iso_8601, page_from_facts
+from otel_har.message import SomeHeaders
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 
 STARTED_UNIX_NS = 1_900_000_000_123_456_789
@@ -332,12 +334,12 @@ def test_no_body(status: int) -> None:
 
 
 def test_sizes_without_headers() -> None:
-    """Where the header fields are not known the size of the head is not known."""
+    """Where header fields are not known the size of the head is not, nor that of the transfer, which is told so."""
     exchange = _answered(b"a")
-    exchange.request_headers = exchange.response_headers = ()
+    exchange.request_headers = exchange.response_headers = SomeHeaders()
     entry = _entry(exchange)
     assert (-1, -1) == (entry["request"]["headersSize"], entry["response"]["headersSize"])
-    assert "_transferSize" not in entry["response"]
+    assert -1 == entry["response"]["_transferSize"]
 
 
 @pytest.mark.parametrize(

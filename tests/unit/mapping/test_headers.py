@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from otel_har.mapping.headers import fields_of_head, har_headers, head_size
+from otel_har.message import SomeHeaders
 
 
 @pytest.mark.parametrize(
@@ -35,4 +36,4 @@ def test_the_size_of_a_head() -> None:
     head = "GET / HTTP/1.1\r\nHost: a\r\nX: ü\r\n\r\n".encode()
     assert len(head) == head_size("GET / HTTP/1.1", fields_of_head(head))
     assert 18 == head_size("GET / HTTP/1.1", [])
-    assert -1 == head_size("GET / HTTP/1.1", ())
+    assert -1 == head_size("GET / HTTP/1.1", SomeHeaders())

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
+from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
 from otel_har.mapping.request import har_request
 
 if TYPE_CHECKING:
-    from otel_har.exchange import HeaderText
+    from otel_har.message import HeaderText
 
 URLENCODED = ("Content-Type", "application/x-www-form-urlencoded")
 MULTIPART = ("Content-Type", "multipart/form-data; boundary=b")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from otel_har.exchange import CaptureLimits, Exchange
+from otel_har.exchange import Exchange
+from otel_har.limits import CaptureLimits
 from otel_har.mapping.entries import entry_from_record
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 
@@ -74,13 +75,6 @@ def test_events() -> None:
         {"time": 1_900_000_000.002, "eventName": "a", "eventId": "", "data": "1"},
         {"time": 1_900_000_000.008, "eventName": "message", "eventId": "x", "data": "2"},
     ] == entry["_eventSourceMessages"]
-
-
-def test_events_of_another_resource_type() -> None:
-    """What the capture knows better stays."""
-    exchange = _read(_exchange("text/event-stream"), (1, EVENTS))
-    exchange.resource_type = "xhr"
-    assert ("xhr", 2) == ((entry := _entry(exchange))["_resourceType"], len(entry["_eventSourceMessages"]))
 
 
 def test_no_events() -> None:

@@ -1,0 +1,152 @@
+"""The facts of one HTTP message: its header fields as they were met, its body as the bytes that passed.
+
+The rule is that of `exchange`: noting is cheap, and nothing is interpreted here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from otel_har.arrivals import Arrivals
+from otel_har.limits import CaptureLimits
+
+_SMALL_CHUNK_BYTES = 1024
+_MAX_JOINED_BYTES = 64 * 1024
+
+HeaderText = str | bytes
+RawHeaders = Iterable[tuple[HeaderText, HeaderText]]
+"""Header fields in their order, with duplicates."""
+
+BodyState = Literal["whole", "truncated", "partial", "unread", "dropped"]
+
+
+class SomeHeaders(tuple[tuple[HeaderText, HeaderText], ...]):
+    """Header fields of a message of which nobody saw all: their size cannot be told."""
+
+    __slots__ = ()
+
+
+class Body:
+    """The bytes of one message body, noted as they pass, kept up to a limit.
+
+    Attributes:
+        size_bytes: How many bytes passed, kept or not.
+        encoded: True when the noted bytes still carry the message's Content-Encoding.
+        ended: True when the end of the body was seen.
+        arrivals: When the pieces that passed came; only what a program reads has them.
+        wire_size_bytes: How many bytes of the encoded body came over the wire, without chunk framing; None: unknown.
+        wire_bytes_lost: True when more came than anyone counted: `wire_size_bytes` is the least it can be.
+        framing_bytes: The bytes of the chunked transfer coding around them; 0 without it, or when not known.
+        trailers: The trailer fields (RFC 9110, 6.5).
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_kept_bytes",
+        "_limits",
+        "arrivals",
+        "encoded",
+        "ended",
+        "framing_bytes",
+        "size_bytes",
+        "trailers",
+        "wire_bytes_lost",
+        "wire_size_bytes",
+    )
+
+    def __init__(self, limits: CaptureLimits) -> None:
+        self._limits = limits
+        self._chunks: list[bytes | bytearray] = []
+        self._kept_bytes = 0
+        self.size_bytes = 0
+        self.encoded = False
+        self.ended = False
+        self.arrivals = Arrivals()
+        self.wire_size_bytes: int | None = None
+        self.wire_bytes_lost = False
+        self.framing_bytes = 0
+        self.trailers: RawHeaders = ()
+
+    def note(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Note bytes that pass."""
+        length = chunk.nbytes if isinstance(chunk, memoryview) else len(chunk)
+        was_whole = self._kept_bytes == self.size_bytes
+        self.size_bytes += length
+        if not was_whole or not length:  # behind a gap nothing more is kept: what is kept is a prefix
+            return
+        room = self._limits.max_body_bytes - self._kept_bytes
+        kept = bytes(chunk) if length <= room else bytes(memoryview(chunk).cast("B")[:room])
+        if kept and self._limits.budget.take(len(kept)):
+            self._keep(kept)
+
+    def _keep(self, chunk: bytes) -> None:
+        """Small chunks are put together: each object of its own would take more memory than its bytes."""
+        last = self._chunks[-1] if self._chunks else None
+        if isinstance(last, bytearray) and len(last) < _MAX_JOINED_BYTES:
+            last += chunk
+        else:
+            self._chunks.append(bytearray(chunk) if len(chunk) < _SMALL_CHUNK_BYTES else chunk)
+        self._kept_bytes += len(chunk)
+
+    def retract(self, count: int) -> None:
+        """Take back the last `count` bytes: the program returned them to the stream."""
+        self.size_bytes = max(0, self.size_bytes - count)
+        surplus = self._kept_bytes - self.size_bytes
+        while surplus > 0:
+            last = self._chunks.pop()
+            kept = last[: max(0, len(last) - surplus)]
+            if kept:
+                self._chunks.append(kept)
+            self._release(len(last) - len(kept))
+            surplus -= len(last) - len(kept)
+        self.arrivals.retract(self.size_bytes)
+        self.ended = False
+
+    def renewed(self) -> Body:
+        """Another body with what was noted here, which begins anew."""
+        other = Body(self._limits)
+        other.encoded, other.ended, other.size_bytes = self.encoded, self.ended, self.size_bytes
+        other.wire_size_bytes = self.wire_size_bytes
+        other._chunks, other._kept_bytes = self._chunks, self._kept_bytes
+        self._chunks, self._kept_bytes, self.size_bytes, self.ended = [], 0, 0, False
+        return other
+
+    def clear(self) -> None:
+        """Forget everything: the body is sent once more from its start."""
+        self._chunks.clear()
+        self._release(self._kept_bytes)
+        self.arrivals.clear()
+        self.size_bytes = 0
+        self.ended = False
+
+    def kept(self) -> bytes:
+        """The bytes that were kept, a prefix of those that passed."""
+        return b"".join(self._chunks)
+
+    @property
+    def limit_bytes(self) -> int:
+        """The most bytes that are kept."""
+        return self._limits.max_body_bytes
+
+    @property
+    def kept_bytes(self) -> int:
+        """How many bytes are kept."""
+        return self._kept_bytes
+
+    @property
+    def state(self) -> BodyState:
+        """What is held of the body; only `whole` is all of it."""
+        if self._kept_bytes < self.size_bytes:
+            return "truncated" if self._kept_bytes else "dropped"
+        if self.ended:
+            return "whole"
+        return "partial" if self.size_bytes else "unread"
+
+    def _release(self, count: int) -> None:
+        self._kept_bytes -= count
+        self._limits.budget.give_back(count)
+
+    def __del__(self) -> None:
+        if self._kept_bytes:
+            self._limits.budget.give_back(self._kept_bytes)

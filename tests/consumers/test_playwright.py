@@ -1,0 +1,100 @@
+"""Playwright answers a page's requests from a recording as the recorded servers did, which are gone by then."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+
+import pytest
+
+from consumers.facts import Json, body
+from consumers.recording import Recording
+from consumers.running import Change, Changed, Read, Reader
+
+pytestmark = pytest.mark.consumers
+
+REDIRECTS = {301, 302, 303, 307, 308}
+NO_ANSWER = 200
+"""What Playwright answers with, without a body, where the program got no answer: it does not know the status 0."""
+
+
+@pytest.fixture(scope="module")
+def playwright(browser_reader: Reader) -> Read:
+    """What a page gets for each request of a recording, and the cookies that the browser has in the end."""
+    return browser_reader("replay.mjs")
+
+
+@pytest.fixture(scope="module")
+def replayed(playwright: Read, recording: Recording) -> Json:
+    """What a page gets for each request of the recording."""
+    found: Json = playwright(recording)
+    return found
+
+
+def test_every_request_gets_its_answer_again(recording: Recording, replayed: Json) -> None:
+    """Status and header fields are those of the recording, at the end of its redirects."""
+    for entry, actual in _answers(recording, replayed):
+        response = _final(entry, recording.entries)["response"]
+        assert (response["status"] or NO_ANSWER) == actual.get("status"), entry["request"]["url"]
+        got = dict(actual["headers"])
+        if "content-length" not in _fields(response):
+            got.pop("content-length", None)  # which Playwright adds
+        assert _fields(response) == got
+
+
+def test_every_request_gets_its_body_again(recording: Recording, replayed: Json) -> None:
+    """The body has the bytes of the recording, decoded: text in UTF-8, and what is no text as it was."""
+    for entry, actual in _answers(recording, replayed):
+        content = _final(entry, recording.entries)["response"]["content"]
+        assert body(content) == base64.b64decode(actual["body"]), entry["request"]["url"]
+
+
+def test_every_cookie_is_set_again(recording: Recording, replayed: Json) -> None:
+    """The browser has every cookie that was set, of several in one answer too."""
+    cookies = [cookie for entry in recording.entries for cookie in entry["response"]["cookies"]]
+    assert cookies
+    expected = {(cookie["name"], cookie["value"], cookie.get("httpOnly", False)) for cookie in cookies}
+    assert expected == {(cookie["name"], cookie["value"], cookie["httpOnly"]) for cookie in replayed["cookies"]}
+
+
+def _answers(recording: Recording, replayed: Json) -> list[tuple[Json, Json]]:
+    """Each entry that a page can repeat, and what it got: a GET with a body is no request that a page can make."""
+    return [
+        (entry, actual)
+        for entry, actual in zip(recording.entries, replayed["answers"], strict=True)
+        if not ("postData" in entry["request"] and entry["request"]["method"] in {"GET", "HEAD"})
+        and not entry["request"]["url"].startswith("ws")
+    ]
+
+
+def _final(entry: Json, entries: list[Json]) -> Json:
+    """The entry at the end of the redirects which begin at this one."""
+    while entry["response"]["status"] in REDIRECTS:
+        url = entry["response"]["redirectURL"]
+        targets = [target for target in entries if target["request"]["url"] == url]
+        same_trace = [target for target in targets if target["_otel"]["traceId"] == entry["_otel"]["traceId"]]
+        entry = (same_trace or targets)[0]
+    return entry
+
+
+def _fields(response: Json) -> dict[str, str]:
+    """The fields that a page sees: of several with one name, Playwright gives it the last; never a cookie."""
+    fields = {header["name"].lower(): header["value"] for header in response["headers"]}
+    fields.pop("set-cookie", None)
+    return fields
+
+
+@pytest.mark.parametrize(
+    ("change", "test"),
+    [
+        (lambda entry: entry["response"].update(status=201), test_every_request_gets_its_answer_again),
+        (lambda entry: entry["response"]["headers"].pop(0), test_every_request_gets_its_answer_again),
+        (lambda entry: entry["response"]["content"].pop("text"), test_every_request_gets_its_body_again),
+    ],
+)
+def test_a_difference_is_noticed(
+    playwright: Read, compact: Recording, changed: Changed, change: Change, test: Callable[[Recording, Json], None]
+) -> None:
+    """An answer that is not the recorded one fails the test which looks at it."""
+    with pytest.raises(AssertionError):
+        test(changed(lambda log: change(log["entries"][0])), playwright(compact))
