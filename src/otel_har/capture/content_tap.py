@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from otel_har.capture.streams import ResponseNotes, Tap
-from otel_har.exchange import RawHeaders
 from otel_har.guard import guarded
+from otel_har.message import RawHeaders, SomeHeaders
 
 # What the program and aiohttp call on the stream, and the method here that makes the call a noting one.
 _NOTING = {
@@ -126,7 +126,7 @@ class ContentTap(Tap):
 
 def has_no_coding(headers: RawHeaders) -> bool:
     """Whether all header fields are known and none names a content coding."""
-    return not isinstance(headers, tuple) and not any(
+    return not isinstance(headers, SomeHeaders) and not any(
         name.lower() in {"content-encoding", b"content-encoding"} for name, _ in headers
     )
 
