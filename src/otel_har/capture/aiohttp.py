@@ -21,7 +21,7 @@ from opentelemetry.trace import Span, get_current_span
 from otel_har import correlation
 from otel_har.capture import audit_events
 from otel_har.capture.connections import Connection, Connections
-from otel_har.capture.content_tap import ContentTap, received_bytes
+from otel_har.capture.content_tap import ContentTap, has_no_coding, received_bytes
 from otel_har.capture.initiator import program_frames
 from otel_har.capture.streams import ResponseNotes, error_text
 from otel_har.capture.tls import tls_facts
@@ -200,7 +200,8 @@ class RequestTrace:
         if self._exchange is not None:
             if self._exchange.response_body.ended is False:
                 self._exchange.end_reason = "a redirect that was followed"
-                self._exchange.response_body.wire_size_bytes = received_bytes(response.content, encoded=False)
+                is_plain = has_no_coding(self._exchange.response_headers)
+                self._exchange.response_body.wire_size_bytes = received_bytes(response.content, is_plain=is_plain)
             self._exchange.finish(now)
         self._exchange = _add_exchange(capture, response.method, response.url, now, time.time_ns())
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from otel_har.capture.streams import ResponseNotes, Tap
 from otel_har.guard import guarded
+from otel_har.message import RawHeaders, SomeHeaders
 
 # What the program and aiohttp call on the stream, and the method here that makes the call a noting one.
 _NOTING = {
@@ -37,6 +38,8 @@ class ContentTap(Tap):
     def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
         super().__init__(wrapped)
         self._self_notes = notes
+        exchange = notes.exchange
+        self._self_is_plain = exchange.response_body.encoded or has_no_coding(exchange.response_headers)
 
     def __getattr__(self, name: str) -> Any:
         """Every attribute is the stream's own, so that one it lacks is missing here too."""
@@ -118,23 +121,30 @@ class ContentTap(Tap):
         self._self_notes.left(reason, self._self_wire_size())
 
     def _self_wire_size(self) -> int | None:
-        return received_bytes(self.__wrapped__, encoded=self._self_notes.exchange.response_body.encoded)
+        return received_bytes(self.__wrapped__, is_plain=self._self_is_plain)
 
 
-def received_bytes(content: Any, *, encoded: bool) -> int | None:
+def has_no_coding(headers: RawHeaders) -> bool:
+    """Whether all header fields are known and none names a content coding."""
+    return not isinstance(headers, SomeHeaders) and not any(
+        name.lower() in {"content-encoding", b"content-encoding"} for name, _ in headers
+    )
+
+
+def received_bytes(content: Any, *, is_plain: bool) -> int | None:
     """What came of an encoded body, without chunk framing, whether the program has read it or not.
 
     The stream counts the encoded bytes where it decodes; what it does not decode came as it was.
 
     Args:
         content: The StreamReader of a response.
-        encoded: True when it is known not to decode.
+        is_plain: True when the stream is known not to decode.
 
     Returns:
-        None where aiohttp (3.12 and before) does not tell whether it decodes.
+        None where it decodes and aiohttp, 3.12 and before, does not count.
     """
     compressed: int | None = getattr(content, "total_compressed_bytes", _NOT_TOLD)
-    if compressed is None or (compressed == _NOT_TOLD and encoded):
+    if compressed is None or (compressed == _NOT_TOLD and is_plain):
         total: int = content.total_bytes
         return total
     return None if compressed == _NOT_TOLD else compressed

@@ -179,8 +179,8 @@ class ResponseTap(Tap):
     def _self_got(self, data: Any, got: object, *, decoded: bool | None) -> None:
         """Note what a call of the program got, and the body's end where this is it.
 
-        The end is a read that got nothing, or the last byte of a body of known length. urllib3 counts such a body down;
-        that of an encoded one says nothing: its decoder may hold more.
+        The end is a read that got nothing from a connection that has nothing more, or the last byte of a body of known
+        length. urllib3 counts such a body down; that of an encoded one says nothing: its decoder may hold more.
 
         Args:
             data: Bytes, or a list of lines.
@@ -189,9 +189,15 @@ class ResponseTap(Tap):
         """
         self._self_note(data, decoded=decoded)
         if got is not None and not got:
-            self._self_end()
+            if self._self_is_exhausted():
+                self._self_end()
         else:
             self._self_end_at_last_byte()
+
+    def _self_is_exhausted(self) -> bool:
+        """urllib3 1.26 gets nothing, too, where its decoder makes nothing yet of what it read."""
+        is_closed = getattr(self.__wrapped__, "isclosed", None)
+        return is_closed is None or bool(is_closed())
 
     def _self_end_at_last_byte(self) -> None:
         if getattr(self.__wrapped__, "length_remaining", None) == 0 and self._self_is_plain():
