@@ -110,6 +110,7 @@ class Channel:
 
     def send_upgraded(self, data: bytes) -> None:
         """Send bytes that belong to no response, in one piece with a head that nothing followed."""
+        self._response.upgraded += data
         self._send(data)
 
     def note(self, message: SeenMessage) -> None:

@@ -75,7 +75,7 @@ def assert_same_response(entry: Json, exchange: Exchange, *, head_size_is_unknow
     if not head_size_is_unknown:
         _assert_equal("response headersSize", len(sent.head), response["headersSize"])
         # aiohttp does not tell of chunk framing.
-        transferred = {len(sent.head) + len(sent.wire), len(sent.head) + len(sent.encoded)}
+        transferred = {len(sent.head) + len(body) + len(sent.upgraded) for body in (sent.wire, sent.encoded)}
         assert response["_transferSize"] in transferred, (
             f"_transferSize: {response['_transferSize']}, not {transferred}"
         )

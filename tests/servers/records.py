@@ -57,7 +57,8 @@ class SentResponse:
     """One response as it was sent.
 
     `interim` is what came before it, answers of the kind 1xx; `wire` is the body with its transfer coding, `encoded`
-    the body without transfer but with content coding, `body` the body without any coding.
+    the body without transfer but with content coding, `body` the body without any coding. `upgraded` is what followed
+    over a connection that became a WebSocket.
     """
 
     head: bytes = b""
@@ -65,6 +66,7 @@ class SentResponse:
     encoded: bytes = b""
     body: bytes = b""
     interim: bytes = b""
+    upgraded: bytes = b""
 
     @property
     def version(self) -> str:

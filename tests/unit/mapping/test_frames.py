@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 
 import pytest
@@ -179,6 +180,18 @@ def test_a_decoded_message_is_bounded() -> None:
     reading = _read(bomb, _frame(FIN | TEXT, HELLO), limit=20_000)
     assert [(1, BINARY, bytes(20_000), False)] == _values(reading)
     assert reading.full
+
+
+def test_decoding_takes_no_more_memory_than_the_limit() -> None:
+    """What is beyond the limit is not decoded first and cut then."""
+    bomb = _frame(FIN | RSV1 | BINARY, _deflated(bytes(30_000_000)))
+    tracemalloc.start()
+    try:
+        reading = _read(bomb, limit=40_000)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (40_000, True) == (len(reading.messages[0].data), peak_bytes < 1_000_000)
 
 
 def test_decoded_messages_are_bounded_together() -> None:

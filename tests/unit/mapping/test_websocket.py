@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -124,6 +125,23 @@ def test_what_is_cut_says_so() -> None:
     assert "sent: cut, the first 5 of 10 bytes; received: cut, the first 5 of 8 bytes" == entry["comment"]
     [message] = entry["_webSocketMessages"]
     assert ("ä", "truncated") == (message["data"], message["_bodyState"])
+
+
+def test_what_cannot_be_read_says_so() -> None:
+    """Bytes that are no frames, and a message that decodes to more than the limit."""
+    exchange, duplex = _socket(limit=20)
+    duplex.sent.note(b"\x81\x80\x00\x00\x00\x00\xff\xff", 6)
+    exchange.finish(8)
+    comment = "sent: unreadable behind 1 messages: no frame begins with 0xff"
+    assert comment == _entry(exchange)["comment"]
+    _, cut = _socket(limit=20)
+    compressor = zlib.compressobj(wbits=-15)
+    deflated = (compressor.compress(bytes(1000)) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    cut.received.note(bytes([0xC2, len(deflated)]) + deflated, 7)
+    exchange.duplex = cut
+    entry = _entry(exchange)
+    assert "received: cut, the first 1 messages" == entry["comment"]
+    assert "truncated" == entry["_webSocketMessages"][0]["_bodyState"]
 
 
 def test_a_broken_message_is_partial() -> None:
