@@ -29,6 +29,7 @@ EARLY = "sent before you asked: ä"
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _FLUSHED = b"\x00\x00\xff\xff"
+_FAILED = (struct.pack("!H", 1002), struct.pack("!H", 1007))  # whoever closes so reads no more (RFC 6455, 7.1.7)
 _FIN, _COMPRESSED, _MASKED = 0x80, 0x40, 0x80
 
 
@@ -220,6 +221,6 @@ def converse(request: SeenRequest, channel: Channel, gates: Gates, query: dict[s
             peer.send(PONG, message.data)
         elif message.opcode == CLOSE:
             sent = [seen for seen in channel.messages if seen == SeenMessage("receive", CLOSE, seen.data)]
-            if not sent:
+            if not sent and message.data[:2] not in _FAILED:
                 peer.send(CLOSE, message.data)
             raise Disconnected
