@@ -4,7 +4,7 @@ The rule: the request hook sees one request and its whole redirect chain as one 
 requests itself tells of each answer, at header arrival, before its body is read; it is copied to every redirect hop.
 Ours is put in front of the program's hooks and again behind them, because a program's hook may send again and answer
 with another response (that is how digest authentication works). When the span ends everything put there is taken
-away again.
+away again. What happens before an answer requests does not tell: Python's audit events do (`audit_events`, `attempts`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from importlib.metadata import version
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -25,24 +24,22 @@ from requests.utils import select_proxy
 from otel_har import correlation
 from otel_har.capture import audit_events
 from otel_har.capture.attempts import Attempt, Attempts
-from otel_har.capture.connections import closed_connection_of, connection_of
+from otel_har.capture.http_client import HeadersAsSent, is_read_piecemeal, note_body_at_hand
 from otel_har.capture.initiator import program_frames
 from otel_har.capture.response_tap import ResponseTap
 from otel_har.capture.streams import RequestBodyNotes, RequestBodyTap, ResponseNotes, error_text
+from otel_har.capture.urllib3_response import http_version, is_empty, note_connection, response_headers, retries
 from otel_har.capture.wire_tap import tap_wire
 from otel_har.correlation import SpanCapture
 from otel_har.exchange import Exchange
 from otel_har.guard import guarded
-from otel_har.message import Body, HeaderText, RawHeaders, SomeHeaders
+from otel_har.message import Body, SomeHeaders
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
 RequestHook = Callable[[Span, "PreparedRequest"], None]
 
-_BODILESS_STATUS = frozenset({204, 304})  # RFC 9110, 6.4.1
-_SKIPPED = "@@@SKIP_HEADER@@@"  # urllib3.util.SKIP_HEADER: a header field that is not to be sent
-_HTTP_VERSIONS = {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2"}
 _SENT_AGAIN = "what came of it is not known: the client sent the request again"
 
 
@@ -110,7 +107,7 @@ class _Sending:
         exchange.initiator = program_frames(self._capture.limits.max_initiator_frames)
         self._exchange = exchange
         body: Any = self._body
-        if body is not None and _is_read_piecemeal(body):
+        if body is not None and is_read_piecemeal(body):
             self._body_notes = RequestBodyNotes(exchange.request_body)
             tap: Any = RequestBodyTap(body, self._body_notes)
             self._request.body = tap
@@ -146,7 +143,7 @@ class _Sending:
         if not any(request is known for known in self._hooked):
             self._hooked.append(request)
         repeated, attempt = self._attempts.take(getattr(response.raw, "connection", None))
-        self._note_repeated(repeated, attempt, request, _retries(response))
+        self._note_repeated(repeated, attempt, request, retries(response.raw))
         exchange = self._next_exchange(request, attempt, now)
         self._note_request(exchange, request)
         if attempt is not None:
@@ -155,7 +152,7 @@ class _Sending:
             # The time that requests measures begins as it hands the request to its connection pool.
             elapsed_ns = int(response.elapsed.total_seconds() * 1e9)
             exchange.instants.request_started = max(exchange.instants.started, now - elapsed_ns if elapsed_ns else 0)
-            _note_connection(exchange, response.raw)
+            note_connection(exchange, response.raw)
         exchange.proxy = _proxy(request.url, sent_with.get("proxies"))
         _note_response(exchange, response, now)
 
@@ -171,7 +168,7 @@ class _Sending:
         known_ends = retries if len(retries) == len(repeated) else [None] * len(repeated)
         for attempt, following, retry in zip(repeated, [*repeated, last][1:], known_ends, strict=True):
             exchange = self._next_exchange(request, attempt, attempt.instants.started)
-            exchange.request_headers = _HeadersAsSent(request)
+            exchange.request_headers = _headers_as_sent(request)
             attempt.describe(exchange)
             exchange.request_body = self._repeated_body(request)
             if retry is not None and retry.status is not None:
@@ -209,7 +206,7 @@ class _Sending:
 
     def _note_request(self, exchange: Exchange, request: PreparedRequest) -> None:
         """The request as it went out: the header fields with what was injected into them, and the body."""
-        exchange.request_headers = _HeadersAsSent(request)
+        exchange.request_headers = _headers_as_sent(request)
         body: Any = request.body
         if isinstance(body, RequestBodyTap) and self._body_notes is not None:
             # What was read since the last hop is this hop's; the next hop reads the same object again.
@@ -217,7 +214,7 @@ class _Sending:
             exchange.request_body.encoded = True
             self._body_notes.body = Body(self._capture.limits)
         else:
-            _note_body_at_hand(exchange.request_body, body)
+            note_body_at_hand(exchange.request_body, body)
 
     def _repeated_body(self, request: PreparedRequest) -> Body:
         """The body of an attempt that was repeated: the same again, or what was read before the client rewound it."""
@@ -225,7 +222,7 @@ class _Sending:
         if isinstance(body, RequestBodyTap) and self._body_notes is not None:
             return self._body_notes.take_repeated() or Body(self._capture.limits)
         noted = Body(self._capture.limits)
-        _note_body_at_hand(noted, body)
+        note_body_at_hand(noted, body)
         return noted
 
     @guarded("ending a request of requests")
@@ -271,21 +268,6 @@ def _failed_hop(last: Response | None, attempt: Attempt | None) -> PreparedReque
     return request
 
 
-def _note_body_at_hand(noted: Body, body: Any) -> None:
-    """A body that is there as a whole before it is sent, or none."""
-    if body is not None:
-        noted.encoded = True
-        with memoryview(body.encode("utf-8") if isinstance(body, str) else body) as octets:
-            noted.note(octets)
-    noted.ended = True
-
-
-def _retries(response: Response) -> list[Any]:
-    """What urllib3 remembers of the attempts before the one that gave this response."""
-    history = getattr(getattr(response.raw, "retries", None), "history", None) or ()
-    return [one for one in history if getattr(one, "redirect_location", None) is None]
-
-
 def _proxy(url: str | None, proxies: Any) -> str | None:
     """The proxy that requests chooses for a URL, without user information."""
     proxy = select_proxy(url or "", proxies or {})
@@ -293,17 +275,6 @@ def _proxy(url: str | None, proxies: Any) -> str | None:
         return None
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
-
-
-def _is_read_piecemeal(body: Any) -> bool:
-    """Whether the body is a file object or an iterable: http.client sends what is a buffer as it is."""
-    if hasattr(body, "read"):
-        return True
-    try:
-        memoryview(body.encode() if isinstance(body, str) else body).release()
-    except TypeError:
-        return True
-    return False
 
 
 def _program_hooks(hooks: Any) -> Any:
@@ -314,39 +285,8 @@ def _program_hooks(hooks: Any) -> Any:
     return sending.program_hooks if isinstance(sending, _Sending) else hooks
 
 
-class _HeadersAsSent:
-    """The header fields in the order in which http.client writes them, worked out by whoever iterates over them.
-
-    Host comes first, then `Accept-Encoding: identity` and urllib3's own User-Agent where the request says nothing of
-    them.
-    """
-
-    __slots__ = ("_fields", "_url")
-
-    def __init__(self, request: PreparedRequest) -> None:
-        self._fields: list[tuple[HeaderText, HeaderText]] = list((request.headers or {}).items())
-        self._url = request.url or ""
-
-    def __iter__(self) -> Iterator[tuple[HeaderText, HeaderText]]:
-        names = {_lower(name) for name, _ in self._fields}
-        if "host" not in names:
-            yield "Host", _host(self._url)
-        if "accept-encoding" not in names:
-            yield "Accept-Encoding", "identity"
-        if "user-agent" not in names:
-            yield "User-Agent", f"python-urllib3/{version('urllib3')}"
-        yield from ((name, value) for name, value in self._fields if value != _SKIPPED)
-
-
-def _lower(name: HeaderText) -> str:
-    return (name.decode("latin-1") if isinstance(name, bytes) else name).lower()
-
-
-def _host(url: str) -> str:
-    """The Host field (RFC 9110, 7.2): without user information and without the scheme's own port."""
-    parts = urlsplit(url)
-    authority = parts.netloc.rpartition("@")[2]
-    return authority.removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))
+def _headers_as_sent(request: PreparedRequest) -> HeadersAsSent:
+    return HeadersAsSent((request.headers or {}).items(), request.url or "")
 
 
 def _note_response(exchange: Exchange, response: Response, now: int) -> None:
@@ -355,44 +295,11 @@ def _note_response(exchange: Exchange, response: Response, now: int) -> None:
     exchange.instants.response_started = now
     exchange.status = response.status_code
     exchange.reason = response.reason or ""
-    exchange.http_version = _HTTP_VERSIONS.get(getattr(raw, "version", 11), "HTTP/1.1")
-    exchange.response_headers = _response_headers(response)
+    exchange.http_version = http_version(raw)
+    exchange.response_headers = response_headers(raw, response.headers)
     notes = ResponseNotes(exchange)
-    if raw is None or exchange.method == "HEAD" or _is_empty(raw, exchange.status):
+    if raw is None or exchange.method == "HEAD" or is_empty(raw, exchange.status):
         notes.ended(0)
     else:
         tap_wire(raw, exchange.response_body)
         response.raw = ResponseTap(raw, notes)
-
-
-def _is_empty(raw: Any, status: int) -> bool:
-    """Whether there is nothing to read: urllib3 knows of 1xx and of `Content-Length: 0`, too.
-
-    Against the rules a 204 may say that it is chunked; urllib3 then looks for chunks.
-    """
-    has_no_length = status in _BODILESS_STATUS or getattr(raw, "length_remaining", None) == 0
-    return has_no_length and not getattr(raw, "chunked", False)
-
-
-def _response_headers(response: Response) -> RawHeaders:
-    """In the order of the wire, with duplicates: only http.client's own message has them so.
-
-    requests itself relies on `_original_response` to find cookies. Without it (another adapter) urllib3's fields are
-    taken, which group duplicates, or else the response's mapping.
-    """
-    original = getattr(response.raw, "_original_response", None)
-    message = getattr(original, "msg", None)
-    if message is not None:
-        return list(message.items())
-    fields = getattr(response.raw, "headers", None) or response.headers
-    return list(fields.items())
-
-
-def _note_connection(exchange: Exchange, raw: Any) -> None:
-    """urllib3's connection object is reused for one socket after the other: the socket is the connection."""
-    holder = getattr(raw, "connection", None)
-    sock = getattr(holder, "sock", None)
-    if sock is not None:
-        connection_of(holder, sock).describe(exchange)
-    elif holder is not None:
-        closed_connection_of(holder, raw.fileno).describe(exchange)

@@ -1,0 +1,74 @@
+"""What Python's `http.client` makes of a request that urllib3 gives to it.
+
+The rule: this is what is known without looking at what was sent; where the head itself was seen, the head counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlsplit
+
+from otel_har.message import Body, HeaderText, RawHeaders
+
+_SKIPPED = "@@@SKIP_HEADER@@@"  # urllib3.util.SKIP_HEADER: a header field that is not to be sent
+
+
+class HeadersAsSent:
+    """The header fields in the order in which http.client writes them, worked out by whoever iterates over them.
+
+    Host comes first, then `Accept-Encoding: identity` and urllib3's own User-Agent where the request says nothing of
+    them.
+
+    Args:
+        fields: What the client gives to http.client.
+        url: Where it sends it.
+    """
+
+    __slots__ = ("_fields", "_url")
+
+    def __init__(self, fields: RawHeaders, url: str) -> None:
+        self._fields = list(fields)
+        self._url = url
+
+    def __iter__(self) -> Iterator[tuple[HeaderText, HeaderText]]:
+        names = {_lower(name) for name, _ in self._fields}
+        if "host" not in names:
+            yield "Host", _host(self._url)
+        if "accept-encoding" not in names:
+            yield "Accept-Encoding", "identity"
+        if "user-agent" not in names:
+            yield "User-Agent", f"python-urllib3/{version('urllib3')}"
+        yield from ((name, value) for name, value in self._fields if value != _SKIPPED)
+
+
+def _lower(name: HeaderText) -> str:
+    return (name.decode("latin-1") if isinstance(name, bytes) else name).lower()
+
+
+def _host(url: str) -> str:
+    """The Host field (RFC 9110, 7.2): without user information and without the scheme's own port."""
+    parts = urlsplit(url)
+    authority = parts.netloc.rpartition("@")[2]
+    return authority.removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))
+
+
+def is_read_piecemeal(body: Any) -> bool:
+    """Whether the body is a file object or an iterable: http.client sends what is a buffer as it is."""
+    if hasattr(body, "read"):
+        return True
+    try:
+        memoryview(body.encode() if isinstance(body, str) else body).release()
+    except TypeError:
+        return True
+    return False
+
+
+def note_body_at_hand(noted: Body, body: Any) -> None:
+    """A body that is there as a whole before it is sent, or none."""
+    if body is not None:
+        noted.encoded = True
+        with memoryview(body.encode("utf-8") if isinstance(body, str) else body) as octets:
+            noted.note(octets)
+    noted.ended = True
