@@ -266,6 +266,7 @@ def test_any_span(record: HarRecord) -> None:
 @given(bodies, content_types)
 @example(b"\xff\xfea\x00", "text/plain; charset=utf-16")
 @example(b"a\x00b\x00", "text/plain; charset=utf-16")
+@example(b"\x80", "text/event-stream; charset=latin-1")
 def test_whole_body_comes_back(data: bytes, content_type: str) -> None:
     """A whole body without coding is the same bytes in its own charset, in UTF-8, or from base64."""
     limits = CaptureLimits()
@@ -284,7 +285,7 @@ def test_whole_body_comes_back(data: bytes, content_type: str) -> None:
     assert body is not None
     if body != data:
         assert content.encoding is None
-        charset = content.mime_type.lower().rpartition("charset=")[2].strip(' "')
+        charset = content_type.lower().rpartition("charset=")[2].strip(' "')
         assert data == (content.text or "").encode(charset)
 
 

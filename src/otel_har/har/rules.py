@@ -104,7 +104,9 @@ def content(entry: dict[str, Any], place: str) -> _Faults:
     # `_bodyState` says that the text was cut, or never read: then size is that of the whole.
     if size is None or size == length or body.get("_bodyState") is not None:
         return
-    if encoding or size != _length_in_charset(text, _text(body, "mimeType") or ""):
+    # A mimeType may be bare, as browsers write it: then the header field has the charset.
+    types = (_text(body, "mimeType") or "", _content_type(_object(entry, "response")))
+    if encoding or all(size != _length_in_charset(text, content_type) for content_type in types):
         yield Fault(f"{place}.response.content.size", f"{size} is not the length of the decoded text: {length}", "size")
 
 
@@ -274,6 +276,14 @@ def _number(holder: dict[str, Any], name: str) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if -sys.float_info.max <= value <= sys.float_info.max else None
+
+
+def _content_type(response: dict[str, Any]) -> str:
+    fields = response.get("headers")
+    for field in fields if isinstance(fields, list) else ():
+        if isinstance(field, dict) and (_text(field, "name") or "").lower() == "content-type":
+            return _text(field, "value") or ""
+    return ""
 
 
 def _are_close(one: float, other: float) -> bool:

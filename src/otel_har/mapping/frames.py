@@ -19,6 +19,9 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 MAX_MESSAGES = 100_000
 """The most messages read of each direction."""
 
+MAX_FRAMES = 500_000
+"""The most frames read of each direction: a message may come in any number of them, empty ones too."""
+
 _FIN, _RSV1, _RSV2_AND_3, _OPCODE, _CONTROL = 0x80, 0x40, 0x30, 0x0F, 0x08
 _MASK, _LENGTH = 0x80, 0x7F
 _LENGTH_BYTES = {126: 2, 127: 8}
@@ -85,11 +88,11 @@ class _Frame:
 
 
 def read_messages(passage: Passage) -> Reading:
-    """The messages of one direction; what they decode to is bounded as the bytes are, and so are compressed streams."""
+    """The messages of one direction; what they decode to is bounded as the bytes are."""
     reader = _Reader(passage, passage.body.limit_bytes)
     try:
-        for frame in _frames(memoryview(passage.body.kept())):
-            reader.take(frame)
+        for number, frame in enumerate(_frames(memoryview(passage.body.kept()))):
+            reader.take(frame, number)
             if reader.reading.full:
                 break
     except (_FrameError, zlib.error) as fault:
@@ -113,9 +116,9 @@ class _Reader:
         self._is_compressed = False
         self._inflater = Inflater(-zlib.MAX_WBITS)  # the largest window reads what any window wrote
 
-    def take(self, frame: _Frame) -> None:
-        """Take the next frame."""
-        if len(self.reading.messages) >= MAX_MESSAGES:
+    def take(self, frame: _Frame, number: int) -> None:
+        """Take the next frame, of which so many came before."""
+        if len(self.reading.messages) >= MAX_MESSAGES or number >= MAX_FRAMES:
             self.reading.full = True
         elif frame.is_control:  # it may come between the frames of a message
             if frame.whole:

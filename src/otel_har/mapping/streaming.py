@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 from otel_har.exchange import Exchange
@@ -13,6 +12,7 @@ from otel_har.mapping.headers import values
 
 _MOST_CHUNKS = 1_000
 _MOST_MESSAGES = 10_000
+_MOST_ID_CHARACTERS = 4 * 1024 * 1024  # of all together: an id that came once is written with each message behind it
 _NS_PER_MS = 1e6
 _NS_PER_S = 1e9
 
@@ -28,11 +28,11 @@ def har_streaming(exchange: Exchange, response: dict[str, Any], page_started_uni
     content = response["content"]
     members: dict[str, Any] = {}
     if content["mimeType"] == MEDIA_TYPE:
-        messages = _messages(exchange, response)
+        messages, is_cut = _messages(exchange, response)
         if messages:
             members["_eventSourceMessages"] = messages
-        if len(messages) == _MOST_MESSAGES:
-            members["comment"] = f"_eventSourceMessages: the first {_MOST_MESSAGES}"
+        if is_cut:
+            members["comment"] = f"_eventSourceMessages: the first {len(messages)}"
     chunks = _chunks(exchange, page_started_unix_ns)
     if len(chunks) > 1:
         members["_chunks"] = chunks
@@ -54,8 +54,8 @@ def _chunks(exchange: Exchange, page_started_unix_ns: int) -> list[dict[str, Any
     return chunks
 
 
-def _messages(exchange: Exchange, response: dict[str, Any]) -> list[dict[str, Any]]:
-    """Chrome's `_eventSourceMessages`: `time` in seconds since the epoch, the others are strings.
+def _messages(exchange: Exchange, response: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
+    """Chrome's `_eventSourceMessages`, and whether there are more of them; `time` in seconds since the epoch.
 
     Chrome's import leaves out a message that lacks its time, name or id.
     """
@@ -66,19 +66,25 @@ def _messages(exchange: Exchange, response: dict[str, Any]) -> list[dict[str, An
     if is_coded:
         decoded = decode_content(stream, coding, body.limit_bytes)
         stream = b"" if decoded is None else decoded.data
-    events = islice(server_sent_events(stream), _MOST_MESSAGES)
+    events = server_sent_events(stream)
     # Offsets in what the program decoded itself say nothing of the events: only that all have come in the end.
     pieces = list(body.arrivals)[-1:] if is_coded else body.arrivals
     clock_to_unix_ns = exchange.started_unix_ns - exchange.instants.started
-    return [
-        {
-            "time": round((instant + clock_to_unix_ns) / _NS_PER_S, 6),
-            "eventName": event.name,
-            "eventId": event.id,
-            "data": event.data,
-        }
-        for event, instant in _with_arrivals(events, pieces, exchange.instants.started)
-    ]
+    messages: list[dict[str, Any]] = []
+    id_characters = 0
+    for event, instant in _with_arrivals(events, pieces, exchange.instants.started):
+        id_characters += len(event.id)
+        if len(messages) == _MOST_MESSAGES or id_characters > _MOST_ID_CHARACTERS:
+            return messages, True
+        messages.append(
+            {
+                "time": round((instant + clock_to_unix_ns) / _NS_PER_S, 6),
+                "eventName": event.name,
+                "eventId": event.id,
+                "data": event.data,
+            }
+        )
+    return messages, False
 
 
 def _with_arrivals(

@@ -307,6 +307,12 @@ def test_items_of_a_stream(name: str, item: Any, place: str, code: str) -> None:
             (f"{ENTRY}.response.content.size", 4),
             (f"{ENTRY}.response.content.compression", 0),
         ],
+        [
+            (f"{ENTRY}.response.headers", [{"name": "content-TYPE", "value": "text/plain; charset=ISO-8859-1"}]),
+            (f"{ENTRY}.response.content.mimeType", "text/plain"),
+            (f"{ENTRY}.response.content.size", 4),
+            (f"{ENTRY}.response.content.compression", 0),
+        ],
         [(f"{POST}.response.content.text", "iVBO\r\nRw==")],
         [(f"{POST}.response.content.encoding", MISSING), (f"{POST}.response.content.size", 8)],
         [(f"{POST}.cache.afterRequest.lastAccess", "")],

@@ -11,7 +11,7 @@ import brotli  # type: ignore[import-untyped] # it has no type information
 import pytest
 
 from otel_har.mapping.bodies import Decoded, Text, as_text, decode_content
-from otel_har.mapping.content_type import charset_of
+from otel_har.mapping.inflating import MAX_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +87,35 @@ def test_gzip_members_are_joined() -> None:
     assert _decoded(gzip.compress(b"one ") + gzip.compress(b"two"), "gzip") == b"one two"
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_number_of_gzip_members_is_bounded(more: int) -> None:
+    """The most members are a whole body; of more the first are read."""
+    decoded = decode_content(gzip.compress(b"x", mtime=0) * (MAX_STREAMS + more), "gzip", 1_000_000)
+    assert Decoded(b"x" * MAX_STREAMS, whole=not more) == decoded
+
+
+def test_ten_megabytes_of_empty_gzip_members() -> None:
+    """What a hostile server may send is read as far as the limit, not for as long as it lasts."""
+    assert Decoded(b"", whole=False) == decode_content(gzip.compress(b"") * 500_000, "gzip", 1_000_000)
+
+
+def test_a_member_that_breaks_is_left_out() -> None:
+    """A member that does not decode to its end is none, however much of it did; those before it are whole."""
+    good, broken = gzip.compress(b"good"), gzip.compress(bytes(range(256)) * 1000, compresslevel=0)
+    assert Decoded(b"good", whole=True) == decode_content(good + broken[:-8] + bytes(8), "gzip", 1_000_000)
+    assert decode_content(broken[:-8] + bytes(8), "gzip", 1_000_000) is None
+    assert Decoded(b"", whole=True) == decode_content(gzip.compress(b"") + broken[:-8] + bytes(8), "gzip", 1_000_000)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(5, b"deep"), (6, None)])
+def test_the_number_of_codings_is_bounded(count: int, expected: bytes | None) -> None:
+    """Each coding may hold as much as the limit: nobody applies more than a few."""
+    data = b"deep"
+    for _ in range(count):
+        data = zlib.compress(data)
+    assert expected == _decoded(data, ", ".join(["deflate"] * count))
+
+
 @pytest.mark.parametrize("trailer", [b"\x00" * 16, b"garbage"])
 def test_what_follows_the_last_gzip_member_is_left_out(trailer: bytes) -> None:
     """Padding behind a member is no member."""
@@ -126,25 +155,6 @@ def test_unknown_coding_is_not_decoded(coding: str) -> None:
 def test_what_is_not_what_it_claims_is_not_decoded(coding: str) -> None:
     """Bytes that do not fit their coding give None and no exception."""
     assert _decoded(b"\xffthis is nothing of the kind", coding) is None
-
-
-@pytest.mark.parametrize(
-    ("content_type", "charset"),
-    [
-        ("text/plain; charset=UTF-8", "utf-8"),
-        ('text/plain; charset="iso-8859-1"', "iso-8859-1"),
-        ("Text/Plain;CharSet = Latin1 ; x=y", "latin1"),
-        ("text/plain; charset*=utf-8''ascii", "ascii"),
-        ("text/plain", None),
-        ("", None),
-        ("text/plain; charset", None),
-        ("text/plain\r\nX-Evil: 1; charset=ascii", "ascii"),
-    ],
-)
-def test_charset_parameter(content_type: str, charset: str | None) -> None:
-    """The charset parameter is found in any case, quoted or not, and given in lower case."""
-    actual = charset_of(content_type)
-    assert charset == actual
 
 
 @pytest.mark.parametrize(

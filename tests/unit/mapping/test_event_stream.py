@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,6 +79,19 @@ def test_a_prefix_has_the_events_that_were_complete(stream: bytes) -> None:
     for length in range(len(stream)):
         if not stream.startswith(b"\xef\xbb\xbf") or length >= 3:
             assert [event for event in events if event.end <= length] == list(server_sent_events(stream[:length]))
+
+
+@pytest.mark.parametrize("line", [b":\r\n", b"\n", b"data\n", b"data: ab\r"])
+def test_many_lines_take_no_more_memory_than_they_are_long(line: bytes) -> None:
+    """One line at a time is held, and of an event the bytes alone."""
+    stream = line * 200_000
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in server_sent_events(stream))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (0, True) == (count, peak_bytes < len(stream) + 100_000)
 
 
 def test_a_long_line_without_an_end() -> None:

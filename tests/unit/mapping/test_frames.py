@@ -15,6 +15,7 @@ from otel_har.mapping.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
+    MAX_FRAMES,
     MAX_MESSAGES,
     PING,
     PONG,
@@ -22,6 +23,7 @@ from otel_har.mapping.frames import (
     Reading,
     read_messages,
 )
+from otel_har.mapping.inflating import MAX_STREAMS
 
 FIN, RSV1 = 0x80, 0x40
 HELLO = b"Hello"
@@ -208,3 +210,28 @@ def test_the_number_of_messages_is_bounded() -> None:
     for more in (0, 1):
         reading = _read(ping * (MAX_MESSAGES + more))
         assert (MAX_MESSAGES, bool(more)) == (len(reading.messages), reading.full)
+
+
+def test_the_number_of_frames_is_bounded() -> None:
+    """A message in more frames than the most is read as far as that."""
+    empty = _frame(CONTINUATION, b"")
+    for more in (0, 1):
+        reading = _read(_frame(TEXT, HELLO) + empty * (MAX_FRAMES - 1 + more))
+        assert ([(1, TEXT, HELLO, False)], bool(more)) == (_values(reading), reading.full)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_number_of_compressed_streams_is_bounded(more: int) -> None:
+    """Each message may end its stream (RFC 7692, 7.2.3.4), one message any number of them; not more than the most."""
+    ended = b"\x03\x00"
+    # The sync flush that is put behind the message's end completes the empty block that begins with the zero.
+    reading = _read(
+        _frame(FIN | RSV1 | TEXT, ended * (MAX_STREAMS - 1 + more)), _frame(FIN | RSV1 | TEXT, ended + b"\0")
+    )
+    assert bool(more) is reading.full
+
+
+def test_two_megabytes_of_ended_streams() -> None:
+    """A hostile frame is read as far as the limit, in time that does not grow with its square."""
+    reading = _read(_frame(FIN | RSV1 | TEXT, b"\x03\x00" * 1_000_000), _frame(FIN | TEXT, HELLO))
+    assert ([(1, TEXT, b"", False)], True, None) == (_values(reading), reading.full, reading.fault)

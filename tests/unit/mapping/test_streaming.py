@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from otel_har.duplex import Duplex
 from otel_har.exchange import Exchange
 from otel_har.limits import CaptureLimits
 from otel_har.mapping.entries import entry_from_record
@@ -113,6 +114,40 @@ def test_events_in_an_unknown_coding() -> None:
     exchange = _exchange("text/event-stream", ("Content-Encoding", "unheard-of"))
     exchange.response_body.encoded = True
     assert "_eventSourceMessages" not in _entry(_read(exchange, (1, EVENTS)))
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_text_of_events_in_another_charset(encoded: bool) -> None:
+    """The text is that of the charset which the type names; events are UTF-8, whatever it says."""
+    data = b"data: K\xe4se\n\ndata: " + "ä".encode() + b"\n\n"
+    exchange = _exchange("text/event-stream; charset=iso-8859-1", *[("Content-Encoding", "gzip")] * encoded)
+    exchange.response_body.encoded = encoded
+    entry = _entry(_read(exchange, (1, gzip.compress(data) if encoded else data)))
+    content = entry["response"]["content"]
+    assert ("text/event-stream", data.decode("latin-1")) == (content["mimeType"], content["text"])
+    assert "encoding" not in content
+    assert ["K\N{REPLACEMENT CHARACTER}se", "ä"] == [one["data"] for one in entry["_eventSourceMessages"]]
+
+
+def test_ids_are_bounded() -> None:
+    """An id that came once is written with each event behind it, as often as there is room."""
+    stream = b"id:" + b"i" * 1024 * 1024 + b"\n" + b"data:x\n\n" * 10
+    entry = _entry(_read(_exchange("text/event-stream"), (1, stream)))
+    assert (4, "_eventSourceMessages: the first 4") == (len(entry["_eventSourceMessages"]), entry["comment"])
+
+
+def test_comments_of_an_entry_are_joined() -> None:
+    """What one has to say of the events and another of the WebSocket stands side by side."""
+    exchange = _read(_exchange("text/event-stream"), (1, b"data:x\n\n" * 10_500))
+    exchange.duplex = Duplex(CaptureLimits(), "for a reason")
+    expected = "_eventSourceMessages: the first 10000; WebSocket messages are left out: for a reason"
+    assert expected == _entry(exchange)["comment"]
+
+
+def test_the_most_events_are_all() -> None:
+    """Nothing is said where there are no more than are written."""
+    entry = _entry(_read(_exchange("text/event-stream"), (1, b"data:x\n\n" * 10_000)))
+    assert (10_000, None) == (len(entry["_eventSourceMessages"]), entry.get("comment"))
 
 
 def test_events_are_bounded() -> None:
