@@ -37,8 +37,7 @@ _FINALIZER = """
             open(path, "w").close()
         def __call__(self, *args):
             sys.__displayhook__(*args)
-        def __del__(self, unlink=os.unlink, socket=__import__("socket").socket):
-            socket().close()
+        def __del__(self, unlink=os.unlink):
             unlink(self.path)
     print(requests.get(BASE + "/json").status_code)
     sys.displayhook = Spool(sys.argv[1])
