@@ -103,8 +103,11 @@ class Body:
         self.arrivals.retract(self.size_bytes)
         self.ended = False
 
-    def renewed(self) -> Body:
-        """Another body with what was noted here, which begins anew."""
+    def moved_out(self) -> Body:
+        """What was noted, as a body of its own; this one is empty then, for what is sent next.
+
+        Arrivals, framing and trailers stay: only what is read has them.
+        """
         other = Body(self._limits)
         other.encoded, other.ended, other.size_bytes = self.encoded, self.ended, self.size_bytes
         other.wire_size_bytes = self.wire_size_bytes

@@ -145,7 +145,7 @@ class RequestBodyNotes:
     def rewound(self) -> None:
         """The client will send the body once more; what it sent already is kept for whoever knows of that attempt."""
         if self.body.size_bytes:
-            self._repeated.append(self.body.renewed())
+            self._repeated.append(self.body.moved_out())
             del self._repeated[:-_MAX_REPEATED]
         self.body.clear()
         self.body.wire_size_bytes = None

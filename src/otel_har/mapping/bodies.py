@@ -11,10 +11,10 @@ import codecs
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.message import Message
-from typing import Any
 
-from otel_har.message import Body
+from otel_har.mapping.content_type import charset_of, media_type
+from otel_har.mapping.inflating import Inflater
+from otel_har.message import Body, BodyState
 
 try:
     import brotli  # type: ignore[import-untyped] # it has no type information
@@ -28,11 +28,19 @@ _REFUSED_CODECS = frozenset({"idna", "punycode", "raw_unicode_escape", "undefine
 _TEXTUAL_SUFFIXES = ("/json", "+json", "/xml", "+xml", "/yaml", "+yaml", "/javascript", "/ecmascript", "/x-ndjson")
 _TEXTUAL_TYPES = frozenset({"application/x-www-form-urlencoded", "application/graphql", "application/x-javascript"})
 
-_MISSING_PARTS = {
+_MAX_CODINGS = 5  # of one body: each may decode to as much as the limit
+
+_MISSING_PARTS: dict[BodyState, str] = {
     "truncated": "cut: the first {kept} of {size} bytes",
+    "dropped": "left out: {size} bytes over the limit",
+}
+_NOT_READ: dict[BodyState, str] = {
     "partial": "the first {size} bytes; the rest was not read",
     "unread": "not read by the program",
-    "dropped": "left out: {size} bytes over the limit",
+}
+_NOT_SENT: dict[BodyState, str] = {
+    "partial": "the first {size} bytes; the rest was not sent",
+    "unread": "announced, and not sent",
 }
 
 
@@ -71,10 +79,13 @@ def decode_content(data: bytes, content_encoding: str, limit_bytes: int) -> Deco
         limit_bytes: The most bytes to decode to: a small body may hold a very large one.
 
     Returns:
-        None when a coding is unknown or the data does not fit.
+        None when a coding is unknown, there are more than anyone would apply, or the data does not fit.
     """
     whole = True
-    for coding in reversed([name.strip().lower() for name in content_encoding.split(",") if name.strip()]):
+    codings = [name.strip().lower() for name in content_encoding.split(",") if name.strip()]
+    if len(codings) > _MAX_CODINGS:
+        return None
+    for coding in reversed(codings):
         decoder = _DECODERS.get(coding)
         decoded = decoder(data, limit_bytes) if decoder is not None else None
         if decoded is None:
@@ -85,16 +96,16 @@ def decode_content(data: bytes, content_encoding: str, limit_bytes: int) -> Deco
 
 def _gunzip(data: bytes, limit_bytes: int) -> Decoded | None:
     """RFC 1952 allows several members one after the other."""
-    joined = b""
-    while True:
-        inflater = zlib.decompressobj(_GZIP_WBITS)
-        try:
-            joined += inflater.decompress(data, limit_bytes - len(joined) + 1)
-        except zlib.error:  # what stands behind a member is no part of it
-            return Decoded(joined, whole=True) if joined else None
-        data = inflater.unused_data
-        if len(joined) > limit_bytes or not inflater.eof or not data:
-            return Decoded(joined[:limit_bytes], whole=inflater.eof and len(joined) <= limit_bytes)
+    joined, ended_bytes = bytearray(), 0
+    members = Inflater(_GZIP_WBITS)
+    try:
+        for piece in members.pieces(data, limit_bytes + 1):
+            joined += piece
+            if members.at_end:
+                ended_bytes = len(joined)
+    except zlib.error:  # what stands behind a member is no part of it
+        return Decoded(bytes(joined[:ended_bytes]), whole=True) if members.ended else None
+    return Decoded(bytes(joined[:limit_bytes]), whole=members.at_end and len(joined) <= limit_bytes)
 
 
 def _inflate(data: bytes, limit_bytes: int) -> Decoded | None:
@@ -144,21 +155,16 @@ def as_text(data: bytes, content_type: str, *, cut: bool) -> Text:
     return Text(base64.b64encode(data).decode("ascii"), base64=True)
 
 
-def missing_part(body: Body, end_reason: str | None = None) -> dict[str, Any]:
-    """What is missing of the body, for programs and for people."""
-    state = body.state
-    if state == "whole":
-        return {}
-    comment = _MISSING_PARTS[state].format(kept=len(body.kept()), size=body.size_bytes)
-    return {"_bodyState": state, "comment": f"{comment}: {end_reason}" if end_reason else comment}
+def missing_part(body: Body, state: BodyState, *, sent: bool) -> str:
+    """What is missing of a body, in words.
 
-
-def charset_of(content_type: str) -> str | None:
-    """The charset parameter in lower case; None without one."""
-    try:
-        return _parsed(content_type).get_content_charset() or None
-    except ValueError:  # RFC 2231 lets a parameter name the charset that it is written in: this one is none
-        return None
+    Args:
+        body: The body.
+        state: What is held of it; not `whole`.
+        sent: True for a request's body, which the program sends, False for a response's, which it reads.
+    """
+    words = _MISSING_PARTS | (_NOT_SENT if sent else _NOT_READ)
+    return words[state].format(kept=body.kept_bytes, size=body.size_bytes)
 
 
 def _charsets(content_type: str) -> tuple[str, ...]:
@@ -166,12 +172,12 @@ def _charsets(content_type: str) -> tuple[str, ...]:
     named = charset_of(content_type)
     if named is not None:
         return (named,)
-    media_type = content_type.partition(";")[0].strip().lower()
+    bare_type = media_type(content_type)
     textual = (
-        not media_type
-        or media_type.startswith(("text/", "multipart/"))
-        or media_type.endswith(_TEXTUAL_SUFFIXES)
-        or media_type in _TEXTUAL_TYPES
+        not bare_type
+        or bare_type.startswith(("text/", "multipart/"))
+        or bare_type.endswith(_TEXTUAL_SUFFIXES)
+        or bare_type in _TEXTUAL_TYPES
     )
     return ("utf-8",) if textual else ()
 
@@ -201,9 +207,3 @@ def _decode(data: bytes, charset: str, *, cut: bool) -> str | None:
 def _is_written_so(encoded: bytes, data: bytes, *, cut: bool) -> bool:
     """Whether encoding the text gives the data back, as far as the data goes."""
     return data.startswith(encoded) or encoded.startswith(data) if cut else encoded == data
-
-
-def _parsed(content_type: str) -> Message:
-    message = Message()
-    message["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
-    return message

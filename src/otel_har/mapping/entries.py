@@ -24,6 +24,7 @@ from otel_har.mapping.timings import phases
 from otel_har.mapping.websocket import har_websocket, known_instants, with_frames
 from otel_har.record import HarRecord, PageFacts
 
+_NO_HOOK = "from the span's attributes: no hook captured this exchange"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FIRST_MICROSECOND = (datetime.min.replace(tzinfo=timezone.utc) - _EPOCH) // timedelta(microseconds=1)
 _LAST_MICROSECOND = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // timedelta(microseconds=1)
@@ -36,6 +37,8 @@ def entry_from_record(record: HarRecord, options: MappingOptions = DEFAULT_OPTIO
     taken = phases(known_instants(exchange))
     request = har_request(exchange, options)
     response = with_frames(har_response(exchange, record.span, taken), exchange)
+    streaming = har_streaming(exchange, response, record.page.started_unix_ns)
+    websocket = har_websocket(exchange)
     entry: dict[str, Any] = {
         "pageref": record.page.id,
         "startedDateTime": iso_8601(exchange.started_unix_ns),
@@ -47,12 +50,14 @@ def entry_from_record(record: HarRecord, options: MappingOptions = DEFAULT_OPTIO
         **har_connection(exchange),
         **har_initiator(exchange.initiator),
         "_resourceType": _resource_type(request["headers"], response["content"]),
-        **har_streaming(exchange, response, record.page.started_unix_ns),
-        **har_websocket(exchange),
+        **streaming,
+        **websocket,
         "_otel": har_otel(record.span),
     }
-    if not hooked:
-        entry["comment"] = "from the span's attributes: no hook captured this exchange"
+    comments = [members["comment"] for members in (streaming, websocket) if "comment" in members]
+    comments += [] if hooked else [_NO_HOOK]
+    if comments:
+        entry["comment"] = "; ".join(comments)
     return Entry.model_validate(entry)
 
 

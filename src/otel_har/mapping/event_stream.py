@@ -7,12 +7,16 @@ of their own and do not say where in it an event ended, which is what tells when
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from otel_har.mapping.content_type import media_type
 
 MEDIA_TYPE = "text/event-stream"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DEFAULT_NAME = "message"
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,47 +38,51 @@ class ServerSentEvent:
 
 def is_event_stream(content_type: str) -> bool:
     """Whether a Content-Type says so, in any case and with any parameters."""
-    return content_type.partition(";")[0].strip().lower() == MEDIA_TYPE
+    return media_type(content_type) == MEDIA_TYPE
 
 
 def server_sent_events(stream: bytes) -> Iterator[ServerSentEvent]:
-    """The events that are complete in a stream, or in a prefix of one."""
+    """The events that are complete in a stream, or in a prefix of one; of its lines one is held at a time."""
     position = len(_BYTE_ORDER_MARK) if stream.startswith(_BYTE_ORDER_MARK) else 0
     block = _Block()
-    for ended_line in stream[position:].splitlines(keepends=True):  # of bytes: at CR LF, LF and CR, and only there
-        line = ended_line.rstrip(b"\r\n")
-        if len(line) == len(ended_line):  # unfinished
-            return
-        if line:
-            block.take(line)
+    for line_end in _LINE_END.finditer(stream, position):
+        if line_end.start() > position:
+            block.take(stream[position : line_end.start()])
         else:
             event = block.dispatch(position + 1)  # a CR is an end, whether a LF follows or not
             if event is not None:
                 yield event
-        position += len(ended_line)
+        position = line_end.end()
 
 
 @dataclass(slots=True)
 class _Block:
-    """The buffers of the standard's algorithm."""
+    """The buffers of the standard's algorithm; `data` is None where no line of it has come."""
 
     name: str = ""
     last_id: str = ""
-    data: list[str] = field(default_factory=list)
+    data: bytearray | None = None
 
     def take(self, line: bytes) -> None:
         """Process a field; a line that begins with a colon is a comment, a field without a name."""
         name, _, octets = line.partition(b":")
-        value = octets.removeprefix(b" ").decode("utf-8", "replace")
+        value = octets.removeprefix(b" ")
         if name == b"event":
-            self.name = value
-        elif name == b"data":
-            self.data.append(value)
-        elif name == b"id" and "\0" not in value:
-            self.last_id = value
+            self.name = _text(value)
+        elif name == b"data" and self.data is None:
+            self.data = bytearray(value)
+        elif name == b"data" and self.data is not None:
+            self.data += b"\n" + value
+        elif name == b"id" and b"\0" not in value:
+            self.last_id = _text(value)
 
     def dispatch(self, end: int) -> ServerSentEvent | None:
         """An empty line ends the event; one without data is none. The id holds for the events to come."""
         name, data = self.name, self.data
-        self.name, self.data = "", []
-        return ServerSentEvent(name or _DEFAULT_NAME, self.last_id, "\n".join(data), end) if data else None
+        self.name, self.data = "", None
+        return None if data is None else ServerSentEvent(name or _DEFAULT_NAME, self.last_id, _text(data), end)
+
+
+def _text(octets: bytes | bytearray) -> str:
+    """HTML 9.2.6: a stream is decoded as UTF-8, always. No error of a line reaches over the line feed behind it."""
+    return octets.decode("utf-8", "replace")

@@ -21,13 +21,13 @@ from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
-from otel_har.mapping.bodies import as_text, charset_of
+from otel_har.mapping.bodies import as_text
+from otel_har.mapping.content_type import MAX_PARAMETERS, boundary_of, charset_of, media_type
 
 _URLENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
 _MAX_FIELDS = 1_000
 _MAX_HEAD_BYTES = 4 * 1024
-_MAX_PARAMETERS = 32  # of a part's header fields: the email package takes quadratic time for them
 _MAX_URLENCODED_BYTES = 1024 * 1024
 # Binary values are in the body's own base64 already: larger ones are not written twice.
 _MAX_BINARY_BYTES = 64 * 1024
@@ -56,7 +56,7 @@ class Form:
 
 def is_multipart_form(content_type: str) -> bool:
     """Whether a body of this Content-Type is a multipart form (RFC 7578)."""
-    return _media_type(content_type) == _MULTIPART
+    return media_type(content_type) == _MULTIPART
 
 
 def form_of(data: bytes, content_type: str, *, cut: bool) -> Form | None:
@@ -70,9 +70,9 @@ def form_of(data: bytes, content_type: str, *, cut: bool) -> Form | None:
     Returns:
         None when the type is no form's, or a multipart one without a boundary.
     """
-    if _media_type(content_type) == _URLENCODED:
+    if media_type(content_type) == _URLENCODED:
         return _urlencoded(data, charset_of(content_type) or "utf-8", cut=cut)
-    boundary = _boundary(content_type) if is_multipart_form(content_type) else b""
+    boundary = boundary_of(content_type) if is_multipart_form(content_type) else b""
     return _multipart(data, boundary) if boundary else None
 
 
@@ -124,7 +124,7 @@ def _param(data: bytes, start: int, end: int) -> dict[str, Any] | None:
         return None
     head = _head(data[start:blank])
     disposition, content_type = (str(head.get(name, "")).strip() for name in ("content-disposition", "content-type"))
-    if disposition.count(";") + content_type.count(";") > _MAX_PARAMETERS:
+    if disposition.count(";") + content_type.count(";") > MAX_PARAMETERS:
         return None
     try:
         name, file_name = _names(disposition, head)
@@ -168,17 +168,3 @@ def _names(disposition: str, head: Message) -> tuple[str, str | None]:
 
 def _unescaped(text: str) -> str:
     return re.sub("%0A|%0D|%22", lambda escape: _BROWSERS_ESCAPES[escape[0]], text)
-
-
-def _media_type(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
-
-
-def _boundary(content_type: str) -> bytes:
-    """The boundary parameter (RFC 2046, 5.1.1); empty without one."""
-    message = Message()
-    message["Content-Type"] = content_type.replace("\r", " ").replace("\n", " ")
-    try:
-        return (message.get_boundary() or "").encode("utf-8", "surrogatepass")
-    except ValueError:  # a charset of RFC 2231 that is none
-        return b""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from otel_har.duplex import Passage
+from otel_har.mapping.inflating import Inflater
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
@@ -84,7 +85,7 @@ class _Frame:
 
 
 def read_messages(passage: Passage) -> Reading:
-    """The messages of one direction; what they decode to is bounded as the bytes are."""
+    """The messages of one direction; what they decode to is bounded as the bytes are, and so are compressed streams."""
     reader = _Reader(passage, passage.body.limit_bytes)
     try:
         for frame in _frames(memoryview(passage.body.kept())):
@@ -110,7 +111,7 @@ class _Reader:
         self._room_bytes = room_bytes
         self._open: Message | None = None
         self._is_compressed = False
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)  # the largest window reads what any window wrote
+        self._inflater = Inflater(-zlib.MAX_WBITS)  # the largest window reads what any window wrote
 
     def take(self, frame: _Frame) -> None:
         """Take the next frame."""
@@ -140,7 +141,7 @@ class _Reader:
         self._add(message, payload, is_end=frame.ends_message)
 
     def _add(self, message: Message, payload: bytes, *, is_end: bool) -> None:
-        self.reading.full = len(payload) > self._room_bytes
+        self.reading.full = len(payload) > self._room_bytes or self._inflater.full
         message.data += payload[: self._room_bytes]
         self._room_bytes -= min(self._room_bytes, len(payload))
         if is_end:
@@ -149,13 +150,8 @@ class _Reader:
 
     def _inflated(self, data: bytes) -> bytes:
         """Not more than one byte over the room there is."""
-        inflated = b""
-        while data and len(inflated) <= self._room_bytes:
-            inflated += self._inflater.decompress(data, self._room_bytes + 1 - len(inflated))
-            data = self._inflater.unused_data
-            if self._inflater.eof:  # RFC 7692, 7.2.3.5: a message may end the stream, another one begins
-                self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        return inflated
+        # RFC 7692, 7.2.3.5: a message may end the stream, another one begins.
+        return b"".join(self._inflater.pieces(data, self._room_bytes + 1))
 
     def finished(self) -> Reading:
         """What was read, with the beginning of a message whose end is missing."""

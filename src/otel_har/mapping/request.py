@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from otel_har.exchange import Exchange
-from otel_har.mapping.bodies import as_text, decode_content
+from otel_har.mapping.bodies import as_text, decode_content, missing_part
 from otel_har.mapping.cookies import request_cookies
 from otel_har.mapping.forms import Form, form_of, is_multipart_form
 from otel_har.mapping.headers import Headers, fields_of_head, first, har_headers, head_size, values
@@ -14,12 +14,6 @@ from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.mapping.urls import har_url, query_parameters, request_target
 from otel_har.message import Body, BodyState, RawHeaders
 
-_MISSING_PARTS: dict[BodyState, str] = {
-    "truncated": "cut: the first {kept} of {size} bytes",
-    "partial": "the first {size} bytes; the rest was not sent",
-    "unread": "announced, and not sent",
-    "dropped": "left out: {size} bytes over the limit",
-}
 _MISSING_PARAMS = "params has the fields that are whole"
 
 
@@ -106,7 +100,7 @@ def _post_data(body: Body, state: BodyState, headers: Headers, options: MappingO
     comments: list[str] = []
     if state != "whole":
         post_data["_bodyState"] = state
-        comments.append(_MISSING_PARTS[state].format(kept=body.kept_bytes, size=body.size_bytes))
+        comments.append(missing_part(body, state, sent=True))
     if _is_compressed_later(body, headers) and body.size_bytes:
         comments.append(f"before its compression ({', '.join(values(headers, 'content-encoding'))})")
     is_asked_for = options.params == "always" or (

@@ -12,7 +12,7 @@ from otel_har.mapping.event_stream import MEDIA_TYPE, is_event_stream
 from otel_har.mapping.headers import Headers, first, har_headers, har_text, head_size, octets, values
 from otel_har.mapping.timings import Phases
 from otel_har.mapping.urls import har_url, resolved
-from otel_har.message import Body
+from otel_har.message import Body, BodyState
 from otel_har.record import SpanFacts
 
 _UNKNOWN_MIME_TYPE = "x-unknown"  # Chrome's word for a response without a type
@@ -84,33 +84,42 @@ def _no_response(error: str) -> dict[str, Any]:
 def _content(exchange: Exchange, headers: Headers) -> dict[str, Any]:
     body = exchange.response_body
     content_type = first(headers, "content-type")
-    if is_event_stream(content_type):
-        content_type = MEDIA_TYPE  # Chrome shows events of exactly this type; the parameters say nothing (HTML 9.2.5)
-    content: dict[str, Any] = {"size": body.size_bytes, "mimeType": content_type or _UNKNOWN_MIME_TYPE}
+    # Chrome shows events of exactly this type. To them its parameters say nothing (HTML 9.2.5), to the text they do.
+    mime_type = MEDIA_TYPE if is_event_stream(content_type) else content_type or _UNKNOWN_MIME_TYPE
+    content: dict[str, Any] = {"size": body.size_bytes, "mimeType": mime_type}
     if not body.size_bytes:
         empty = {"text": ""} if body.ended else {}  # some readers fail without the text of an empty body
-        return content | empty | missing_part(body, exchange.end_reason)
-    data = body.kept()
-    state = body.state
+        return content | empty | _missing(exchange, body.state, [])
+    data, state = body.kept(), body.state
+    comments: list[str] = []
     coding = ", ".join(values(headers, "content-encoding"))
     if body.encoded and coding:
         decoded = decode_content(data, coding, body.limit_bytes)
         if decoded is None:
-            content["comment"] = f"encoded as it came: {coding}"
+            comments += [f"encoded as it came: {coding}"] if data else []
             content_type = "application/octet-stream"
         else:
             data = decoded.data
             if state == "whole" and not decoded.whole:
-                content |= {"_bodyState": "truncated", "comment": f"the first {len(data)} bytes of {coding} content"}
+                comments.append(f"the first {len(data)} bytes of {coding} content")
                 state = "truncated"
             content["size"] = -1 if state in {"truncated", "dropped"} else len(data)
-    if state == "dropped":
-        return content | missing_part(body, exchange.end_reason)
-    text = as_text(data, content_type, cut=state != "whole")
-    content["text"] = text.text
-    if text.base64:
-        content["encoding"] = "base64"
-    return content | missing_part(body, exchange.end_reason)
+    if state != "dropped":
+        text = as_text(data, content_type, cut=state != "whole")
+        content["text"] = text.text
+        if text.base64:
+            content["encoding"] = "base64"
+    return content | _missing(exchange, state, comments)
+
+
+def _missing(exchange: Exchange, state: BodyState, comments: list[str]) -> dict[str, Any]:
+    """What is missing of the body, for programs and for people, behind what else there is to say of it."""
+    body = exchange.response_body
+    if body.state != "whole":
+        words = missing_part(body, body.state, sent=False)
+        comments = [*comments, f"{words}: {exchange.end_reason}" if exchange.end_reason else words]
+    members = {} if state == "whole" else {"_bodyState": state}
+    return members | ({"comment": "; ".join(comments)} if comments else {})
 
 
 def _response_body_size(exchange: Exchange, headers: Headers) -> int:

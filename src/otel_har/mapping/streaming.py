@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from otel_har.exchange import Exchange
-from otel_har.har.bodies import body_bytes
+from otel_har.mapping.bodies import decode_content
 from otel_har.mapping.event_stream import MEDIA_TYPE, ServerSentEvent, server_sent_events
 from otel_har.mapping.headers import values
 
@@ -59,11 +59,14 @@ def _messages(exchange: Exchange, response: dict[str, Any]) -> list[dict[str, An
 
     Chrome's import leaves out a message that lacks its time, name or id.
     """
-    content, body = response["content"], exchange.response_body
-    is_coded = body.encoded and bool(values(response["headers"], "content-encoding"))
-    if "text" not in content or (is_coded and "encoding" in content):  # nothing kept, or not decodable
-        return []
-    events = islice(server_sent_events(body_bytes(content["text"], content.get("encoding"))), _MOST_MESSAGES)
+    body = exchange.response_body
+    # The bytes: `content.text` may be in another charset, but events are UTF-8.
+    stream, coding = body.kept(), ", ".join(values(response["headers"], "content-encoding"))
+    is_coded = body.encoded and bool(coding)
+    if is_coded:
+        decoded = decode_content(stream, coding, body.limit_bytes)
+        stream = b"" if decoded is None else decoded.data
+    events = islice(server_sent_events(stream), _MOST_MESSAGES)
     # Offsets in what the program decoded itself say nothing of the events: only that all have come in the end.
     pieces = list(body.arrivals)[-1:] if is_coded else body.arrivals
     clock_to_unix_ns = exchange.started_unix_ns - exchange.instants.started

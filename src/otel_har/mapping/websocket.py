@@ -34,9 +34,9 @@ def known_instants(exchange: Exchange) -> Instants:
 
 def with_frames(response: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
     """The `response` object with the frames counted among the bytes on the wire."""
-    if exchange.duplex is not None and response["_transferSize"] >= 0:
-        response["_transferSize"] += exchange.duplex.received.body.size_bytes
-    return response
+    if exchange.duplex is None or response["_transferSize"] < 0:
+        return response
+    return response | {"_transferSize": response["_transferSize"] + exchange.duplex.received.body.size_bytes}
 
 
 def har_websocket(exchange: Exchange) -> dict[str, Any]:

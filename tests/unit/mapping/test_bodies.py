@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import brotli  # type: ignore[import-untyped] # it has no type information
 import pytest
 
-from otel_har.mapping.bodies import Decoded, Text, as_text, charset_of, decode_content
+from otel_har.mapping.bodies import Decoded, Text, as_text, decode_content
+from otel_har.mapping.content_type import charset_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
