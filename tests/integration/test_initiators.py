@@ -92,19 +92,16 @@ def test_aiohttp(run_instrumented: InstrumentedRunner) -> None:
     """Coroutines that await one another are the stack; a task begins with its own coroutine."""
     run = run_instrumented(_AIOHTTP)
     assert (0, "") == (run.returncode, run.stderr)
-    get, nested, direct, hop, failed, start = _lines(
-        _AIOHTTP, "session.get(url)", "?nested", "?direct", "?hop", "?failed", "asyncio.run(main())"
-    )
-    end = ("<module>", start)
-    assert [[("within", get), ("main", direct), end]] == [_frames(entry) for entry in _of(run, "direct")]
-    assert [("within", get), ("outer", nested), ("main", nested_call(_AIOHTTP)), end] in [
+    get, nested, direct, hop, failed = _lines(_AIOHTTP, "session.get(url)", "?nested", "?direct", "?hop", "?failed")
+    assert [[("within", get), ("main", direct)]] == [_frames(entry) for entry in _of(run, "direct")]
+    assert [("within", get), ("outer", nested), ("main", nested_call(_AIOHTTP))] in [
         _frames(entry) for entry in _of(run, "nested")
     ]
-    assert [[("within", get), ("main", hop), end]] * 2 == [
+    assert [[("within", get), ("main", hop)]] * 2 == [
         _frames(entry) for entry in run.entries if "/redirect/" in entry["request"]["url"]
     ]
-    assert [[("within", get), end]] == [_frames(entry) for entry in _of(run, "task")]
-    assert [[("within", get), ("main", failed), end]] == [_frames(entry) for entry in _of(run, "failed")]
+    assert [[("within", get)]] == [_frames(entry) for entry in _of(run, "task")]
+    assert [[("within", get), ("main", failed)]] == [_frames(entry) for entry in _of(run, "failed")]
 
 
 def nested_call(program: str) -> int:

@@ -92,8 +92,13 @@ def on_span_started(span: Span, params: aiohttp.TraceRequestStartParams) -> None
 
 
 def _on_audit_event(exchanges: list[Exchange], event: str, args: tuple[Any, ...], _at: int) -> None:
-    """Where a connection goes, should it fail or be closed before a response tells; of several addresses the last."""
-    if event == audit_events.SOCKET_CONNECT:
+    """Where a connection goes, should it fail or be closed before a response tells; of several addresses the last.
+
+    What else the program connects meanwhile is not of this exchange.
+    """
+    instants = exchanges[-1].instants
+    is_connecting = instants.connect_started is not None and instants.connect_ended is None
+    if event == audit_events.SOCKET_CONNECT and is_connecting:
         Connection.to(args[1]).describe(exchanges[-1])
 
 

@@ -1,17 +1,20 @@
 """What Python's audit events tell of the requests that `http.client` sends: one attempt for each time it sends one.
 
 The rule: only what an event says is noted, and the end of a step is the beginning of the next, since audit events have
-no ends. A head is recognised by its place: the first thing sent on a new connection, or after a whole request.
+no ends. Whatever else the program looks up, connects and sends meanwhile raises the same events: a connection is that
+of a request when the request is sent over its socket, and a head is recognised by its place, the first thing sent on a
+new connection or after a whole request, and by its request line.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 import ssl
 from typing import Any
 from urllib.parse import SplitResult
 
-from otel_har.capture.audit_events import GETADDRINFO, HTTP_CLIENT_SEND, SOCKET_CONNECT, SOCKET_NEW
+from otel_har.capture.audit_events import GETADDRINFO, HTTP_CLIENT_SEND, SOCKET_CONNECT
 from otel_har.capture.connections import Connection, connection_of
 from otel_har.exchange import Exchange, Instants
 
@@ -20,6 +23,7 @@ _LAST_CHUNK = b"0\r\n\r\n"
 _MAX_ATTEMPTS = 100  # what is beyond is a program that sends on and on within one request
 _CHUNKED = -1
 _MAX_HEAD_BYTES = 1024 * 1024
+_REQUEST_LINE = re.compile(rb"[!-~]+ [^\r\n]+ HTTP/\d\.\d\r\n")  # RFC 9112, 3; a target as it may be sent
 
 
 class Attempt:
@@ -33,7 +37,7 @@ class Attempt:
         head: The request line and the header fields as they were sent; None when it never came to that.
     """
 
-    __slots__ = ("_body_left", "_unfinished", "connection", "head", "holder", "instants", "place")
+    __slots__ = ("_addresses", "_body_left", "_unfinished", "connection", "head", "holder", "instants", "place")
 
     def __init__(self, started: int) -> None:
         self.place: tuple[object, object] | None = None
@@ -41,8 +45,19 @@ class Attempt:
         self.holder: object = None
         self.connection: Connection | None = None
         self.head: bytes | None = None
+        self._addresses: dict[int, object] = {}
         self._unfinished = b""
         self._body_left = 0
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the request was sent to its end."""
+        return self.head is not None and self._body_left == 0
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a socket was connected, or was to be."""
+        return bool(self._addresses)
 
     def describe(self, exchange: Exchange) -> None:
         """Note in the exchange what is known of this attempt; when the exchange itself started stays."""
@@ -52,17 +67,16 @@ class Attempt:
         if self.connection is not None:
             self.connection.describe(exchange)
 
-    @property
-    def is_sent(self) -> bool:
-        """Whether the request was sent to its end."""
-        return self.head is not None and self._body_left == 0
-
     def is_at(self, url: SplitResult) -> bool:
         """Whether the attempt was at a URL: its target was asked for, or at least its host was looked up."""
         if self.head is not None:
             target = self.head.split(b" ", 2)[1].decode("latin-1")
             return target.endswith(f"{url.path or '/'}?{url.query}" if url.query else url.path or "/")
         return self.place is not None and self.place[0] == url.hostname
+
+    def goes_through(self, descriptor: int) -> bool:
+        """Whether a socket was connected for this attempt that has the descriptor, maybe with TLS around it by now."""
+        return descriptor >= 0 and descriptor in self._addresses
 
     def looking_up(self, place: tuple[object, object], at: int) -> None:
         """A host is about to be looked up; an address needs no look-up."""
@@ -76,14 +90,16 @@ class Attempt:
         """A socket for an address that was found, or one around it that speaks TLS."""
         instants = self.instants
         if instants.dns_started is not None and instants.dns_ended is None:
-            instants.dns_ended = at
-            instants.connect_started = at
-        if isinstance(sock, ssl.SSLSocket) and self.head is None:
+            instants.dns_ended = instants.connect_started = at
+        if isinstance(sock, ssl.SSLSocket):
             instants.tls_started = at  # the last one counts: the first may be with a proxy
 
-    def connecting(self, address: object) -> None:
+    def connecting(self, descriptor: int, address: object, at: int) -> None:
         """A socket is about to connect; of several addresses the last one is the one that counts."""
+        self._addresses[descriptor] = address
         self.connection = Connection.to(address)
+        if self.instants.connect_started is None:
+            self.instants.connect_started = at
 
     def sending(self, holder: Any, data: Any, at: int) -> None:
         """`http.client` is about to send."""
@@ -91,32 +107,35 @@ class Attempt:
             self.instants.request_sent = at
             self._count(data)
             return
+        self.holder = holder
         self._unfinished += bytes(data)
         if not self._unfinished.endswith(_END_OF_HEAD):
             self._unfinished = self._unfinished[:_MAX_HEAD_BYTES]  # what is longer than that is no head
             return
         head, self._unfinished = self._unfinished, b""
-        if head.startswith(b"CONNECT "):  # to a proxy: a part of connecting
-            return
-        self._head_sent(holder, head, at)
+        if _REQUEST_LINE.match(head) and not head.startswith(b"CONNECT "):  # that is to a proxy: a part of connecting
+            self._head_sent(head, at)
 
-    def _head_sent(self, holder: Any, head: bytes, at: int) -> None:
+    def _head_sent(self, head: bytes, at: int) -> None:
         instants = self.instants
         instants.request_started = instants.request_sent = at
         if instants.connect_started is not None:
             instants.connect_ended = at
         if instants.tls_started is not None:
             instants.tls_ended = at
-        self.holder = holder
         self.head = head
         self._body_left = _announced_body(head)
-        sock = getattr(holder, "sock", None)
+        sock = getattr(self.holder, "sock", None)
         if sock is not None:
-            self.connection = connection_of(holder, sock)
+            connection = connection_of(self.holder, sock)
+            address = self._addresses.get(_descriptor(sock))
+            if address is not None:  # through SOCKS, the socket itself says that it is connected to the target
+                connection.note_peer(address)
+            self.connection = connection
 
     def _count(self, data: Any) -> None:
         if self._body_left == _CHUNKED:
-            if bytes(data[-len(_LAST_CHUNK) :]) == _LAST_CHUNK:
+            if len(data) == len(_LAST_CHUNK) and bytes(data) == _LAST_CHUNK:
                 self._body_left = 0
             return
         try:
@@ -144,10 +163,10 @@ class Attempts:
             self._sending(args[0], args[1], at)
         elif event == GETADDRINFO:
             self._new(at).looking_up((args[0], args[1]), at)
-        elif self._attempts and event == SOCKET_NEW:
+        elif event == SOCKET_CONNECT:
+            self._connecting(at).connecting(_descriptor(args[0]), args[1], at)
+        elif self._attempts and self._attempts[-1].head is None:
             self._attempts[-1].socket_made(args[0], at)
-        elif self._attempts and event == SOCKET_CONNECT:
-            self._attempts[-1].connecting(args[1])
 
     def take(self, holder: object) -> tuple[list[Attempt], Attempt | None]:
         """The attempt that a response belongs to, and those before it that were repeated by it; then start anew.
@@ -160,29 +179,43 @@ class Attempts:
             (one for one in reversed(attempts) if one.head is not None and (holder is None or one.holder is holder)),
             None,
         )
-        if answered is None:
-            return [], None
-        before = attempts[: attempts.index(answered)]
-        return [one for one in before if _is_repeated_by(answered, one)], answered
+        return _with_repeated(attempts, answered)
 
-    def take_unanswered(self) -> tuple[list[Attempt], Attempt | None]:
-        """The last attempt, to which no response came, and those before it that it repeated."""
+    def take_unanswered(self, url: SplitResult) -> tuple[list[Attempt], Attempt | None]:
+        """The last attempt at a URL, to which no response came, and those before it that it repeated.
+
+        Behind a proxy the look-up is the proxy's: then it is the last of all that connected. What only looked up counts
+        where nothing did more.
+        """
         attempts, self._attempts = self._attempts, []
-        if not attempts:
-            return [], None
-        last = attempts[-1]
-        return [one for one in attempts[:-1] if _is_repeated_by(last, one)], last
+        connected = [one for one in attempts[::-1] if one.head is not None or one.is_connected]
+        candidates = connected or attempts[::-1]
+        first = candidates[0] if candidates else None
+        return _with_repeated(attempts, next((one for one in candidates if one.is_at(url)), first))
 
     def _sending(self, holder: Any, data: Any, at: int) -> None:
-        attempt = self._attempts[-1] if self._attempts else None
-        if attempt is None or attempt.is_sent or attempt.holder not in (None, holder):
-            # Over a kept connection: sending is the first that is heard of it. But the rest of a body may be sent after
-            # something else was, from within what gives the body.
-            attempt = self._under_way(holder) or self._new(at)
+        latest = self._attempts[-1] if self._attempts else None
+        if latest is not None and latest.holder is holder and not latest.is_sent:
+            attempt = latest
+        else:
+            # The rest of a body may be sent after something else was, from within what gives the body.
+            attempt = self._under_way(holder) or self._connected_for(holder) or self._new(at)
         attempt.sending(holder, data, at)
 
     def _under_way(self, holder: object) -> Attempt | None:
         return next((one for one in self._attempts if one.holder is holder and not one.is_sent), None)
+
+    def _connected_for(self, holder: Any) -> Attempt | None:
+        """The attempt whose socket the holder has; over a kept connection, sending is the first that is heard of it."""
+        descriptor = _descriptor(getattr(holder, "sock", None))
+        return next(
+            (one for one in reversed(self._attempts) if one.head is None and one.goes_through(descriptor)), None
+        )
+
+    def _connecting(self, at: int) -> Attempt:
+        """The attempt that looked up an address last, or a new one for a socket that needed no look-up."""
+        latest = self._attempts[-1] if self._attempts else None
+        return latest if latest is not None and latest.head is None else self._new(at)
 
     def _new(self, at: int) -> Attempt:
         attempt = Attempt(at)
@@ -191,11 +224,29 @@ class Attempts:
         return attempt
 
 
+def _with_repeated(attempts: list[Attempt], last: Attempt | None) -> tuple[list[Attempt], Attempt | None]:
+    """The attempts that the last one repeated, and the last one."""
+    before = [] if last is None else attempts[: attempts.index(last)]
+    return [one for one in before if last is not None and _is_repeated_by(last, one)], last
+
+
 def _is_repeated_by(later: Attempt, earlier: Attempt) -> bool:
-    """Whether two attempts are at the same request: to the same place, or with the same request line."""
-    if earlier.head is not None and later.head is not None:
-        return earlier.head.partition(b"\r\n")[0] == later.head.partition(b"\r\n")[0]
-    return earlier.place is not None and later.place in (earlier.place, None)
+    """Whether two attempts are at the same request: with the same request line, or connecting to the same place.
+
+    A look-up alone is no attempt: programs look up hosts for reasons of their own.
+    """
+    if earlier.head is not None:
+        return later.head is None or earlier.head.partition(b"\r\n")[0] == later.head.partition(b"\r\n")[0]
+    return earlier.is_connected and earlier.place is not None and earlier.place == later.place
+
+
+def _descriptor(sock: object) -> int:
+    """The socket's file descriptor; -1 without one."""
+    fileno = getattr(sock, "fileno", None)
+    try:
+        return int(fileno()) if fileno is not None else -1
+    except (OSError, TypeError, ValueError):
+        return -1
 
 
 def _announced_body(head: bytes) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.trace import get_current_span
@@ -31,12 +32,7 @@ def install() -> None:
     global _installed  # noqa: PLW0603 - as the hook itself, of the whole process
     if not _installed:
         _installed = True
-        sys.addaudithook(_hook)
-
-
-def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if event in _EVENTS:
-        _hand_on(event, args)
+        sys.addaudithook(_make_hook())
 
 
 @guarded("noting an audit event")
@@ -45,3 +41,14 @@ def _hand_on(event: str, args: tuple[Any, ...]) -> None:
     capture = correlation.find(get_current_span())
     if capture is not None and capture.on_audit_event is not None:
         capture.on_audit_event(event, args, now)
+
+
+def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
+    """The hook, with all that it needs: it outlives this module's names, which are gone when the interpreter ends."""
+    wanted, hand_on, is_finalizing = _EVENTS, _hand_on, sys.is_finalizing
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if event in wanted and not is_finalizing():
+            hand_on(event, args)
+
+    return hook

@@ -2,8 +2,8 @@
 
 The rule: it is a walk over frames that are there anyway, with one look-up for each; no source is read and no frame is
 kept. A frame is the program's own unless its file belongs to Python, to this package or to an installed distribution. A
-program that is itself installed has no frames of its own by that measure: then those count that belong neither to
-Python nor to what carries a request.
+program that is itself installed, or given with `-c`, has no frames of its own by that measure: then those count that
+belong neither to Python nor to what carries a request. Below an asyncio task stands the loop, which did not ask.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from otel_har.exchange import CallFrame
 from otel_har.guard import guarded
 
 _MAX_WALK = 500
-_PROGRAM, _INSTALLED, _PLUMBING = 2, 1, 0
+_LOOP, _PROGRAM, _INSTALLED, _PLUMBING = 3, 2, 1, 0
 # Between the program and the wire: the clients, what they stand on, and the instrumentation.
 _CARRIERS = frozenset(
     {
-        "aiohappyeyeballs", "aiohttp", "anyio", "gevent", "greenlet", "opentelemetry", "otel_har", "requests",
-        "requests_toolbelt", "urllib3", "uvloop", "wrapt",
+        "aiohappyeyeballs", "aiohttp", "aiosignal", "anyio", "gevent", "greenlet", "opentelemetry", "otel_har",
+        "requests", "requests_toolbelt", "urllib3", "uvloop", "wrapt",
     }
 )  # fmt: skip
+# What runs a task: whoever made it does not stand below it on the stack.
+_LOOP_FILES = frozenset({"base_events.py", "events.py", "runners.py"})
+_TYPED_IN = ("<stdin>", "<console>", "<ipython-input", "<doctest")
 _INSTALL_DIRECTORIES = frozenset({"site-packages", "dist-packages"})
 
 _kinds: dict[str, int] = {}
@@ -45,6 +48,8 @@ def _walk(limit: int, start: FrameType | None) -> tuple[CallFrame, ...]:
             kind = _kind_of(code.co_filename)
         if kind == _PROGRAM:
             program.append((_qualified_name(code), code.co_filename, frame.f_lineno))
+        elif kind == _LOOP and (program or installed):
+            break
         elif kind == _INSTALLED and len(installed) < limit and not program:
             installed.append((_qualified_name(code), code.co_filename, frame.f_lineno))
         frame = frame.f_back
@@ -78,8 +83,8 @@ def _kind_of(file_name: str) -> int:
 def _classified(file_name: str) -> int:
     if file_name.startswith("<frozen "):
         return _PLUMBING
-    if file_name.startswith("<"):  # `python -c`, a prompt, a notebook's cell
-        return _PROGRAM
+    if file_name.startswith("<"):  # a prompt; the others are of `python -c`, or of packages that make code as they go
+        return _PROGRAM if file_name.startswith(_TYPED_IN) else _INSTALLED
     path = Path(file_name)
     if _OWN_DIRECTORY in path.parents:
         return _PLUMBING
@@ -88,7 +93,7 @@ def _classified(file_name: str) -> int:
         package = path.parts[places[-1] + 1] if len(path.parts) > places[-1] + 1 else ""
         return _PLUMBING if package.partition(".")[0] in _CARRIERS else _INSTALLED
     if any(directory in path.parents for directory in _PYTHON_DIRECTORIES):
-        return _PLUMBING
+        return _LOOP if path.parent.name == "asyncio" and path.name in _LOOP_FILES else _PLUMBING
     return _INSTALLED if path.parent == _SCRIPTS_DIRECTORY else _PROGRAM
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.trace import Span
-from requests import Session
+from requests.sessions import SessionRedirectMixin
 from requests.utils import select_proxy
 
 from otel_har import correlation
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 RequestHook = Callable[[Span, "PreparedRequest"], None]
 
 _SENT_AGAIN = "what came of it is not known: the client sent the request again"
+_TRIED_AGAIN = "no connection: the client tried again"
 
 
 def instrumentor() -> RequestsInstrumentor:
@@ -177,7 +178,8 @@ class _Sending:
                 exchange.end_reason = "the client sent the request again"
             else:
                 error = getattr(retry, "error", None)
-                exchange.error = _SENT_AGAIN if error is None else f"{error_text(error)}; {_SENT_AGAIN}"
+                what_came = _SENT_AGAIN if attempt.head is not None else _TRIED_AGAIN
+                exchange.error = what_came if error is None else f"{error_text(error)}; {what_came}"
             exchange.finish(following.instants.started)
 
     def _next_exchange(self, request: PreparedRequest, attempt: Attempt | None, now: int) -> Exchange:
@@ -229,8 +231,9 @@ class _Sending:
     def end(self) -> None:
         """The span has ended: give the requests back as they were."""
         last = self._last_response() if self._last_response is not None else None
-        repeated, attempt = self._attempts.take_unanswered()
-        unanswered = self._request if self._exchange is not None else _failed_hop(last, attempt)
+        url = _redirect_target(last) if self._exchange is None else self._request.url
+        repeated, attempt = self._attempts.take_unanswered(urlsplit(url or ""))
+        unanswered = self._request if self._exchange is not None else _failed_hop(last, url, attempt)
         if unanswered is not None:
             self._note_repeated(repeated, attempt, unanswered, [])
             exchange = self._next_exchange(unanswered, attempt, time.perf_counter_ns())
@@ -249,20 +252,23 @@ class _Sending:
                 request.body = self._body
 
 
-def _failed_hop(last: Response | None, attempt: Attempt | None) -> PreparedRequest | None:
+def _redirect_target(last: Response | None) -> str | None:
+    """Where the last response redirects to, if requests itself follows it."""
+    if last is None or last.next is not None or not last.is_redirect:
+        return None
+    return urljoin(last.url, last.headers["location"])
+
+
+def _failed_hop(last: Response | None, target: str | None, attempt: Attempt | None) -> PreparedRequest | None:
     """The request that followed a redirect and got no answer; None where the last attempt is not that.
 
     requests makes it and shows it to nobody before it is answered: it is what the redirect asks for.
     """
-    if last is None or attempt is None or last.next is not None or not last.is_redirect:
-        return None
-    target = urljoin(last.url, last.headers["location"])
-    if not attempt.is_at(urlsplit(target)):
+    if last is None or target is None or attempt is None or not attempt.is_at(urlsplit(target)):
         return None
     request = last.request.copy()
     request.url = target
-    session = Session()
-    session.rebuild_method(request, last)
+    SessionRedirectMixin().rebuild_method(request, last)
     if request.method != last.request.method:
         request.body = None
     return request

@@ -21,7 +21,7 @@ def tls_facts(connection: Any) -> TlsFacts | None:
     protocol = version() if callable(version) else None
     if not isinstance(protocol, str):
         return None
-    cipher = connection.cipher()
+    cipher = connection.cipher() if hasattr(connection, "cipher") else None  # urllib3's pyOpenSSL sockets have none
     certificate = connection.getpeercert() or {}
     alternatives = [value for kind, value in certificate.get("subjectAltName", ()) if kind in {"DNS", "IP Address"}]
     return TlsFacts(

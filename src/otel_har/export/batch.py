@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import queue
 import threading
 from collections import deque
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
@@ -93,7 +93,7 @@ class BatchHarProcessor(HarProcessor):
     def _start_afresh(self) -> None:
         """The state of a process without records: at the beginning, and in a child after a fork."""
         self._items: deque[QueueItem] = deque()
-        self._wake: SimpleQueue[_Flush | None] = SimpleQueue()
+        self._wake: queue.SimpleQueue[_Flush | None] = queue.SimpleQueue()
         self._wake_pending = False
         self._worker: threading.Thread | None = None
         self._worker_lock = threading.RLock()
@@ -171,6 +171,9 @@ class BatchHarProcessor(HarProcessor):
     def _start_worker(self) -> None:
         with self._worker_lock:
             if self._worker is None:
+                # The queue is made with the thread, for the kind of thread there is now: gevent puts greenlets and
+                # queues that yield in their places, and may do so after this processor was made.
+                self._wake = queue.SimpleQueue()
                 worker = threading.Thread(target=self._work, name="otel-har", daemon=True)
                 self._worker = worker  # before it starts: a finaliser may come here meanwhile
                 # From Python 3.12 on no thread starts while the interpreter shuts down: the last flush does its work.
@@ -214,7 +217,7 @@ class BatchHarProcessor(HarProcessor):
         is_full = self._is_behind or len(self._items) >= self._settings.max_export_batch_size
         try:
             flush = self._wake.get(timeout=0 if is_full else self._settings.schedule_delay_millis / 1000)
-        except Empty:
+        except queue.Empty:
             return None
         self._wake_pending = False
         return flush

@@ -54,13 +54,14 @@ def phases(instants: Instants) -> Phases:
     the connecting explains is `blocked`.
     """
     end = _latest(instants)
-    dns_ms = _spent(instants.dns_started, instants.dns_ended, end)
-    connect_ms = _connecting(instants, dns_ms, end)
-    ssl_ms = _spent(instants.tls_started, instants.tls_ended, end) if connect_ms >= 0 else -1
     request_started = instants.request_started
     if request_started is None and instants.response_started is not None:  # the client does not tell
         request_started = instants.started
     sending = end if request_started is None else request_started
+    # What has no end of its own ended when the request was sent, or else in failure.
+    dns_ms = _spent(instants.dns_started, instants.dns_ended, sending)
+    connect_ms = _connecting(instants, dns_ms, sending)
+    ssl_ms = _spent(instants.tls_started, instants.tls_ended, sending) if connect_ms >= 0 else -1
     blocked_ms = round(max(0.0, _ms(sending - instants.started) - max(0.0, connect_ms) - max(0.0, dns_ms)), 3)
     if request_started is None:  # it never came to that
         send_ms = wait_ms = receive_ms = 0.0

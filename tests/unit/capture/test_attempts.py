@@ -13,16 +13,29 @@ from otel_har.capture.attempts import Attempts
 from otel_har.exchange import Exchange
 from otel_har.limits import CaptureLimits
 
+URL = urlsplit("http://host/a")
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n"
 CHUNKED = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 OTHER = b"GET /other HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-class _Holder:
-    """An `http.client` connection: what is sent over it, whatever its socket."""
+class _Socket:
+    """A socket as far as its descriptor tells."""
 
-    sock = None
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._descriptor
+
+
+class _Holder:
+    """An `http.client` connection, with a socket or without one that can be looked at."""
+
+    def __init__(self, sock: _Socket | None = None) -> None:
+        self.sock = sock
 
 
 class _Events:
@@ -37,11 +50,13 @@ class _Events:
         self.attempts.on_audit_event(event, args, self.now)
         return self.now
 
-    def connect(self, host: str = "host", port: int = 80) -> None:
-        """Look a host up, make a socket and connect it."""
+    def connect(self, host: str = "host", port: int = 80) -> _Holder:
+        """Look a host up, make a socket and connect it; what then holds the socket."""
         self("socket.getaddrinfo", host, port, 0, 1, 0)
-        self("socket.__new__", object(), 2, 1, 6)
-        self("socket.connect", object(), ("10.0.0.1", port))
+        sock = _Socket(100 + self.now)
+        self("socket.__new__", sock, 2, 1, 6)
+        self("socket.connect", sock, ("10.0.0.1", port))
+        return _Holder(sock)
 
     def send(self, holder: _Holder, *pieces: bytes) -> None:
         """Send pieces."""
@@ -61,8 +76,7 @@ def _exchange(started: int = 0) -> Exchange:
 
 def test_a_new_connection(events: _Events) -> None:
     """Look-up, connecting and sending follow one another; the end of each is the beginning of the next."""
-    holder = _Holder()
-    events.connect()
+    holder = events.connect()
     events.send(holder, GET)
     repeated, attempt = events.attempts.take(holder)
     assert attempt is not None
@@ -77,8 +91,7 @@ def test_a_new_connection(events: _Events) -> None:
 
 def test_an_address_is_not_looked_up(events: _Events) -> None:
     """`getaddrinfo` is called for addresses too, where it looks nothing up."""
-    holder = _Holder()
-    events.connect("127.0.0.1")
+    holder = events.connect("127.0.0.1")
     events.send(holder, GET)
     _, attempt = events.attempts.take(holder)
     assert attempt is not None
@@ -93,15 +106,14 @@ def test_an_address_is_not_looked_up(events: _Events) -> None:
 def test_addresses_of_every_form(events: _Events, host: Any) -> None:
     """Addresses come in both families, as text or as bytes."""
     events.connect(host)
-    _, attempt = events.attempts.take_unanswered()
+    _, attempt = events.attempts.take_unanswered(URL)
     assert attempt is not None
     assert attempt.instants.dns_started is None
 
 
 def test_tls_is_a_part_of_connecting(events: _Events) -> None:
     """A socket that speaks TLS ends connecting in the narrow sense; the request begins after the handshake."""
-    holder = _Holder()
-    events.connect()
+    holder = events.connect()
     context = ssl.create_default_context()
     with context.wrap_socket(socket.socket(), server_hostname="h") as tls_socket:
         made = events("socket.__new__", tls_socket, 2, 1, 0)
@@ -114,8 +126,7 @@ def test_tls_is_a_part_of_connecting(events: _Events) -> None:
 
 def test_connect_to_a_proxy_is_a_part_of_connecting(events: _Events) -> None:
     """What is sent to open a tunnel is no request, whether in one piece or in several."""
-    holder = _Holder()
-    events.connect()
+    holder = events.connect()
     events.send(holder, b"CONNECT a:443 HTTP/1.0\r\n", b"X: y\r\n", b"\r\n")
     events.send(holder, b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", GET)
     _, attempt = events.attempts.take(holder)
@@ -170,7 +181,7 @@ def test_a_request_that_is_sent_again(events: _Events) -> None:
     """A second head of the same request is a second attempt, over the same connection or over another."""
     holder = _Holder()
     events.send(holder, GET)
-    events.connect()
+    holder.sock = events.connect().sock
     events.send(holder, GET)
     events.send(holder, GET)
     repeated, attempt = events.attempts.take(holder)
@@ -180,16 +191,74 @@ def test_a_request_that_is_sent_again(events: _Events) -> None:
 
 
 def test_connections_that_failed_before_anything_was_sent(events: _Events) -> None:
-    """Each look-up begins an attempt; those to the same place were repeated."""
-    holder = _Holder()
+    """Each connection to the same place is an attempt; those before the last were repeated."""
     events.connect()
     events.connect()
-    events.connect()
+    holder = events.connect()
     events.send(holder, GET)
     repeated, attempt = events.attempts.take(holder)
     assert attempt is not None
     assert [1, 4] == [one.instants.started for one in repeated]
     assert [None, None] == [one.instants.connect_ended for one in repeated]
+
+
+def test_a_look_up_alone_is_no_attempt(events: _Events) -> None:
+    """A program may look a host up for reasons of its own, before a new connection as before a kept one."""
+    events("socket.getaddrinfo", "host", 80, 0, 1, 0)
+    holder = events.connect()
+    events.send(holder, GET)
+    repeated, attempt = events.attempts.take(holder)
+    assert attempt is not None
+    assert ([], 2, 3) == (repeated, attempt.instants.dns_started, attempt.instants.dns_ended)
+    events("socket.getaddrinfo", "host", 80, 0, 1, 0)
+    events.send(holder, GET)
+    repeated, attempt = events.attempts.take(holder)
+    assert attempt is not None
+    assert ([], None, None) == (repeated, attempt.instants.dns_started, attempt.instants.connect_started)
+
+
+def test_a_look_up_between_connecting_and_sending(events: _Events) -> None:
+    """A SOCKS client connects to its proxy and then looks the target up: the socket tells what belongs together."""
+    holder = events.connect("proxy", 1080)
+    events("socket.getaddrinfo", "host", 80, 0, 1, 0)
+    events.send(holder, GET)
+    repeated, attempt = events.attempts.take(holder)
+    assert attempt is not None
+    assert ([], 1, 5) == (repeated, attempt.instants.dns_started, attempt.instants.connect_ended)
+
+
+def test_other_sockets_of_the_program(events: _Events) -> None:
+    """What connects between the pieces of a body, or before, has nothing to do with the request."""
+    events("socket.connect", _Socket(7), "/run/before.sock")
+    holder = events.connect()
+    events.send(holder, CHUNKED)
+    events("socket.__new__", _Socket(8), 1, 1, 0)
+    events("socket.connect", _Socket(8), "/run/between.sock")
+    events.send(holder, b"3\r\nabc\r\n", b"0\r\n\r\n")
+    repeated, attempt = events.attempts.take(holder)
+    assert attempt is not None
+    exchange = _exchange()
+    attempt.describe(exchange)
+    assert ([], "10.0.0.1", None) == (repeated, exchange.peer_address, exchange.socket_path)
+    assert events.now == attempt.instants.request_sent
+
+
+def test_a_piece_that_looks_like_the_last(events: _Events) -> None:
+    """A line of a table may end in a zero: only the last chunk is the last chunk."""
+    holder = _Holder()
+    events.send(holder, CHUNKED, b"c\r\n1,foo,10\r\n\r\n", b"5\r\nx,10\r\n", b"0\r\n\r\n")
+    repeated, attempt = events.attempts.take(holder)
+    assert attempt is not None
+    assert ([], CHUNKED, 4) == (repeated, attempt.head, attempt.instants.request_sent)
+
+
+def test_what_has_no_request_line_is_no_head(events: _Events) -> None:
+    """Whatever else is sent over `http.client` before a request is not taken for one."""
+    holder = _Holder()
+    events.send(holder, b"PROXY TCP4 1.2.3.4\r\n\r\n", GET)
+    _, attempt = events.attempts.take(holder)
+    assert attempt is not None
+    assert GET == attempt.head
 
 
 def test_what_else_is_sent_meanwhile_is_not_a_repetition(events: _Events) -> None:
@@ -208,8 +277,9 @@ def test_what_else_is_sent_meanwhile_is_not_a_repetition(events: _Events) -> Non
 def test_what_a_hook_sent_before_is_not_a_repetition(events: _Events) -> None:
     """A request of a program's hook has another request line than the one that is answered."""
     holder, other = _Holder(), _Holder()
-    events.connect("elsewhere")
+    other.sock = events.connect("elsewhere").sock
     events.send(other, OTHER)
+    events.connect("another")
     events.send(holder, GET)
     repeated, attempt = events.attempts.take(holder)
     assert attempt is not None
@@ -230,14 +300,14 @@ def test_an_answer_that_nobody_asked_for(events: _Events) -> None:
     assert ([], None) == events.attempts.take(_Holder())
     events.connect()
     assert ([], None) == events.attempts.take(_Holder())
-    assert ([], None) == events.attempts.take_unanswered()
+    assert ([], None) == events.attempts.take_unanswered(URL)
 
 
 def test_no_answer(events: _Events) -> None:
     """The last attempt is the one that failed, those before it were repeated."""
     events.connect()
     events.connect()
-    repeated, attempt = events.attempts.take_unanswered()
+    repeated, attempt = events.attempts.take_unanswered(URL)
     assert attempt is not None
     assert [1] == [one.instants.started for one in repeated]
     assert 4 == attempt.instants.started
@@ -268,7 +338,7 @@ def test_what_is_no_head_is_bounded(events: _Events) -> None:
     holder = _Holder()
     for _ in range(40):
         events.send(holder, bytes(1_000_000))
-    _, attempt = events.attempts.take_unanswered()
+    _, attempt = events.attempts.take_unanswered(URL)
     assert attempt is not None
     assert attempt.head is None
     assert len(attempt._unfinished) <= 1024 * 1024
@@ -278,7 +348,7 @@ def test_an_attempt_describes_an_exchange(events: _Events) -> None:
     """The exchange gets the instants, the head and the address, and keeps its own beginning."""
     events.now = 10
     events.connect(port=8080)
-    _, attempt = events.attempts.take_unanswered()
+    _, attempt = events.attempts.take_unanswered(URL)
     assert attempt is not None
     exchange = _exchange(started=5)
     attempt.describe(exchange)
@@ -294,7 +364,7 @@ def test_where_an_attempt_went(events: _Events, url: str, *, expected: bool) -> 
     """What was sent tells by its target."""
     events.connect()
     events.send(_Holder(), GET)
-    _, attempt = events.attempts.take_unanswered()
+    _, attempt = events.attempts.take_unanswered(URL)
     assert attempt is not None
     assert expected is attempt.is_at(urlsplit(url))
 
@@ -303,6 +373,6 @@ def test_where_an_attempt_went(events: _Events, url: str, *, expected: bool) -> 
 def test_where_an_attempt_was_to_go(events: _Events, url: str, *, expected: bool) -> None:
     """What was never sent tells by the host that was looked up."""
     events.connect()
-    _, attempt = events.attempts.take_unanswered()
+    _, attempt = events.attempts.take_unanswered(URL)
     assert attempt is not None
     assert expected is attempt.is_at(urlsplit(url))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -78,10 +79,14 @@ def test_a_stack_without_end() -> None:
     ("file_name", "expected"),
     [
         ("/srv/app/shop.py", 2),
-        ("<string>", 2),
+        ("<string>", 1),
+        ("<attrs generated init Thing>", 1),
+        ("<ipython-input-1-0123456789ab>", 2),
         ("<stdin>", 2),
         ("<frozen importlib._bootstrap>", 0),
         (json.__file__, 0),
+        (asyncio.base_events.__file__, 3),
+        (asyncio.queues.__file__, 0),
         (otel_har.__file__, 0),
         ("/usr/lib/python3/dist-packages/requests/sessions.py", 0),
         ("/srv/venv/lib/python3.11/site-packages/aiohttp/client.py", 0),
