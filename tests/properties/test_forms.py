@@ -148,6 +148,8 @@ parameters = st.lists(
 @settings(max_examples=500, deadline=None)
 @given(parameters, parameters, parameters)
 @example("", "", "charset*=\x00''")
+@example("boundary*=a''b; boundary*0=c", "name*=a''b; name*0=c", "charset*=a''b; charset*0=c")
+@example("boundary=b", "name*=a''b; name*0=c", "")
 @example("boundary*=\x00''", "name*=\x00''", "")
 def test_any_parameters(of_body: str, of_name: str, of_type: str) -> None:
     """Whatever the parameters of a header field are, they are read or left."""

@@ -10,6 +10,10 @@ from email.message import Message
 MAX_PARAMETERS = 32
 """The most parameters that are read: the email package takes quadratic time for them."""
 
+PARAMETER_ERRORS = (TypeError, ValueError)
+"""What the email package raises for parameters of RFC 2231: for a charset that is none, and for a name that stands
+there whole and in numbered pieces too, which it cannot sort."""
+
 
 def media_type(content_type: str) -> str:
     """The type without its parameters, in lower case (RFC 9110, 8.3.1); `""` without one."""
@@ -20,7 +24,7 @@ def charset_of(content_type: str) -> str | None:
     """The charset parameter in lower case; None without one."""
     try:
         return _parsed(content_type).get_content_charset() or None
-    except ValueError:  # RFC 2231 lets a parameter name the charset that it is written in: this one is none
+    except PARAMETER_ERRORS:
         return None
 
 
@@ -28,7 +32,7 @@ def boundary_of(content_type: str) -> bytes:
     """The boundary parameter (RFC 2046, 5.1.1); empty without one."""
     try:
         return (_parsed(content_type).get_boundary() or "").encode("utf-8", "surrogatepass")
-    except ValueError:  # as above
+    except PARAMETER_ERRORS:
         return b""
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from otel_har.mapping.bodies import as_text
-from otel_har.mapping.content_type import MAX_PARAMETERS, boundary_of, charset_of, media_type
+from otel_har.mapping.content_type import MAX_PARAMETERS, PARAMETER_ERRORS, boundary_of, charset_of, media_type
 
 _URLENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
@@ -128,7 +128,7 @@ def _param(data: bytes, start: int, end: int) -> dict[str, Any] | None:
         return None
     try:
         name, file_name = _names(disposition, head)
-    except ValueError:  # a charset of RFC 2231 that is none
+    except PARAMETER_ERRORS:
         return None
     param = {"name": name, **_value(data[blank + 4 : end], content_type)}
     if file_name is not None:

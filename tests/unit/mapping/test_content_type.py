@@ -26,6 +26,8 @@ def test_media_type(content_type: str, expected: str) -> None:
         ("text/plain", None),
         ("", None),
         ("text/plain; charset", None),
+        ("text/plain; charset*=x\0y''b", None),
+        ("text/plain; charset*=utf-8''x; charset*0=y", None),
         ("text/plain\r\nX-Evil: 1; charset=ascii", "ascii"),
     ],
 )
@@ -43,6 +45,7 @@ def test_charset_parameter(content_type: str, charset: str | None) -> None:
         ("multipart/form-data;\r\n boundary=b", b"b"),
         ("multipart/form-data", b""),
         ("multipart/form-data; boundary*=x\0y''b", b""),
+        ("multipart/form-data; boundary*=utf-8''x; boundary*0=y", b""),
     ],
 )
 def test_boundary_parameter(content_type: str, boundary: bytes) -> None:
