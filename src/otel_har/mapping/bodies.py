@@ -34,6 +34,10 @@ _MISSING_PARTS = {
     "unread": "not read by the program",
     "dropped": "left out: {size} bytes over the limit",
 }
+_MISSING_PARTS_WITH_GAPS = _MISSING_PARTS | {
+    "partial": "{size} bytes; others that came are not among them",
+    "unread": "not read in a way that is recorded",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,8 @@ def missing_part(body: Body, end_reason: str | None = None) -> dict[str, Any]:
     state = body.state
     if state == "whole":
         return {}
-    comment = _MISSING_PARTS[state].format(kept=len(body.kept()), size=body.size_bytes)
+    words = _MISSING_PARTS_WITH_GAPS if body.has_gaps else _MISSING_PARTS
+    comment = words[state].format(kept=len(body.kept()), size=body.size_bytes)
     return {"_bodyState": state, "comment": f"{comment}: {end_reason}" if end_reason else comment}
 
 

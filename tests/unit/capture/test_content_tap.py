@@ -179,13 +179,15 @@ async def test_chunks_are_noted_as_they_come(client: _Client, server: RecordingS
 
 
 async def test_put_back(client: _Client) -> None:
-    """Bytes that the program puts back and reads again are noted once."""
+    """Bytes that the program puts back and reads again are noted once, and it is the program that aiohttp warns."""
     async with await client.get("/bytes/100") as response:
         first = await response.content.read(10)
-        with pytest.warns(DeprecationWarning, match="unread_data"):
+        with pytest.warns(DeprecationWarning, match="unread_data") as warned:
             response.content.unread_data(first[5:])
-        assert 5 == client.exchange.response_body.size_bytes
-        rest = await response.content.read()
+        assert [__file__] == [warning.filename for warning in warned]
+        again = await response.content.read(2)
+        assert 7 == client.exchange.response_body.size_bytes
+        rest = again + await response.content.read()
     assert first[:5] + rest == client.exchange.response_body.kept()
     assert "whole" == client.exchange.response_body.state
 
