@@ -37,7 +37,7 @@ _NOTING = {
 _BROKEN = (OSError, EOFError, HTTPException, zlib.error)
 _REFUSED = frozenset({"BodyNotHttplibCompatible", "ResponseNotChunked"})  # of urllib3: a way to read that does not fit
 _CLOSED = "closed before its end"
-_BENEATH = "bytes were read from the connection beneath the response's stream"
+_LOST = "bytes came that no read of the response's stream returned"
 
 
 class ResponseTap(Tap):
@@ -94,7 +94,7 @@ class ResponseTap(Tap):
         try:
             return self.__wrapped__.__exit__(*exception)
         finally:
-            self._self_left(_CLOSED)
+            self._self_left(_CLOSED, looked=True)
 
     def _self_noting(self, read: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
         def noting_read(*args: Any, **kwargs: Any) -> Any:
@@ -117,7 +117,7 @@ class ResponseTap(Tap):
             try:
                 return leave(*args, **kwargs)
             finally:
-                self._self_left(_CLOSED)
+                self._self_left(_CLOSED, looked=True)
 
         return noting_leave
 
@@ -141,7 +141,7 @@ class ResponseTap(Tap):
             except StopIteration:
                 break
             except BaseException as error:
-                if error is thrown:
+                if thrown is not None and _comes_of(error, thrown):
                     self._self_abandoned()
                 else:
                     self._self_failed(error)
@@ -247,40 +247,40 @@ class ResponseTap(Tap):
             return
         self._self_look_beneath(at_end=True)
         if self._self_notes.exchange.response_body.has_gaps:
-            self._self_left(_BENEATH)
+            self._self_left(_LOST, looked=True)
         else:
             self._self_notes.ended(self._self_wire_size())
 
     @guarded("noting a response left unread")
-    def _self_left(self, reason: str) -> None:
+    def _self_left(self, reason: str, *, looked: bool = False) -> None:
         notes = self._self_notes
         if notes.exchange.finished:
             return
-        if not notes.exchange.response_body.has_gaps:
+        if not looked:
             self._self_look_beneath()
         size = self._self_wire_size()
         if notes.exchange.response_body.has_gaps:
-            reason = _BENEATH
+            reason = _LOST
             size = None if size is None else size + self._self_bytes_beneath()
         notes.left(reason, size)
 
     @guarded("looking for bytes that passed by")
     def _self_look_beneath(self, *, at_end: bool = False) -> None:
-        """Whether the program read from `_original_response`, as far as anybody counts that.
+        """Whether bytes came that no read returned, as far as anybody counts that.
 
-        What urllib3 has taken of a chunked body and the program has not got from it yet, nobody knows before the end;
-        but where the program asked it for nothing, urllib3 has taken nothing.
+        The program may read from `_original_response`, or a read that failed may lose what it had got. What urllib3 has
+        taken and the program has not got from it yet, nobody knows before the end; but where the program asked it for
+        nothing, urllib3 has taken nothing.
         """
-        notes = self._self_notes
-        if notes.exchange.finished:
+        notes, wrapped = self._self_notes, self.__wrapped__
+        if notes.exchange.finished or not hasattr(wrapped, "length_remaining"):
             return
         body = notes.exchange.response_body
-        if not getattr(self.__wrapped__, "chunked", False):
-            body.has_gaps = self._self_bytes_beneath() > 0
-        elif notes.readings == 0:
-            body.has_gaps = (body.wire_size_bytes or 0) > 0
-        elif at_end and self._self_is_plain():
-            body.has_gaps = (body.wire_size_bytes or 0) > body.size_bytes
+        came = body.wire_size_bytes if getattr(wrapped, "chunked", False) else self._self_wire_size()
+        is_unasked = notes.readings == 0 and getattr(wrapped, "chunked", False)
+        if is_unasked or (at_end and self._self_is_plain()):
+            body.has_gaps = (came or 0) > body.size_bytes
+        body.has_gaps = body.has_gaps or self._self_bytes_beneath() > 0
 
     def _self_bytes_beneath(self) -> int:
         """By how much http.client has less left of a body of known length than urllib3 thinks."""
@@ -296,8 +296,9 @@ class ResponseTap(Tap):
             return
         size = self._self_wire_size()
         cut_off = _cut_off_bytes(error)
-        if size is not None and cut_off:
-            size += cut_off
+        self._self_look_beneath()
+        if size is not None:
+            size += (cut_off or 0) + self._self_bytes_beneath()
         self._self_notes.failed(error, size, lost=cut_off is None)
 
     @guarded("noting an abandoned iteration")
@@ -334,6 +335,11 @@ def _throw(iterator: Any, error: BaseException) -> Any:
     if throw is None:
         raise error
     return throw(error)
+
+
+def _comes_of(error: BaseException, thrown: BaseException) -> bool:
+    """Whether an error is one that was thrown in: urllib3 may put one of its own around it."""
+    return any(one is thrown for one in (error, error.__cause__, error.__context__))
 
 
 def _breaks(error: BaseException) -> bool:
