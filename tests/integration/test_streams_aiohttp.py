@@ -11,6 +11,7 @@ import pytest
 from servers import RecordingServer, assert_same_exchange
 from servers.comparison import assert_between
 from servers.programs import CompletedRun, run_instrumented_program
+from servers.routes import CHUNKS
 from servers.stream_routes import EVENT_STREAMS
 
 if TYPE_CHECKING:

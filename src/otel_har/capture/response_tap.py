@@ -132,12 +132,12 @@ class ResponseTap(Tap):
 
     def _self_noted(self, chunks: Iterable[bytes], *, decoded: bool | None) -> Generator[bytes, Any, None]:
         """The pieces, each noted; what the program throws into the generator it throws into the stream's."""
-        iterator = iter(chunks)
+        iterator: Any = iter(chunks)
         thrown: BaseException | None = None
         while True:
             readings = self._self_notes.readings
             try:
-                chunk = next(iterator) if thrown is None else _throw(iterator, thrown)
+                chunk = next(iterator) if thrown is None else iterator.throw(thrown)
             except StopIteration:
                 break
             except BaseException as error:
@@ -151,12 +151,10 @@ class ResponseTap(Tap):
             thrown = None
             try:
                 yield chunk
-            except GeneratorExit:
-                close = getattr(iterator, "close", None)
-                if close is not None:
-                    close()
-                raise
-            except BaseException as error:  # noqa: BLE001 - thrown on, in the next round
+            except BaseException as error:
+                if isinstance(error, GeneratorExit) or not hasattr(iterator, "throw"):
+                    getattr(iterator, "close", _nothing)()
+                    raise
                 thrown = error
         self._self_end()
 
@@ -329,12 +327,8 @@ class ResponseTap(Tap):
         return size if isinstance(size, int) else None
 
 
-def _throw(iterator: Any, error: BaseException) -> Any:
-    """Throw into a generator; an iterator that is none cannot tell."""
-    throw = getattr(iterator, "throw", None)
-    if throw is None:
-        raise error
-    return throw(error)
+def _nothing() -> None:
+    """For an iterator that is no generator, and so cannot be closed."""
 
 
 def _comes_of(error: BaseException, thrown: BaseException) -> bool:
