@@ -13,6 +13,7 @@ from http.client import HTTPException, IncompleteRead
 from json import loads
 from typing import Any, ClassVar
 
+from otel_har.capture.pieces import NotedPieces
 from otel_har.capture.proxy import Tap
 from otel_har.capture.streams import ResponseNotes
 from otel_har.guard import guarded
@@ -132,30 +133,13 @@ class ResponseTap(Tap):
 
     def _self_noted(self, chunks: Iterable[bytes], *, decoded: bool | None) -> Generator[bytes, Any, None]:
         """The pieces, each noted; what the program throws into the generator it throws into the stream's."""
-        iterator: Any = iter(chunks)
-        thrown: BaseException | None = None
-        while True:
-            readings = self._self_notes.readings
-            try:
-                chunk = next(iterator) if thrown is None else iterator.throw(thrown)
-            except StopIteration:
-                break
-            except BaseException as error:
-                if thrown is not None and _comes_of(error, thrown):
-                    self._self_abandoned()
-                else:
-                    self._self_failed(error)
-                raise
-            if readings == self._self_notes.readings:
-                self._self_got(chunk, None, decoded=decoded)
-            thrown = None
-            try:
-                yield chunk
-            except BaseException as error:
-                if isinstance(error, GeneratorExit) or not hasattr(iterator, "throw"):
-                    getattr(iterator, "close", _nothing)()
-                    raise
-                thrown = error
+        yield from NotedPieces(
+            iter(chunks),
+            self._self_notes,
+            got=lambda chunk: self._self_got(chunk, None, decoded=decoded),
+            failed=self._self_failed,
+            abandoned=self._self_abandoned,
+        )
         self._self_end()
 
     def _self_call(self, read: Callable[..., Any], note: Callable[..., None], args: Any, kwargs: Any) -> Any:
@@ -325,15 +309,6 @@ class ResponseTap(Tap):
         except (OSError, ValueError):  # closed, or not seekable
             return None
         return size if isinstance(size, int) else None
-
-
-def _nothing() -> None:
-    """For an iterator that is no generator, and so cannot be closed."""
-
-
-def _comes_of(error: BaseException, thrown: BaseException) -> bool:
-    """Whether an error is one that was thrown in: urllib3 may put one of its own around it."""
-    return any(one is thrown for one in (error, error.__cause__, error.__context__))
 
 
 def _breaks(error: BaseException) -> bool:

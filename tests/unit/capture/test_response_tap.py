@@ -356,7 +356,7 @@ def test_what_an_iterator_makes_of_an_exception_is_noted(client: _Client) -> Non
     response = client.get("/bytes/50")
     response.stream = lambda: stubborn()  # noqa: PLW0108 - to be called anew
     pieces = response.stream()
-    assert (b"a", b"b", []) == (next(pieces), pieces.throw(ValueError()), list(pieces))
+    assert (b"a", b"b", []) == (next(pieces), pieces.throw(ValueError), list(pieces))
     assert b"ab" == client.exchange.response_body.kept()
     response.stream = lambda: iter([b"c"])
     pieces = response.stream()
