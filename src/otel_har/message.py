@@ -37,6 +37,7 @@ class Body:
         arrivals: When the pieces that passed came; only what a program reads has them.
         wire_size_bytes: How many bytes of the encoded body came over the wire, without chunk framing; None: unknown.
         wire_bytes_lost: True when more came than anyone counted: `wire_size_bytes` is the least it can be.
+        has_gaps: True when bytes of it came that were not noted, and not only behind those that were.
         framing_bytes: The bytes of the chunked transfer coding around them; 0 without it, or when not known.
         trailers: The trailer fields (RFC 9110, 6.5).
     """
@@ -49,6 +50,7 @@ class Body:
         "encoded",
         "ended",
         "framing_bytes",
+        "has_gaps",
         "size_bytes",
         "trailers",
         "wire_bytes_lost",
@@ -65,6 +67,7 @@ class Body:
         self.arrivals = Arrivals()
         self.wire_size_bytes: int | None = None
         self.wire_bytes_lost = False
+        self.has_gaps = False
         self.framing_bytes = 0
         self.trailers: RawHeaders = ()
 

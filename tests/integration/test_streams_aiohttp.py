@@ -11,6 +11,7 @@ import pytest
 from servers import RecordingServer, assert_same_exchange
 from servers.comparison import assert_between
 from servers.programs import CompletedRun, run_instrumented_program
+from servers.routes import CHUNKS
 from servers.stream_routes import EVENT_STREAMS
 
 if TYPE_CHECKING:
@@ -142,6 +143,14 @@ PARTS_PROGRAM = f"""{HEAD}
             response = await session.get(BASE + '/stream/dropped?gate=never')
             await response.content.read(4)
             del response  # aiohttp itself holds it until the connection is gone
+            async with session.get(BASE + '/stream/lost?gate=l') as response:
+                try:
+                    await asyncio.wait_for(response.content.readexactly(1000), 0.3)
+                except asyncio.TimeoutError:
+                    pass
+                await at(release, 'l')
+                await at(release, 'l')
+                await response.content.read()
             await failing(session, '/truncated/x')
             await failing(session, '/truncated-chunks/x')
             await failing(session, '/bad-gzip/x')
@@ -177,6 +186,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         ("/stream/released", "partial", 3, 11),
         ("/stream/dropped", "partial", 4, 11),
         ("/stream/kept", "partial", 6, 11),
+        ("/stream/lost", "partial", sum(map(len, CHUNKS[1:])), sum(map(len, CHUNKS))),
         ("/truncated/x", "partial", 14, 14),
         ("/truncated-chunks/x", "partial", 11, 11),
         ("/hang/x", "partial", 10, 10),

@@ -40,11 +40,24 @@ IN_OTHER_PIECES = {
     "copyfileobj": "shutil.copyfileobj(response.raw, io.BytesIO())",
     "readlines": "response.raw.readlines()",
     "lines": "list(response.raw)",
+    "partial": "copied_decoded(response.raw)",
+    "refused": "read_after_refusals(response.raw)",
+    "again": "[response.content, response.raw.read(), list(response.raw.stream(4))]",
 }
 
 WHOLE_PROGRAM = f"""
-    import io, json, shutil, requests
+    import functools, io, json, shutil, requests
     from harness import BASE
+    def copied_decoded(raw):
+        raw.read = functools.partial(raw.read, decode_content=True)
+        shutil.copyfileobj(raw, io.BytesIO(), 5)
+    def read_after_refusals(raw):
+        for call in (lambda: raw.read('x'), lambda: raw.readline('x'), lambda: raw.chunked or list(raw.read_chunked())):
+            try:
+                call()
+            except Exception:
+                continue
+        raw.read()
     def filled(raw):
         buffer = bytearray(6)
         while count := raw.readinto(buffer):
@@ -158,6 +171,10 @@ PARTS_PROGRAM = """
     failing('bad-chunks/x', lambda response: response.content)
     failing('bad-gzip/x', lambda response: response.content)
     failing('hang/x', lambda response: response.content, timeout=0.2)
+    with session.get(BASE + '/stream/beneath', stream=True) as response:
+        response.raw._original_response.read()
+    with session.get(BASE + '/bytes/5002', stream=True) as response:
+        response.raw._original_response.readinto(bytearray(9))
     with session.get(BASE + '/stream/timed?gate=t', stream=True) as response:
         seen, before = [], time.time()
         for piece in response.iter_content(None):
@@ -190,6 +207,8 @@ FIRST_CHUNK_WIRE = len(b"b\r\n" + CHUNKS[0] + b"\r\n")
         ("/stream/dropped", "partial", (4, 4), len(b"b\r\n") + 4),
         ("/stream/kept", "partial", (6, 6), len(b"b\r\n") + 6),
         ("/trailers/drained", "partial", (11, 34), None),
+        ("/stream/beneath", "unread", (0, sum(map(len, CHUNKS))), None),
+        ("/bytes/5002", "unread", (0, 9), 9),
         ("/truncated/pieces", "partial", (10, 14), 14),
         ("/truncated/read", "unread", (0, 14), 14),
         ("/truncated-chunks/x", "partial", (11, 11), FIRST_CHUNK_WIRE),
@@ -213,6 +232,15 @@ def test_a_part_says_how_much_came(
         response["_transferSize"],
     )
     assert "compression" not in response["content"]
+
+
+def test_what_was_read_beneath_the_stream_is_not_called_unread(parts: Recorded) -> None:
+    """The entry says that bytes came in a way that is not recorded."""
+    run, _, _ = parts
+    said = "not read in a way that is recorded: bytes came that no read of the response's stream returned"
+    for path in ("/stream/beneath", "/bytes/5002"):
+        [entry] = run.of(path)
+        assert said == entry["response"]["content"]["comment"]
 
 
 def test_a_part_of_a_compressed_body_has_both_sizes(parts: Recorded) -> None:

@@ -90,6 +90,38 @@ REQUESTS_PROGRAMS = {
             attempt('buffered', lambda: [lines.readline(), lines.read(3), lines.read()])
     attempt('shutdown', lambda: session.get(BASE + '/stream?gate=never', stream=True).raw.shutdown())
     """,
+    "refusals": """
+    import collections.abc, functools, operator, shutil
+    from requests.utils import super_len
+    def opened(path):
+        return session.get(BASE + path, stream=True).raw
+    def thrown(raw, error):
+        pieces = raw.stream(5)
+        print(next(pieces))
+        attempt('throw', lambda: pieces.throw(error))
+        attempt('next', lambda: next(pieces))
+    for path in (*CHUNKED, '/bytes/50'):
+        raw = opened(path)
+        print([hasattr(raw, name) for name in ('__len__', '__getitem__', '__contains__', '__add__', '__call__')])
+        print([isinstance(raw, kind) for kind in (collections.abc.Sized, collections.abc.Iterator, io.IOBase)])
+        for function in (len, super_len, reversed, bool, operator.length_hint, lambda raw: raw[0], lambda raw: raw < 1,
+                         lambda raw: raw(), lambda raw: raw == raw, lambda raw: hash(raw) == hash(raw)):
+            attempt('operation', lambda: function(raw))
+        attempt('x', lambda: raw.read('x'))
+        attempt('line', lambda: raw.readline('x'))
+        if not raw.chunked:
+            attempt('not chunked', lambda: list(raw.read_chunked()))
+        attempt('the rest', lambda: raw.read())
+        for error in (ValueError('mine'), OSError('mine'), KeyError('mine')):
+            raw = opened(path)
+            thrown(raw, error)
+            attempt('the rest', lambda: raw.read())
+        raw = opened(path)
+        raw.read = functools.partial(raw.read, decode_content=True)
+        target = io.BytesIO()
+        shutil.copyfileobj(raw, target, 5)
+        print(target.getvalue(), raw.read(), list(raw.stream(5, decode_content=True)))
+    """,
     "failures": """
     for path in ('/bad-chunks', '/truncated-chunks', '/bad-gzip', '/truncated'):
         attempt(path, lambda: session.get(BASE + path))
@@ -157,6 +189,20 @@ AIOHTTP_PROGRAMS = {
             response = await session.get(BASE + '/events/plain?gate=never')
             print(await response.content.readuntil(b'\\n\\n'))
             response.close()
+    """,
+    "special": """
+    import collections.abc
+    async def main():
+        async with aiohttp.ClientSession() as session:
+            for path in PATHS:
+                async with session.get(BASE + path) as response:
+                    content = response.content
+                    print([hasattr(content, name) for name in ('__len__', '__iter__', '__getitem__', '__aenter__')])
+                    print([isinstance(content, kind) for kind in (collections.abc.Sized, collections.abc.Iterable,
+                           collections.abc.AsyncIterable, aiohttp.StreamReader)])
+                    start = await content.readexactly(4)
+                    content.unread_data(start[1:])
+                    print(start, await content.readexactly(3), await content.read())
     """,
     "failures": """
     async def lines(session, path):

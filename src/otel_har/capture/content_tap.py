@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, ClassVar
 
-from otel_har.capture.streams import ResponseNotes, Tap
+from otel_har.capture.proxy import Tap
+from otel_har.capture.streams import ResponseNotes
 from otel_har.guard import guarded
 from otel_har.message import RawHeaders, SomeHeaders
 
@@ -27,17 +28,25 @@ _NOTING = {
     "readline": "_self_noting_read",
     "readuntil": "_self_noting_read",
     "set_exception": "_self_noting_exception",
-    "unread_data": "_self_noting_unread",
 }
 _NOT_TOLD = -1
+_LOST = "a read that was given up took the others along"
 
 
 class ContentTap(Tap):
-    """Stands for one response's StreamReader; `_self_` is wrapt's prefix for what belongs to the proxy itself."""
+    """Stands for one response's StreamReader.
+
+    `unread_data` is the stream's own, because it warns whoever calls it: that bytes were put back is seen by the
+    stream's position.
+    """
+
+    __slots__ = ("_self_is_plain", "_self_notes", "_self_start")
+    _self_special: ClassVar[dict[str, str]] = {"__aiter__": "_self_aiter"}
 
     def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
         super().__init__(wrapped)
         self._self_notes = notes
+        notes.position = self._self_start = getattr(wrapped, "_cursor", 0)
         exchange = notes.exchange
         self._self_is_plain = exchange.response_body.encoded or has_no_coding(exchange.response_headers)
 
@@ -47,7 +56,7 @@ class ContentTap(Tap):
         noting = _NOTING.get(name)
         return value if noting is None else getattr(self, noting)(value)
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
+    def _self_aiter(self) -> AsyncIterator[bytes]:
         return _NotingIterator(self.__wrapped__.__aiter__(), self)
 
     def __del__(self) -> None:
@@ -80,13 +89,6 @@ class ContentTap(Tap):
 
         return noting_read
 
-    def _self_noting_unread(self, unread: Callable[[bytes], None]) -> Callable[[bytes], None]:
-        def noting_unread(data: bytes) -> None:
-            unread(data)
-            self._self_notes.taken_back(len(data))
-
-        return noting_unread
-
     def _self_noting_exception(self, set_exception: Callable[..., None]) -> Callable[..., None]:
         """How aiohttp closes a stream: the program released or closed the response, or the connection broke."""
 
@@ -101,9 +103,25 @@ class ContentTap(Tap):
         """Bytes, or the pair of bytes and a flag that `readchunk` gives."""
         notes = self._self_notes
         size = self._self_wire_size()
-        notes.chunk(data[0] if isinstance(data, tuple) else data, size)
+        chunk = data[0] if isinstance(data, tuple) else data
+        self._self_take_back(len(chunk))
+        notes.chunk(chunk, size)
         if self.__wrapped__.at_eof():
-            notes.ended(size)
+            body = notes.exchange.response_body
+            if body.size_bytes < self.__wrapped__.total_bytes - self._self_start and not notes.exchange.finished:
+                body.has_gaps = True
+                notes.left(_LOST, size)
+            else:
+                notes.ended(size)
+
+    def _self_take_back(self, given: int) -> None:
+        """Take back what the program returned to the stream since it was last looked at, before it gave some bytes."""
+        notes = self._self_notes
+        position = getattr(self.__wrapped__, "_cursor", notes.position + given)
+        returned = notes.position - (position - given)
+        if returned > 0:
+            notes.taken_back(returned)
+        notes.position = position
 
     @guarded("noting a failed read")
     def _self_failed(self, error: BaseException) -> None:
@@ -111,13 +129,16 @@ class ContentTap(Tap):
         notes = self._self_notes
         if isinstance(error, asyncio.IncompleteReadError):
             self._self_note(error.partial)
-        elif self.__wrapped__.exception() is not None:
+            return
+        self._self_take_back(0)
+        if self.__wrapped__.exception() is not None:
             notes.failed(error, self._self_wire_size())
         else:
             notes.interrupted(error)
 
     @guarded("noting a response left unread")
     def _self_left(self, reason: str) -> None:
+        self._self_take_back(0)
         self._self_notes.left(reason, self._self_wire_size())
 
     def _self_wire_size(self) -> int | None:

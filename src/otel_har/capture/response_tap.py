@@ -6,35 +6,55 @@ an exhausted iterator, or the last byte of a body of known length.
 
 from __future__ import annotations
 
+import io
+import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
-from http.client import IncompleteRead
+from http.client import HTTPException, IncompleteRead
 from json import loads
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
-from otel_har.capture.streams import ResponseNotes, Tap
+from otel_har.capture.pieces import NotedPieces
+from otel_har.capture.proxy import Tap
+from otel_har.capture.streams import ResponseNotes
 from otel_har.guard import guarded
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-# What the program calls to read or to leave, and the method here that makes the call a noting one.
+# What the program calls to read, and the method here that notes what the call got.
+_NOTED = {
+    "read": "_self_note_read",
+    "read1": "_self_note_read1",
+    "readinto": "_self_note_readinto",
+    "readline": "_self_note_lines",
+    "readlines": "_self_note_lines",
+}
+# What else it calls to read or to leave, and the method here that makes the call a noting one.
 _NOTING = {
     "close": "_self_noting_leave",
     "drain_conn": "_self_noting_leave",
     "json": "_self_noting_json",
-    "read": "_self_noting_read",
-    "read1": "_self_noting_read1",
     "read_chunked": "_self_noting_iteration",
-    "readinto": "_self_noting_readinto",
-    "readline": "_self_noting_lines",
-    "readlines": "_self_noting_lines",
     "release_conn": "_self_noting_leave",
     "stream": "_self_noting_iteration",
 }
+_BROKEN = (OSError, EOFError, HTTPException, zlib.error)
+_REFUSED = frozenset({"BodyNotHttplibCompatible", "ResponseNotChunked"})  # of urllib3: a way to read that does not fit
+_CLOSED = "closed before its end"
+_LOST = "bytes came that no read of the response's stream returned"
 
 
 class ResponseTap(Tap):
-    """Stands for one response's stream; `_self_` is wrapt's prefix for what belongs to the proxy itself."""
+    """Stands for one response's stream.
+
+    A program may put something of its own in the place of a method, which calls that method (`functools.partial`), and
+    the stream's own methods call what stands there. Then one call goes through here twice: the inner one counts.
+    """
+
+    __slots__ = ("_self_notes",)
+    _self_special: ClassVar[dict[str, str]] = {
+        "__enter__": "_self_enter",
+        "__exit__": "_self_exit",
+        "__iter__": "_self_iter",
+        "__next__": "_self_next",
+    }
 
     def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
         super().__init__(wrapped)
@@ -45,49 +65,43 @@ class ResponseTap(Tap):
         if name == "data":
             return self._self_data()
         value = getattr(self.__wrapped__, name)
+        note = _NOTED.get(name)
+        if note is not None:
+            return self._self_noting(value, getattr(self, note))
         noting = _NOTING.get(name)
         return value if noting is None else getattr(self, noting)(value)
-
-    def __iter__(self) -> Iterator[bytes]:
-        decoded = hasattr(self.__wrapped__, "stream")  # urllib3 iterates over lines of the decoded body
-        return self._self_noted(iter(self.__wrapped__), decoded=decoded)
-
-    def __next__(self) -> bytes:
-        line: bytes = self._self_attempt(self.__wrapped__.__next__)
-        self._self_got(line, line, decoded=None)
-        return line
-
-    def __enter__(self) -> Self:
-        self.__wrapped__.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> Any:
-        try:
-            return self.__wrapped__.__exit__(*exception)
-        finally:
-            self._self_left("closed before its end")
 
     def __del__(self) -> None:
         """The program let go of the response."""
         self._self_left("the response was dropped before its end")
 
-    def _self_noting_read(self, read: Callable[..., bytes]) -> Callable[..., bytes]:
-        def noting_read(*args: Any, **kwargs: Any) -> bytes:
-            data: bytes = self._self_attempt(read, *args, **kwargs)
-            self._self_read(data, args, kwargs)
-            return data
+    def _self_iter(self) -> Iterator[bytes]:
+        iterator = iter(self.__wrapped__)
+        if iterator is self.__wrapped__:
+            return self
+        decoded = hasattr(self.__wrapped__, "stream")  # urllib3 iterates over lines of the decoded body
+        return self._self_noted(iterator, decoded=decoded)
+
+    def _self_next(self) -> bytes:
+        line: bytes = self._self_call(self.__wrapped__.__next__, self._self_note_lines, (), {})
+        return line
+
+    def _self_enter(self) -> ResponseTap:
+        self.__wrapped__.__enter__()
+        return self
+
+    def _self_exit(self, *exception: object) -> Any:
+        self._self_look_beneath()
+        try:
+            return self.__wrapped__.__exit__(*exception)
+        finally:
+            self._self_left(_CLOSED, looked=True)
+
+    def _self_noting(self, read: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:
+        def noting_read(*args: Any, **kwargs: Any) -> Any:
+            return self._self_call(read, note, args, kwargs)
 
         return noting_read
-
-    def _self_noting_read1(self, read1: Callable[..., bytes]) -> Callable[..., bytes]:
-        """`read1` returns what is there: without an amount it is still not everything."""
-
-        def noting_read1(*args: Any, **kwargs: Any) -> bytes:
-            data: bytes = self._self_attempt(read1, *args, **kwargs)
-            self._self_got(data, None if _amount(args, kwargs) == 0 else data, decoded=_asked(args, kwargs))
-            return data
-
-        return noting_read1
 
     def _self_noting_iteration(self, iterate: Callable[..., Iterable[bytes]]) -> Callable[..., Iterator[bytes]]:
         def noting_iteration(*args: Any, **kwargs: Any) -> Iterator[bytes]:
@@ -98,38 +112,18 @@ class ResponseTap(Tap):
 
         return noting_iteration
 
-    def _self_noting_lines(self, read: Callable[..., Any]) -> Callable[..., Any]:
-        def noting_lines(*args: Any, **kwargs: Any) -> Any:
-            lines = self._self_attempt(read, *args, **kwargs)
-            is_iterated = isinstance(lines, list) and hasattr(self.__wrapped__, "stream")  # and so decoded
-            self._self_got(lines, lines, decoded=is_iterated or None)
-            if isinstance(lines, list) and not any((*args, *kwargs.values())):  # without a hint it is all lines
-                self._self_end()
-            return lines
-
-        return noting_lines
-
-    def _self_noting_readinto(self, readinto: Callable[[Any], int]) -> Callable[[Any], int]:
-        def noting_readinto(buffer: Any) -> int:
-            count: int = self._self_attempt(readinto, buffer)
-            self._self_filled(buffer, count)
-            return count
-
-        return noting_readinto
-
     def _self_noting_leave(self, leave: Callable[..., Any]) -> Callable[..., Any]:
         def noting_leave(*args: Any, **kwargs: Any) -> Any:
+            self._self_look_beneath()  # before the stream reads what is left, to use its connection again
             try:
                 return leave(*args, **kwargs)
             finally:
-                self._self_left("closed before its end")
+                self._self_left(_CLOSED, looked=True)
 
         return noting_leave
 
     def _self_data(self) -> Any:
-        data = self._self_attempt(lambda: self.__wrapped__.data)
-        self._self_read(data, (), {})
-        return data
+        return self._self_call(lambda: self.__wrapped__.data, self._self_note_read, (), {})
 
     def _self_noting_json(self, _json: Callable[[], Any]) -> Callable[[], Any]:
         def noting_json() -> Any:
@@ -137,42 +131,55 @@ class ResponseTap(Tap):
 
         return noting_json
 
-    def _self_noted(self, chunks: Iterable[bytes], *, decoded: bool | None) -> Generator[bytes, None, None]:
-        try:
-            for chunk in chunks:
-                self._self_got(chunk, None, decoded=decoded)
-                yield chunk
-        except GeneratorExit:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
-            raise
-        except BaseException as error:
-            self._self_failed(error)
-            raise
+    def _self_noted(self, chunks: Iterable[bytes], *, decoded: bool | None) -> Generator[bytes, Any, None]:
+        """The pieces, each noted; what the program throws into the generator it throws into the stream's."""
+        yield from NotedPieces(
+            iter(chunks),
+            self._self_notes,
+            got=lambda chunk: self._self_got(chunk, None, decoded=decoded),
+            failed=self._self_failed,
+            abandoned=self._self_abandoned,
+        )
         self._self_end()
 
-    def _self_attempt(self, read: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def _self_call(self, read: Callable[..., Any], note: Callable[..., None], args: Any, kwargs: Any) -> Any:
+        notes = self._self_notes
+        readings = notes.readings
         try:
-            return read(*args, **kwargs)
+            got = read(*args, **kwargs)
         except StopIteration:
             self._self_end()
             raise
         except BaseException as error:
             self._self_failed(error)
             raise
+        if readings == notes.readings:
+            note(got, args, kwargs)
+        return got
 
     @guarded("noting a read")
-    def _self_read(self, data: bytes, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _self_note_read(self, data: bytes, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """What a `read` got; one without an amount got everything."""
         amount = _amount(args, kwargs)
         self._self_got(data, data if amount else None, decoded=_asked(args, kwargs))
         if amount is None or amount < 0:
             self._self_end()
 
+    @guarded("noting a read")
+    def _self_note_read1(self, data: bytes, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """`read1` returns what is there: without an amount it is still not everything."""
+        self._self_got(data, None if _amount(args, kwargs) == 0 else data, decoded=_asked(args, kwargs))
+
+    @guarded("noting lines")
+    def _self_note_lines(self, lines: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        is_iterated = isinstance(lines, list) and hasattr(self.__wrapped__, "stream")  # and so decoded
+        self._self_got(lines, lines, decoded=is_iterated or None)
+        if isinstance(lines, list) and not any((*args, *kwargs.values())):  # without a hint it is all lines
+            self._self_end()
+
     @guarded("noting a filled buffer")
-    def _self_filled(self, buffer: Any, count: int) -> None:
-        view = memoryview(buffer).cast("B")
+    def _self_note_readinto(self, count: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        view = memoryview(next(iter((*args, *kwargs.values())))).cast("B")
         self._self_got(bytes(view[:count]), count if len(view) else None, decoded=None)
 
     @guarded("noting what was read")
@@ -207,26 +214,86 @@ class ResponseTap(Tap):
 
     @guarded("noting what was read")
     def _self_note(self, data: Any, *, decoded: bool | None) -> None:
+        notes = self._self_notes
+        notes.readings += 1
+        if not data or notes.exchange.finished:
+            return
         if decoded is None:
             decoded = bool(getattr(self.__wrapped__, "decode_content", False))
-        self._self_notes.exchange.response_body.encoded = not decoded
-        self._self_notes.chunk(b"".join(data) if isinstance(data, list) else data, self._self_wire_size())
+        notes.exchange.response_body.encoded = not decoded
+        notes.chunk(b"".join(data) if isinstance(data, list) else data, self._self_wire_size())
 
     @guarded("noting the end of a body")
     def _self_end(self) -> None:
-        self._self_notes.ended(self._self_wire_size())
+        if self._self_notes.exchange.finished:
+            return
+        self._self_look_beneath(at_end=True)
+        if self._self_notes.exchange.response_body.has_gaps:
+            self._self_left(_LOST, looked=True)
+        else:
+            self._self_notes.ended(self._self_wire_size())
 
     @guarded("noting a response left unread")
-    def _self_left(self, reason: str) -> None:
-        self._self_notes.left(reason, self._self_wire_size())
+    def _self_left(self, reason: str, *, looked: bool = False) -> None:
+        notes = self._self_notes
+        if notes.exchange.finished:
+            return
+        if not looked:
+            self._self_look_beneath()
+        size = self._self_wire_size()
+        if notes.exchange.response_body.has_gaps:
+            reason = _LOST
+            size = None if size is None else size + self._self_bytes_beneath()
+        notes.left(reason, size)
+
+    @guarded("looking for bytes that passed by")
+    def _self_look_beneath(self, *, at_end: bool = False) -> None:
+        """Whether bytes came that no read returned, as far as anybody counts that.
+
+        The program may read from `_original_response`, or a read that failed may lose what it had got. What urllib3 has
+        taken and the program has not got from it yet, nobody knows before the end; but where the program asked it for
+        nothing, urllib3 has taken nothing.
+        """
+        notes, wrapped = self._self_notes, self.__wrapped__
+        if notes.exchange.finished or not hasattr(wrapped, "length_remaining"):
+            return
+        body = notes.exchange.response_body
+        came = body.wire_size_bytes if getattr(wrapped, "chunked", False) else self._self_wire_size()
+        is_unasked = notes.readings == 0 and getattr(wrapped, "chunked", False)
+        if is_unasked or (at_end and self._self_is_plain()):
+            body.has_gaps = (came or 0) > body.size_bytes
+        body.has_gaps = body.has_gaps or self._self_bytes_beneath() > 0
+
+    def _self_bytes_beneath(self) -> int:
+        """By how much http.client has less left of a body of known length than urllib3 thinks."""
+        left = getattr(getattr(self.__wrapped__, "_original_response", None), "length", None)
+        expected = getattr(self.__wrapped__, "length_remaining", None)
+        return expected - left if isinstance(left, int) and isinstance(expected, int) else 0
 
     @guarded("noting a failed read")
     def _self_failed(self, error: BaseException) -> None:
+        """A stream that broke ends here; after a read that was refused the program may read on."""
+        if not _breaks(error) and not self._self_is_cut():
+            self._self_notes.interrupted(error)
+            return
         size = self._self_wire_size()
         cut_off = _cut_off_bytes(error)
-        if size is not None and cut_off:
-            size += cut_off
+        self._self_look_beneath()
+        if size is not None:
+            size += (cut_off or 0) + self._self_bytes_beneath()
         self._self_notes.failed(error, size, lost=cut_off is None)
+
+    @guarded("noting an abandoned iteration")
+    def _self_abandoned(self) -> None:
+        """The program threw an exception of its own into an iteration: urllib3 closes a chunked body then."""
+        if self._self_is_cut():
+            self._self_left(_CLOSED)
+
+    def _self_is_cut(self) -> bool:
+        """Whether the stream was closed before its end, so that nobody can read on: urllib3 does so at most errors."""
+        isclosed = getattr(self.__wrapped__, "isclosed", None)
+        is_closed = isclosed() if isclosed is not None else getattr(self.__wrapped__, "closed", False)
+        return bool(is_closed) and getattr(self.__wrapped__, "length_remaining", None) != 0
 
     def _self_is_plain(self) -> bool:
         """Whether the bytes that are read are those of the wire."""
@@ -242,6 +309,14 @@ class ResponseTap(Tap):
         except (OSError, ValueError):  # closed, or not seekable
             return None
         return size if isinstance(size, int) else None
+
+
+def _breaks(error: BaseException) -> bool:
+    """Whether an error is one of the stream itself; others are those of a call, like a wrong argument."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, io.UnsupportedOperation) or names & _REFUSED:
+        return False
+    return isinstance(error, _BROKEN) or "HTTPError" in names  # urllib3's base of all
 
 
 def _cut_off_bytes(error: BaseException) -> int | None:

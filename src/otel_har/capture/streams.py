@@ -7,35 +7,17 @@ itself is not seen twice.
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
-import wrapt
-
+from otel_har.capture.proxy import Tap
 from otel_har.exchange import Exchange
 from otel_har.guard import guarded
 from otel_har.message import Body
 
 _MAX_ERROR = 1_000
 _MAX_REPEATED = 100
-
-
-class Tap(wrapt.ObjectProxy):  # type: ignore[type-arg] # generic in wrapt's stubs only
-    """A proxy that is copied, pickled and shown as what it stands for."""
-
-    def __copy__(self) -> Any:
-        return copy.copy(self.__wrapped__)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return copy.deepcopy(self.__wrapped__, memo)
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__wrapped__.__reduce_ex__(protocol)
-
-    def __repr__(self) -> str:
-        return repr(self.__wrapped__)
 
 
 class ResponseNotes:
@@ -45,13 +27,19 @@ class ResponseNotes:
 
     Args:
         exchange: The exchange whose response is read.
+
+    Attributes:
+        readings: How often anything was noted of what the program read.
+        position: How many bytes the stream had given when it was last looked at, where it says.
     """
 
-    __slots__ = ("_interruption", "exchange")
+    __slots__ = ("_interruption", "exchange", "position", "readings")
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self._interruption: str | None = None
+        self.readings = 0
+        self.position = 0
 
     @guarded("noting a response body")
     def chunk(self, data: Any, wire_size_bytes: int | None = None) -> None:
@@ -164,10 +152,10 @@ _NOTING_REQUEST = {
 
 
 class RequestBodyTap(Tap):
-    """A request body given as an iterable or a file object.
+    """A request body given as an iterable or a file object."""
 
-    `_self_` is wrapt's prefix for what belongs to the proxy and not to the wrapped object.
-    """
+    __slots__ = ("_self_notes",)
+    _self_special: ClassVar[dict[str, str]] = {"__iter__": "_self_iter", "__next__": "_self_next"}
 
     def __init__(self, wrapped: Any, notes: RequestBodyNotes) -> None:
         super().__init__(wrapped)
@@ -178,7 +166,7 @@ class RequestBodyTap(Tap):
         noting = _NOTING_REQUEST.get(name)
         return value if noting is None else getattr(self, noting)(value)
 
-    def __iter__(self) -> Iterator[Any]:
+    def _self_iter(self) -> Iterator[Any]:
         notes = self._self_notes
         iterator = iter(self.__wrapped__)
         while True:
@@ -193,7 +181,7 @@ class RequestBodyTap(Tap):
             yield chunk
         notes.ended()
 
-    def __next__(self) -> Any:
+    def _self_next(self) -> Any:
         try:
             chunk = next(self.__wrapped__)
         except StopIteration:

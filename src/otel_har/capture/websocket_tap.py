@@ -12,7 +12,8 @@ import asyncio
 import time
 from typing import Any
 
-from otel_har.capture.streams import Tap, error_text
+from otel_har.capture.proxy import Tap
+from otel_har.capture.streams import error_text
 from otel_har.duplex import Duplex
 from otel_har.exchange import Exchange
 from otel_har.guard import guarded
@@ -107,6 +108,8 @@ class WebSocketNotes:
 class ProtocolTap(Tap):
     """Stands for a connection's protocol towards its transport, which calls nothing but protocol methods."""
 
+    __slots__ = ("_self_notes",)
+
     def __init__(self, wrapped: Any, notes: WebSocketNotes) -> None:
         super().__init__(wrapped)
         self._self_notes = notes
@@ -124,6 +127,8 @@ class ProtocolTap(Tap):
 
 class TransportTap(Tap):
     """Stands for a connection's transport towards its protocol and its writer."""
+
+    __slots__ = ("_self_notes",)
 
     def __init__(self, wrapped: Any, notes: WebSocketNotes) -> None:
         super().__init__(wrapped)

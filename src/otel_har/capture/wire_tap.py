@@ -8,14 +8,11 @@ the two takes it apart and in whatever steps. The rule is that of `streams`.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
-from otel_har.capture.streams import Tap
+from otel_har.capture.proxy import Tap
 from otel_har.guard import guarded
 from otel_har.message import Body
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _MAX_LINE_BYTES = 65_536  # http.client's own limit for a line
 _MAX_TRAILER_BYTES = 16_384
@@ -128,14 +125,17 @@ class ChunkedWire:
 class WireTap(Tap):
     """Stands for the buffered file that one chunked response is read from."""
 
+    __slots__ = ("_self_wire",)
+    _self_special: ClassVar[dict[str, str]] = {"__iter__": "_self_iter", "__next__": "_self_next"}
+
     def __init__(self, wrapped: Any, wire: ChunkedWire) -> None:
         super().__init__(wrapped)
         self._self_wire = wire
 
-    def __iter__(self) -> Self:
+    def _self_iter(self) -> WireTap:
         return self
 
-    def __next__(self) -> bytes:
+    def _self_next(self) -> bytes:
         line: bytes = next(self.__wrapped__)
         self._self_wire.passed(line)
         return line

@@ -42,6 +42,10 @@ _NOT_SENT: dict[BodyState, str] = {
     "partial": "the first {size} bytes; the rest was not sent",
     "unread": "announced, and not sent",
 }
+_NOT_SEEN: dict[BodyState, str] = {
+    "partial": "{size} bytes; others that came are not among them",
+    "unread": "not read in a way that is recorded",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,7 @@ def missing_part(body: Body, state: BodyState, *, sent: bool) -> str:
         state: What is held of it; not `whole`.
         sent: True for a request's body, which the program sends, False for a response's, which it reads.
     """
-    words = _MISSING_PARTS | (_NOT_SENT if sent else _NOT_READ)
+    words = _MISSING_PARTS | (_NOT_SENT if sent else _NOT_SEEN if body.has_gaps else _NOT_READ)
     return words[state].format(kept=body.kept_bytes, size=body.size_bytes)
 
 

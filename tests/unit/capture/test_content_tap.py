@@ -179,13 +179,15 @@ async def test_chunks_are_noted_as_they_come(client: _Client, server: RecordingS
 
 
 async def test_put_back(client: _Client) -> None:
-    """Bytes that the program puts back and reads again are noted once."""
+    """Bytes that the program puts back and reads again are noted once, and it is the program that aiohttp warns."""
     async with await client.get("/bytes/100") as response:
         first = await response.content.read(10)
-        with pytest.warns(DeprecationWarning, match="unread_data"):
+        with pytest.warns(DeprecationWarning, match="unread_data") as warned:
             response.content.unread_data(first[5:])
-        assert 5 == client.exchange.response_body.size_bytes
-        rest = await response.content.read()
+        assert [__file__] == [warning.filename for warning in warned]
+        again = await response.content.read(2)
+        assert 7 == client.exchange.response_body.size_bytes
+        rest = again + await response.content.read()
     assert first[:5] + rest == client.exchange.response_body.kept()
     assert "whole" == client.exchange.response_body.state
 
@@ -202,6 +204,34 @@ async def test_cancelled_read(client: _Client, server: RecordingServer) -> None:
         data += await response.content.read()
     assert b"".join(CHUNKS) == data == client.exchange.response_body.kept()
     assert ("whole", None) == (client.exchange.response_body.state, client.exchange.error)
+
+
+@pytest.mark.parametrize("path", ["/stream", "/gzip-stream"])
+async def test_a_read_that_loses_bytes(client: _Client, server: RecordingServer, path: str) -> None:
+    """A cancelled `readexactly` takes along what it had: what the program reads then is a part, though it ends."""
+    async with await client.get(f"{path}?gate=a") as response:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(response.content.readexactly(10_000), 0.1)
+        for _ in CHUNKS[1:]:
+            server.gates.release("a")
+        data = await response.content.read()
+    body = client.exchange.response_body
+    assert 0 < len(data) < len(server.exchanges[-1].response.body)
+    assert (data, "partial", True) == (body.kept(), body.state, body.has_gaps)
+    assert ("CancelledError", "a read that was given up took the others along") == (
+        client.exchange.error,
+        client.exchange.end_reason,
+    )
+
+
+async def test_put_back_and_left(client: _Client) -> None:
+    """Bytes that the program puts back and does not read again are not noted."""
+    async with await client.get("/hang") as response:
+        first = await response.content.readany()
+        with pytest.warns(DeprecationWarning, match="unread_data"):
+            response.content.unread_data(first[2:])
+        response.close()
+    assert (first[:2], "partial") == (client.exchange.response_body.kept(), client.exchange.response_body.state)
 
 
 async def test_cancelled_and_left(client: _Client) -> None:

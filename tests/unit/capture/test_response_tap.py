@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import io
 import shutil
@@ -12,6 +13,7 @@ import urllib3
 
 from otel_har.capture.response_tap import ResponseTap
 from otel_har.capture.streams import ResponseNotes
+from otel_har.capture.wire_tap import tap_wire
 from otel_har.exchange import Exchange
 from otel_har.limits import CaptureLimits
 from servers import RecordingServer
@@ -276,3 +278,187 @@ def test_tap_is_a_response(client: _Client) -> None:
     assert (200, "gzip") == (response.status, response.headers["Content-Encoding"])
     assert raw.startswith(b"\x1f\x8b")
     assert client.exchange.response_body.encoded
+
+
+def _refused(call: Callable[[], object], kind: type[BaseException]) -> None:
+    with pytest.raises(kind):
+        call()
+
+
+REFUSALS: dict[str, Callable[[Any], None]] = {
+    "unchunked": lambda response: _refused(
+        lambda: list(response.read_chunked()), urllib3.exceptions.ResponseNotChunked
+    ),
+    "argument": lambda response: _refused(lambda: response.read("x"), TypeError),
+    "not allowed": lambda response: _refused(lambda: response.readline("x"), TypeError),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refused_read_is_no_end(client: _Client, refusal: str) -> None:
+    """A program that reads on after a read that was refused has the whole body and no error."""
+    response = client.get("/bytes/50")
+    REFUSALS[refusal](response)
+    assert not client.exchange.finished
+    data = response.read()
+    assert (50, data) == (len(data), client.exchange.response_body.kept())
+    assert ("whole", None) == (client.exchange.response_body.state, client.exchange.error)
+
+
+def test_a_refused_read_is_the_reason_of_a_program_that_leaves(client: _Client) -> None:
+    """A program that does not read on ends the exchange with what it was refused."""
+    response = client.get("/bytes/50")
+    REFUSALS["unchunked"](response)
+    response.close()
+    assert (client.exchange.error or "").startswith("ResponseNotChunked: ")
+    assert ("unread", "closed before its end") == (client.exchange.response_body.state, client.exchange.end_reason)
+
+
+def test_an_error_that_closes_the_stream_breaks_it(client: _Client) -> None:
+    """Where an error of any kind made urllib3 close the response, nobody can read on."""
+    response = client.get("/bytes/50")
+
+    def failing(*_: object) -> bytes:
+        raise LookupError("mine")
+
+    response._fp.read = failing
+    _refused(lambda: response.read(5), LookupError)
+    assert (True, "LookupError: mine") == (client.exchange.finished, client.exchange.error)
+
+
+@pytest.mark.parametrize(
+    ("path", "state", "end_reason"), [("/bytes/50", "whole", None), ("/stream", "partial", "closed before its end")]
+)
+def test_what_a_program_throws_is_no_failure(client: _Client, path: str, state: str, end_reason: str | None) -> None:
+    """An exception of the program's in an iteration is none of the stream; of a chunked body urllib3 ends it there."""
+    response, plain = client.get(path), client.get(path, tapped=False)
+    kind = OSError if state == "whole" else urllib3.exceptions.ProtocolError  # urllib3 takes it for the network's
+    pieces, plain_pieces = response.stream(5), plain.stream(5)
+    first = next(pieces)
+    assert next(plain_pieces) == first
+    _refused(lambda: pieces.throw(OSError("mine")), kind)
+    _refused(lambda: plain_pieces.throw(OSError("mine")), kind)
+    assert (plain.isclosed(), plain.read()) == (response.isclosed(), rest := response.read())
+    body = client.exchange.response_body
+    assert (first + rest, state) == (body.kept(), body.state)
+    assert (None, end_reason) == (client.exchange.error, client.exchange.end_reason)
+
+
+def test_what_an_iterator_makes_of_an_exception_is_noted(client: _Client) -> None:
+    """A generator that answers a thrown exception with a piece goes on; one without `throw` cannot be told."""
+
+    def stubborn() -> Iterator[bytes]:
+        try:
+            yield b"a"
+        except ValueError:
+            yield b"b"
+
+    response = client.get("/bytes/50")
+    response.stream = lambda: stubborn()  # noqa: PLW0108 - to be called anew
+    pieces = response.stream()
+    assert (b"a", b"b", []) == (next(pieces), pieces.throw(ValueError), list(pieces))
+    assert b"ab" == client.exchange.response_body.kept()
+    response.stream = lambda: iter([b"c"])
+    pieces = response.stream()
+    assert b"c" == next(pieces)
+    _refused(lambda: pieces.throw(ValueError("mine")), ValueError)
+
+
+def _with_partial(response: Any) -> Any:
+    response.read = functools.partial(response.read, decode_content=True)
+    return response
+
+
+NESTED: dict[str, Callable[[Any], bytes]] = {
+    "copyfileobj": lambda response: _copied(_with_partial(response)),
+    "read": lambda response: bytes(_with_partial(response).read()),
+    "stream": lambda response: b"".join(_with_partial(response).stream(7, decode_content=True)),
+    "data": lambda response: bytes(_with_partial(response).data),
+}
+
+
+@pytest.mark.parametrize("path", ["/gzip", "/stream", "/bytes/500"])
+@pytest.mark.parametrize("way", NESTED)
+def test_a_method_that_the_program_wraps_is_noted_once(
+    client: _Client, server: RecordingServer, path: str, way: str
+) -> None:
+    """`raw.read = partial(raw.read, decode_content=True)`: each byte is noted once, and as decoded."""
+    data = NESTED[way](client.get(path))
+    body = client.exchange.response_body
+    assert server.exchanges[-1].response.body == data == body.kept()
+    assert (len(data), "whole", False) == (body.size_bytes, body.state, body.encoded)
+
+
+@pytest.mark.parametrize("again", [lambda response: response.read(), lambda response: list(response.stream(10))])
+def test_what_is_asked_of_a_finished_body_changes_nothing(client: _Client, again: Callable[[Any], object]) -> None:
+    """A read behind the end, in another coding, leaves the body as it was noted."""
+    response = client.get("/gzip")
+    data = response.read(decode_content=True)
+    again(response)
+    body = client.exchange.response_body
+    assert (data, False) == (body.kept(), body.encoded)
+
+
+BENEATH: dict[str, Callable[[Any], int]] = {
+    "read": lambda original: len(original.read()),
+    "read1": lambda original: len(original.read1(5)),
+    "readinto": lambda original: original.readinto(bytearray(5)),
+    "readline": lambda original: len(original.readline()),
+}
+
+
+@pytest.mark.parametrize("path", ["/stream", "/bytes/50"])
+@pytest.mark.parametrize("way", BENEATH)
+def test_what_is_read_beneath_the_stream_is_told(client: _Client, path: str, way: str) -> None:
+    """Bytes taken from `_original_response` are counted, and not said to be unread."""
+    response = client.get(path)
+    tap_wire(response.__wrapped__, client.exchange.response_body)
+    count = BENEATH[way](response._original_response)
+    response.close()
+    body = client.exchange.response_body
+    assert ("unread", True, count) == (body.state, body.has_gaps, body.wire_size_bytes)
+    assert "bytes came that no read of the response's stream returned" == client.exchange.end_reason
+
+
+def test_what_is_missing_in_the_middle_is_told(client: _Client, server: RecordingServer) -> None:
+    """A body of which the program read some beneath the stream is not whole at its end, and its sizes differ."""
+    response = client.get("/stream")
+    tap_wire(response.__wrapped__, client.exchange.response_body)
+    data = response.read(3)
+    response._original_response.read(4)
+    data += response.read()
+    body = client.exchange.response_body
+    assert (data, "partial", True) == (body.kept(), body.state, body.has_gaps)
+    assert len(data) + 4 == len(server.exchanges[-1].response.body) == body.wire_size_bytes
+
+
+def test_what_urllib3_misses_is_counted(client: _Client) -> None:
+    """Of a body of known length urllib3 finds that bytes are missing; all that came are in the size."""
+    response = client.get("/bytes/50")
+    response.read(3)
+    response._original_response.read(4)
+    _refused(lambda: response.read(1000), urllib3.exceptions.ProtocolError)
+    body = client.exchange.response_body
+    assert (3, "partial", True, 50) == (body.size_bytes, body.state, body.has_gaps, body.wire_size_bytes)
+
+
+def test_what_urllib3_drains_is_not_read_beneath(client: _Client) -> None:
+    """`drain_conn` reads a body that the program did not read."""
+    response = client.get("/stream")
+    tap_wire(response.__wrapped__, client.exchange.response_body)
+    response.drain_conn()
+    body = client.exchange.response_body
+    assert ("unread", False, "closed before its end") == (body.state, body.has_gaps, client.exchange.end_reason)
+
+
+def test_a_failed_read_that_loses_bytes(client: _Client) -> None:
+    """A `readinto` that cannot write what it has read takes it along: the body ends, and is not whole."""
+    response = client.get("/bytes/50")
+    _refused(lambda: response.readinto("x"), TypeError)
+    data = response.read()
+    body = client.exchange.response_body
+    assert (49, data, "partial", True) == (len(data), body.kept(), body.state, body.has_gaps)
+    assert (50, "bytes came that no read of the response's stream returned") == (
+        body.wire_size_bytes,
+        client.exchange.end_reason,
+    )
