@@ -28,7 +28,7 @@ from otel_har.capture.attempts import Attempt, Attempts
 from otel_har.capture.connections import closed_connection_of, connection_of
 from otel_har.capture.initiator import program_frames
 from otel_har.capture.response_tap import ResponseTap
-from otel_har.capture.streams import RequestBodyNotes, RequestBodyTap, ResponseNotes, error_text
+from otel_har.capture.streams import RequestBodyNotes, RequestBodyTap, ResponseNotes, error_text, text_as_sent
 from otel_har.capture.wire_tap import tap_wire
 from otel_har.correlation import SpanCapture
 from otel_har.exchange import Exchange
@@ -275,7 +275,7 @@ def _note_body_at_hand(noted: Body, body: Any) -> None:
     """A body that is there as a whole before it is sent, or none."""
     if body is not None:
         noted.encoded = True
-        with memoryview(body.encode("utf-8") if isinstance(body, str) else body) as octets:
+        with memoryview(text_as_sent(body) if isinstance(body, str) else body) as octets:
             noted.note(octets)
     noted.ended = True
 

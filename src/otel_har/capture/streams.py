@@ -8,8 +8,10 @@ itself is not seen twice.
 from __future__ import annotations
 
 import copy
+import functools
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 
 import wrapt
@@ -114,6 +116,17 @@ def _message(error: BaseException) -> str:
     return str(error)
 
 
+@functools.cache
+def _charset_of_text() -> str:
+    """urllib3 1.26 leaves text to http.client, which sends ISO 8859-1; later releases send UTF-8."""
+    return "latin-1" if version("urllib3").startswith("1.") else "utf-8"
+
+
+def text_as_sent(text: str) -> bytes:
+    """The bytes of a body that is text, or is read from a file of text; what cannot be sent so raises in the client."""
+    return text.encode(_charset_of_text(), "replace")
+
+
 class RequestBodyNotes:
     """Notes what a client reads of one request body, into the body of the hop that is being sent.
 
@@ -132,6 +145,11 @@ class RequestBodyNotes:
         """The client read this to send it."""
         if data:
             self.body.note(data.encode("utf-8") if isinstance(data, str) else data)
+
+    @guarded("noting a request body")
+    def read(self, data: Any) -> None:
+        """The client read this from a file to send it."""
+        self.chunk(text_as_sent(data) if isinstance(data, str) else data)
 
     def ended(self) -> None:
         """The client read the body to its end."""
@@ -211,7 +229,7 @@ class RequestBodyTap(Tap):
         except BaseException:
             self._self_notes.failed()
             raise
-        self._self_notes.chunk(data)
+        self._self_notes.read(data)
         return data
 
     def _self_noting_read(self, read: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,6 +17,7 @@ from otel_har.capture.wire_tap import ChunkedWire, WireTap, tap_wire
 from otel_har.limits import CaptureLimits
 from otel_har.message import Body
 from servers import RecordingServer
+from servers.releases import URLLIB3_READS_ON
 from servers.stream_routes import TRAILERS
 
 if TYPE_CHECKING:
@@ -180,10 +181,12 @@ def test_a_response(server: RecordingServer, path: str, reading: str) -> None:
     pool = urllib3.PoolManager()
     response: Any = pool.request("GET", server.url(path), preload_content=False, retries=False, timeout=20)
     tap_wire(response, body)
+    if reading == "read1" and not hasattr(response, "read1"):
+        pytest.skip("new in a later urllib3")
     ways: dict[str, Callable[[], object]] = {
         "read": response.read,
         "stream": lambda: list(response.stream(7)),
-        "read(5)": lambda: list(iter(lambda: response.read(5), b"")),
+        "read(5)": lambda: list(iter(lambda: response.read(5, decode_content=URLLIB3_READS_ON), b"")),
         "read1": lambda: list(iter(lambda: response.read1(5), b"")),
         "original": lambda: list(response._original_response),
     }
