@@ -10,6 +10,8 @@ import re
 from importlib.metadata import version
 from typing import Any
 
+from urllib3 import HTTPResponse
+
 
 def _release(distribution: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version(distribution))[:3])
@@ -38,7 +40,7 @@ AIOHTTP_IS_QUIET = _AIOHTTP >= (3, 11)
 URLLIB3_MISSES_BYTES = _URLLIB3 >= (2,)
 """Raises where less came than Content-Length announced; before, a short body is a whole one to the program."""
 
-URLLIB3_DECODES_X_GZIP = _URLLIB3 >= (2,)
+URLLIB3_DECODES_X_GZIP = "x-gzip" in HTTPResponse.CONTENT_DECODERS
 """Before, `x-gzip` is a coding that it does not know."""
 
 URLLIB3_READS_ON = _URLLIB3 >= (2,)
