@@ -9,6 +9,7 @@ import pytest
 
 from servers import RecordingServer, assert_same_exchange
 from servers.programs import run_instrumented_program
+from servers.releases import AIOHTTP_COUNTS_HEADS
 from servers.tunnel import TunnelProxy
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ _AIOHTTP = """
     asyncio.run(main())
 """
 PROGRAMS = {"requests": _REQUESTS, "aiohttp": _AIOHTTP}
-PATHS = "/json /gzip /bytes/100000 /close /json"
+PATHS = "/json /gzip /bytes/1000000 /close /json"
 
 both_clients = pytest.mark.parametrize("client", PROGRAMS)
 
@@ -107,7 +108,10 @@ def test_a_proxy_for_http(tmp_path: Path, client: str) -> None:
         entries = _entries(proxy, tmp_path, client, **env)
         seen = [exchange.request for exchange in proxy.exchanges]
     assert [request.target for request in seen] == [entry["request"]["url"] for entry in entries]
-    assert [len(request.head) for request in seen] == [entry["request"]["headersSize"] for entry in entries]
+    heads = [len(request.head) for request in seen]
+    if client == "aiohttp" and not AIOHTTP_COUNTS_HEADS:
+        heads = [-1 if "_proxy" not in entry else head for entry, head in zip(entries, heads, strict=True)]
+    assert heads == [entry["request"]["headersSize"] for entry in entries]
     assert [("127.0.0.1", proxy.port)] * 5 == [(entry["serverIPAddress"], entry["_serverPort"]) for entry in entries]
     known = [entry["_proxy"] for entry in entries if "_proxy" in entry]
     assert {f"http://127.0.0.1:{proxy.port}"} == set(known)

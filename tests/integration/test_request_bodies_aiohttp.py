@@ -12,6 +12,7 @@ from servers import RecordingServer, body_of
 from servers.comparison import assert_same_request
 from servers.early import EarlyServer
 from servers.programs import CompletedRun, run_instrumented_program
+from servers.releases import AIOHTTP_IS_QUIET, AIOHTTP_LEAVES_FILES_OPEN
 from servers.transparency import assert_no_difference
 
 if TYPE_CHECKING:
@@ -129,6 +130,9 @@ COMPRESSED = {
 }
 
 
+REPEATED = "io.BytesIO(b'from memory')" if AIOHTTP_LEAVES_FILES_OPEN else "b'from memory'"
+
+
 def _program(names: Iterable[str]) -> str:
     """A program that sends the bodies of these names, those that aiohttp compresses, and more."""
     posts = [f"await attempt(session, '/echo/{name}', {WHOLE[name]})" for name in names]
@@ -141,7 +145,7 @@ def _program(names: Iterable[str]) -> str:
             async with session.get(BASE + '/bytes/300000') as source:
                 await attempt(session, '/echo/stream-of-a-response', data=source.content)
             await attempt(session, '/redirect-307/2', data=b'again and again')
-            await attempt(session, '/redirect-307/1', data=io.BytesIO(b'from memory'))
+            await attempt(session, '/redirect-307/1', data={REPEATED})
             await attempt(session, '/echo/broken', data=broken(b'one ', b'two'))
             await attempt(session, '/echo/broken-at-once', data=broken())
             announced = {{'Content-Length': '10'}}
@@ -307,7 +311,7 @@ def test_early_answers(tmp_path: Path) -> None:
     """Where the answer, or the program's own cancelling, comes before the end of the body, it is a part and says so."""
     with EarlyServer() as server:
         run = run_instrumented_program(server, tmp_path, EARLY_PROGRAM)
-        assert (0, "") == (run.returncode, run.stderr)
+        assert (0, "") == (run.returncode, run.stderr if AIOHTTP_IS_QUIET else "")
         paths = ("/refuse", "/expect/417", "/duplex", "/cancelled")
         refused, expected, duplex, cancelled = (entry["request"] for path in paths for entry in run.of(path))
         assert [413, 417, 200, 0] == [entry["response"]["status"] for entry in run.entries]

@@ -11,6 +11,7 @@ import pytest
 from servers import RecordingServer, assert_same_exchange
 from servers.comparison import assert_between
 from servers.programs import CompletedRun, run_instrumented_program
+from servers.releases import AIOHTTP_COUNTS_CODED_BODIES
 from servers.routes import CHUNKS
 from servers.stream_routes import EVENT_STREAMS
 
@@ -96,8 +97,9 @@ def test_a_whole_body_has_all_its_sizes(whole: Recorded, path: str, way: str) ->
     run, server, _ = whole
     index = WHOLE_PATHS.index(path) * len(WAYS) + list(WAYS).index(way)
     entry, exchange = run.entries[index], server.exchanges[index]
-    assert_same_exchange(entry, exchange, server)
-    assert len(exchange.response.head + exchange.response.encoded) == entry["response"]["_transferSize"]
+    assert_same_exchange(entry, exchange, server, coded_size_is_unknown=not AIOHTTP_COUNTS_CODED_BODIES)
+    if entry["response"]["bodySize"] >= 0:
+        assert len(exchange.response.head + exchange.response.encoded) == entry["response"]["_transferSize"]
 
 
 @pytest.mark.parametrize("path", WHOLE_PATHS)
@@ -190,7 +192,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         ("/truncated/x", "partial", 14, 14),
         ("/truncated-chunks/x", "partial", 11, 11),
         ("/hang/x", "partial", 10, 10),
-        ("/bad-gzip/x", "unread", 0, 16),
+        ("/bad-gzip/x", "unread", 0, 16 if AIOHTTP_COUNTS_CODED_BODIES else -1),
     ],
 )
 def test_a_part_says_how_much_came(parts: Recorded, path: str, state: str, content_size: int, body_size: int) -> None:
@@ -198,7 +200,7 @@ def test_a_part_says_how_much_came(parts: Recorded, path: str, state: str, conte
     run, server, _ = parts
     [entry], [exchange] = run.of(path), server.of(path)
     response = entry["response"]
-    assert (state, content_size, body_size, len(exchange.response.head) + body_size) == (
+    assert (state, content_size, body_size, len(exchange.response.head) + max(body_size, 0)) == (
         response["content"]["_bodyState"],
         response["content"]["size"],
         response["bodySize"],
@@ -213,7 +215,8 @@ def test_a_part_of_a_compressed_body_has_both_sizes(parts: Recorded) -> None:
     [entry], [exchange] = run.of("/gzip/partial"), server.of("/gzip/partial")
     content = entry["response"]["content"]
     assert ("partial", 8) == (content["_bodyState"], content["size"])
-    assert len(exchange.response.encoded) == entry["response"]["bodySize"]
+    expected = len(exchange.response.encoded) if AIOHTTP_COUNTS_CODED_BODIES else -1
+    assert expected == entry["response"]["bodySize"]
 
 
 def test_a_redirect_that_was_followed_has_the_size_of_its_body(parts: Recorded) -> None:
@@ -280,7 +283,7 @@ def test_events_are_recorded(events: Recorded, path: str) -> None:
     """An event stream has its own type everywhere, and the events that an EventSource would have dispatched."""
     run, server, _ = events
     [entry], [exchange] = run.of(path), server.of(path)
-    assert_same_exchange(entry, exchange, server)
+    assert_same_exchange(entry, exchange, server, coded_size_is_unknown=not AIOHTTP_COUNTS_CODED_BODIES)
     assert ("eventsource", "text/event-stream") == (entry["_resourceType"], entry["response"]["content"]["mimeType"])
     assert EVENT_STREAMS[path.rpartition("/")[2]][2] == _messages(entry)
 

@@ -11,6 +11,7 @@ import pytest
 from servers import RecordingServer, assert_same_exchange, pairs
 from servers.comparison import assert_between
 from servers.programs import CompletedRun, run_instrumented_program
+from servers.releases import URLLIB3_MISSES_BYTES, URLLIB3_READS_ON
 from servers.routes import CHUNKS
 from servers.stream_routes import EVENT_STREAMS, TRAILERS
 
@@ -34,6 +35,8 @@ PIECEWISE = {
     "raw.read(True)": "[response.raw.read(decode_content=True)]",
     "raw.data": "[response.raw.data]",
 }
+if not URLLIB3_READS_ON:
+    del PIECEWISE["raw.read(5, True)"]
 IN_OTHER_PIECES = {
     "iter_lines": "list(response.iter_lines())",
     "text": "response.text",
@@ -134,10 +137,12 @@ def test_chunks_are_the_pieces_that_the_program_got(whole: Recorded, path: str, 
         assert (sum(pieces), True) == (sum(chunks), 100 < len(chunks) <= 1_000)
 
 
-PARTS_PROGRAM = """
+MAY_PASS = [] if URLLIB3_MISSES_BYTES else ["truncated/pieces"]
+PARTS_PROGRAM = f"""
+    may_pass = {MAY_PASS}
     import gc, json, time, requests
     from harness import BASE, release, wait
-    times = {}
+    times = {{}}
     session = requests.Session()
     def failing(name, function, **arguments):
         try:
@@ -149,7 +154,8 @@ PARTS_PROGRAM = """
             if 'urllib3' in type(error).__module__:
                 return
             raise
-        raise SystemExit(name + ' did not fail')
+        if name not in may_pass:
+            raise SystemExit(name + ' did not fail')
     session.get(BASE + '/stream/unread?gate=never', stream=True).close()
     session.get(BASE + '/bytes/5000', stream=True).close()
     with session.get(BASE + '/stream/partial?gate=never', stream=True) as response:
@@ -194,6 +200,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     yield from _recorded(tmp_path_factory.mktemp("parts"), PARTS_PROGRAM)
 
 
+MISSED = [("/truncated/pieces", "partial", (10, 14), 14)] if URLLIB3_MISSES_BYTES else []
 FIRST_CHUNK_WIRE = len(b"b\r\n" + CHUNKS[0] + b"\r\n")
 
 
@@ -209,7 +216,7 @@ FIRST_CHUNK_WIRE = len(b"b\r\n" + CHUNKS[0] + b"\r\n")
         ("/trailers/drained", "partial", (11, 34), None),
         ("/stream/beneath", "unread", (0, sum(map(len, CHUNKS))), None),
         ("/bytes/5002", "unread", (0, 9), 9),
-        ("/truncated/pieces", "partial", (10, 14), 14),
+        *MISSED,
         ("/truncated/read", "unread", (0, 14), 14),
         ("/truncated-chunks/x", "partial", (11, 11), FIRST_CHUNK_WIRE),
         ("/bad-chunks/x", "partial", (11, 11), None),
@@ -248,7 +255,9 @@ def test_a_part_of_a_compressed_body_has_both_sizes(parts: Recorded) -> None:
     run, server, _ = parts
     [entry], [exchange] = run.of("/gzip/partial"), server.of("/gzip/partial")
     content = entry["response"]["content"]
-    assert ("partial", 8, 8) == (content["_bodyState"], content["size"], len(content["text"].encode()))
+    size = 8 if URLLIB3_READS_ON else content["size"]
+    assert ("partial", size, size) == (content["_bodyState"], content["size"], len(content["text"].encode()))
+    assert 0 < size <= 8
     assert 0 < entry["response"]["bodySize"] <= len(exchange.response.encoded)
 
 

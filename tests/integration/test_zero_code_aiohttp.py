@@ -10,6 +10,7 @@ import pytest
 from servers import RecordingServer, assert_same_exchange, body_of, pairs
 from servers.comparison import assert_same_request, assert_same_response
 from servers.programs import CompletedRun, run_instrumented_program
+from servers.releases import AIOHTTP_COUNTS_CODED_BODIES
 from servers.routes import CHUNKS, EVENTS, TEXT
 
 if TYPE_CHECKING:
@@ -129,7 +130,9 @@ def test_an_answer_is_recorded_byte_for_byte(answers: Recorded, path: str) -> No
     # aiohttp has let go of a connection that the server closed before it tells of the whole answer.
     closed = path in {"/close", "/http10"}
     assert_same_request(run.entries[index], server.exchanges[index], server, peer_may_be_unknown=closed)
-    assert_same_response(run.entries[index], server.exchanges[index])
+    assert_same_response(
+        run.entries[index], server.exchanges[index], coded_size_is_unknown=not AIOHTTP_COUNTS_CODED_BODIES
+    )
 
 
 @pytest.mark.parametrize("name", BODIES)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from servers.releases import AIOHTTP_LEAVES_FILES_OPEN
 from servers.transparency import assert_no_difference
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-AIOHTTP_HEAD = """
+AIOHTTP_HEAD = f"""
     import asyncio, io, types, aiohttp
     from harness import BASE, UNUSED, release, wait
     async def attempt(name, awaitable):
@@ -25,6 +26,8 @@ AIOHTTP_HEAD = """
             print(name, type(error).__module__, type(error).__qualname__, error, repr(error.__cause__))
     async def at(function, *arguments):
         await asyncio.to_thread(function, *arguments)
+    def closed(data):
+        return {AIOHTTP_LEAVES_FILES_OPEN} and getattr(data, 'closed', None)
 """
 
 AIOHTTP_PROGRAMS = {
@@ -130,7 +133,7 @@ AIOHTTP_PROGRAMS = {
                 yield b'two'
             for data in (generator(), io.BytesIO(b'memory'), open(__file__, 'rb'), {'a': 'b'}, 'text', bytearray(b'x')):
                 async with session.post(BASE + '/echo', data=data) as response:
-                    print(len((await response.json())['body']), getattr(data, 'closed', None))
+                    print(len((await response.json())['body']), closed(data))
             print(session.closed)
         class Own(aiohttp.ClientResponse):
             pass

@@ -94,6 +94,11 @@ class SentResponse:
         return parse_headers([line for line in re.split(b"\r?\n", unfolded)[1:] if line])
 
     @property
+    def has_length(self) -> bool:
+        """Whether the head announces the size of the encoded body."""
+        return any(name.lower() == b"content-length" for name, _ in self.headers)
+
+    @property
     def _status_line(self) -> tuple[str, str, str]:
         version, _, rest = self.head.partition(b"\n")[0].rstrip(b"\r").decode("latin-1").partition(" ")
         status, _, reason = rest.partition(" ")

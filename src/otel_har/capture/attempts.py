@@ -135,7 +135,8 @@ class Attempt:
 
     def _count(self, data: Any) -> None:
         if self._body_left == _CHUNKED:
-            if len(data) == len(_LAST_CHUNK) and bytes(data) == _LAST_CHUNK:
+            # requests 2.28 hands on text, which http.client refuses.
+            if not isinstance(data, str) and len(data) == len(_LAST_CHUNK) and bytes(data) == _LAST_CHUNK:
                 self._body_left = 0
             return
         try:

@@ -5,6 +5,7 @@ The rule: this is what is known without looking at what was sent; where the head
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
@@ -69,6 +70,17 @@ def note_body_at_hand(noted: Body, body: Any) -> None:
     """A body that is there as a whole before it is sent, or none."""
     if body is not None:
         noted.encoded = True
-        with memoryview(body.encode("utf-8") if isinstance(body, str) else body) as octets:
+        with memoryview(text_as_sent(body) if isinstance(body, str) else body) as octets:
             noted.note(octets)
     noted.ended = True
+
+
+@functools.cache
+def _charset_of_text() -> str:
+    """urllib3 1.26 leaves text to http.client, which sends ISO 8859-1; later releases send UTF-8."""
+    return "latin-1" if version("urllib3").startswith("1.") else "utf-8"
+
+
+def text_as_sent(text: str) -> bytes:
+    """The bytes of a body that is text, or is read from a file of text; what cannot be sent so raises in the client."""
+    return text.encode(_charset_of_text(), "replace")

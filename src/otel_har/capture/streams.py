@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+from otel_har.capture.http_client import text_as_sent
 from otel_har.capture.proxy import Tap
 from otel_har.exchange import Exchange
 from otel_har.guard import guarded
@@ -121,6 +122,11 @@ class RequestBodyNotes:
         if data:
             self.body.note(data.encode("utf-8") if isinstance(data, str) else data)
 
+    @guarded("noting a request body")
+    def read(self, data: Any) -> None:
+        """The client read this from a file to send it."""
+        self.chunk(text_as_sent(data) if isinstance(data, str) else data)
+
     def ended(self) -> None:
         """The client read the body to its end."""
         self.body.ended = True
@@ -199,7 +205,7 @@ class RequestBodyTap(Tap):
         except BaseException:
             self._self_notes.failed()
             raise
-        self._self_notes.chunk(data)
+        self._self_notes.read(data)
         return data
 
     def _self_noting_read(self, read: Callable[..., Any]) -> Callable[..., Any]:

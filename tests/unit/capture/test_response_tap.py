@@ -17,12 +17,14 @@ from otel_har.capture.wire_tap import tap_wire
 from otel_har.exchange import Exchange
 from otel_har.limits import CaptureLimits
 from servers import RecordingServer
+from servers.releases import URLLIB3_MISSES_BYTES, URLLIB3_READS_ON
 from servers.routes import CHUNKS, TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PATHS = ["/stream", "/bytes/5000", "/gzip", "/gzip-stream", "/br", "/http10", "/bytes/0", "/json"]
+CODED = ["/gzip", "/gzip-stream", "/br"]
 
 
 @pytest.fixture
@@ -113,6 +115,9 @@ def test_program_and_notes_have_the_same(client: _Client, server: RecordingServe
     body = client.exchange.response_body
     sent = server.exchanges[-1].response
     assert expected == actual == body.kept()
+    if not URLLIB3_READS_ON and way in {"read(7)", "readinto"} and path in CODED:
+        assert "whole" != body.state
+        return
     assert ("whole", True) == (body.state, client.exchange.finished)
     assert (None, None) == (client.exchange.error, client.exchange.end_reason)
     assert body.wire_size_bytes in (None, len(sent.encoded))
@@ -132,6 +137,7 @@ def test_chunks_are_noted_as_they_come(client: _Client, server: RecordingServer)
     assert "whole" == client.exchange.response_body.state
 
 
+@pytest.mark.skipif(not hasattr(urllib3.HTTPResponse, "read1"), reason="new in a later urllib3")
 def test_read1_is_not_the_end(client: _Client, server: RecordingServer) -> None:
     """`read1` without a size gives what is there: the body goes on."""
     response = client.get("/stream?gate=a")
@@ -164,6 +170,7 @@ def test_lines(client: _Client) -> None:
     assert "".join(lines).encode() == client.exchange.response_body.kept()
 
 
+@pytest.mark.skipif(not hasattr(urllib3.HTTPResponse, "json"), reason="new in a later urllib3")
 def test_json(client: _Client) -> None:
     """`json()` of urllib3 reads the body once."""
     assert {"name": "Jürgen", "ok": True} == client.get("/json").json()
@@ -201,7 +208,8 @@ def test_left_with_bytes_in_the_decoder(client: _Client) -> None:
     response = client.get("/gzip")
     first = response.read(7, decode_content=True)
     response.close()
-    assert (first, "partial") == (client.exchange.response_body.kept(), client.exchange.response_body.state)
+    state = "partial" if URLLIB3_READS_ON else "unread"
+    assert (first, state) == (client.exchange.response_body.kept(), client.exchange.response_body.state)
 
 
 def test_decoded_length_that_equals_the_wire_size(client: _Client, server: RecordingServer) -> None:
@@ -209,8 +217,10 @@ def test_decoded_length_that_equals_the_wire_size(client: _Client, server: Recor
     response = client.get("/gzip")
     wire_bytes = int(response.headers["Content-Length"])
     data = response.read(wire_bytes, decode_content=True)
+    assert not client.exchange.finished
     data += response.read(decode_content=True)
-    assert server.exchanges[-1].response.body == data == client.exchange.response_body.kept()
+    assert data == client.exchange.response_body.kept()
+    assert server.exchanges[-1].response.body.startswith(data)  # urllib3 2.0 forgets what its decoder still holds
 
 
 def test_unread(client: _Client) -> None:
@@ -247,8 +257,14 @@ def test_abandoned_iteration(client: _Client) -> None:
     assert ("partial", 10) == (client.exchange.response_body.state, client.exchange.response_body.size_bytes)
 
 
-@pytest.mark.parametrize("path", ["/truncated", "/truncated-chunks", "/bad-gzip"])
-@pytest.mark.parametrize("way", ["read", "stream"])
+@pytest.mark.parametrize(
+    ("way", "path"),
+    [
+        *((way, path) for way in ("read", "stream") for path in ("/truncated-chunks", "/bad-gzip")),
+        ("read", "/truncated"),
+        *([("stream", "/truncated")] if URLLIB3_MISSES_BYTES else []),
+    ],
+)
 def test_broken_body(client: _Client, path: str, way: str) -> None:
     """What urllib3 raises reaches the program, and is the exchange's error."""
     with pytest.raises(urllib3.exceptions.HTTPError) as raised:

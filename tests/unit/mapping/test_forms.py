@@ -8,6 +8,7 @@ import pytest
 from aiohttp import FormData
 
 from otel_har.mapping.forms import Form, form_of
+from servers.releases import bytes_of_payload
 
 MULTIPART = "multipart/form-data; boundary=b"
 URLENCODED = "application/x-www-form-urlencoded"
@@ -179,7 +180,7 @@ async def test_quoted_by_aiohttp() -> None:
     data = FormData()
     data.add_field("ä b", "1", filename='ü "1".txt')
     payload = data()
-    form = form_of(await payload.as_bytes(), payload.headers["Content-Type"], cut=False)
+    form = form_of(await bytes_of_payload(payload), payload.headers["Content-Type"], cut=False)
     assert form is not None
     [param] = form.params
     assert ("ä b", "1", "%C3%BC%20%221%22.txt") == (param["name"], param["value"], param["fileName"])
