@@ -7,6 +7,7 @@ The lowest releases are read from pyproject.toml: what it declares is what is ru
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import nox
@@ -72,4 +73,6 @@ def _run(session: nox.Session, constraints: list[str]) -> None:
         "urllib3",
     )
     names_tests = any(Path(argument.partition("::")[0]).exists() for argument in session.posargs)
+    # The tests' own sockets need short paths: not nox's directory for temporary files.
+    session.env["TMPDIR"] = tempfile.gettempdir()
     session.run("python", "-m", "pytest", *TESTS_OPTIONS, *(() if names_tests else TESTS), *session.posargs)
