@@ -1,12 +1,13 @@
 """The tests over the supported Pythons, and the lowest and the latest releases of what the package builds on.
 
-`nox -s tests` runs them all, `nox -s 'tests-3.12(lowest)'` one of them; what stands behind `--` goes to pytest, where
+`nox` runs them all, `nox -s 'tests-3.12(lowest)'` one of them; what stands behind `--` goes to pytest, where
 paths of tests take the place of all.
 The lowest releases are read from pyproject.toml: what it declares is what is run.
 """
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import nox
@@ -15,7 +16,7 @@ from packaging.requirements import Requirement
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = True
-nox.options.sessions = ["tests"]
+nox.options.sessions = ["tests", "urllib3", "uvloop"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 PYTHONS = nox.project.python_versions({"project": PROJECT})
@@ -42,7 +43,6 @@ def _lower_bound(declared: Requirement) -> str:
 VERSIONS = {
     "lowest": [_lower_bound(declared) for declared in _declared()],
     "latest": [],
-    "urllib3-1.26": ["urllib3<2"],
 }
 
 
@@ -50,20 +50,37 @@ VERSIONS = {
 @nox.parametrize("versions", ["lowest", "latest"], ids=["lowest", "latest"])
 def tests(session: nox.Session, versions: str) -> None:
     """Run the tests with the lowest or the latest releases."""
-    _run(session, VERSIONS[versions])
+    _install(session, VERSIONS[versions])
+    _run(session)
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=PYTHONS[-1])
 def urllib3(session: nox.Session) -> None:
-    """Run the tests with the latest requests over the old urllib3, which other packages may hold back."""
-    _run(session, VERSIONS["urllib3-1.26"])
+    """Run the tests with the latest requests over urllib3 1.26, which other packages may hold back."""
+    _install(session, ["urllib3<2"])
+    _run(session)
 
 
-def _run(session: nox.Session, constraints: list[str]) -> None:
-    """Install the package and run its tests, under constraints that name the releases."""
+@nox.session(python=PYTHONS[-1])
+def uvloop(session: nox.Session) -> None:
+    """Run the tests, and all programs that they start, on uvloop's event loop."""
+    _install(session, [], "uvloop")
+    purelib = session.run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", silent=True)
+    # A .pth file with an import is run by every Python of the environment (the `site` module's documentation).
+    line = "import asyncio, uvloop; asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())\n"
+    Path(str(purelib).strip(), "every_loop.pth").write_text(line, encoding="utf-8")
+    _run(session)
+
+
+def _install(session: nox.Session, constraints: list[str], *more: str) -> None:
+    """Install the package with what its tests need, under constraints that name the releases."""
     file = Path(session.create_tmp()) / "constraints.txt"
     file.write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
-    session.install("--constraint", str(file), "-e", ".[test]")
+    session.install("--constraint", str(file), "-e", ".[test]", *more)
+
+
+def _run(session: nox.Session) -> None:
+    """Run the tests; say first with what."""
     session.run(
         "python",
         "-c",
@@ -72,4 +89,6 @@ def _run(session: nox.Session, constraints: list[str]) -> None:
         "urllib3",
     )
     names_tests = any(Path(argument.partition("::")[0]).exists() for argument in session.posargs)
+    # The tests' own sockets need short paths: not nox's directory for temporary files.
+    session.env["TMPDIR"] = tempfile.gettempdir()
     session.run("python", "-m", "pytest", *TESTS_OPTIONS, *(() if names_tests else TESTS), *session.posargs)

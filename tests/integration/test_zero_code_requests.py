@@ -9,6 +9,7 @@ import pytest
 from servers import Exchange, RecordingServer, assert_same_exchange, body_of, pairs
 from servers.comparison import assert_same_request
 from servers.programs import CompletedRun, run_instrumented_program
+from servers.releases import URLLIB3_MISSES_BYTES
 from servers.routes import CHUNKS, TEXT
 
 if TYPE_CHECKING:
@@ -262,6 +263,9 @@ FAILURES_PROGRAM = """
 """
 
 
+MISSED, UNNOTICED = (["truncated"], []) if URLLIB3_MISSES_BYTES else ([], ["truncated"])
+
+
 @pytest.fixture(scope="module")
 def failures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     """One program whose requests have all failed."""
@@ -274,8 +278,9 @@ def test_each_failure_is_one_entry(failures: Recorded) -> None:
     run, _ = failures
     assert (0, "") == (run.returncode, run.stderr)
     names = [line.split()[0] for line in run.stdout.splitlines()]
-    assert 11 == len(names)
-    assert names == [entry["request"]["url"].rpartition("/")[2] for entry in run.entries]
+    recorded = [entry["request"]["url"].rpartition("/")[2] for entry in run.entries]
+    assert 11 == len(recorded)
+    assert names == [name for name in recorded if name not in UNNOTICED]
 
 
 @pytest.mark.parametrize("name", ["refused", "dns", "silence", "reset", "hang-up", "garbage"])
@@ -302,7 +307,7 @@ def test_a_request_that_got_no_answer_is_recorded_whole(failures: Recorded, name
     assert_same_request(entry, exchange, server, peer_may_be_unknown=True)
 
 
-@pytest.mark.parametrize("name", ["reset-mid-body", "truncated", "truncated-chunks", "bad-gzip", "hang"])
+@pytest.mark.parametrize("name", ["reset-mid-body", *MISSED, "truncated-chunks", "bad-gzip", "hang"])
 def test_a_broken_body_keeps_the_response(failures: Recorded, name: str) -> None:
     """Status and headers that came are there, the body as far as the program got it, and what happened."""
     run, server = failures

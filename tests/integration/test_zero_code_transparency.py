@@ -65,8 +65,9 @@ REQUESTS_PROGRAMS = {
     import http.client, urllib3
     response = session.get(BASE + '/json', stream=True)
     raw = response.raw
-    print(isinstance(raw, urllib3.HTTPResponse), isinstance(raw, urllib3.response.BaseHTTPResponse), raw.__class__)
-    print(isinstance(raw, io.IOBase), raw.status, raw.reason, raw.version, dict(raw.headers), raw.url)
+    base = getattr(urllib3, 'BaseHTTPResponse', io.IOBase)
+    print(isinstance(raw, urllib3.HTTPResponse), isinstance(raw, base), raw.__class__)
+    print(isinstance(raw, io.IOBase), raw.status, raw.reason, raw.version, dict(raw.headers), getattr(raw, 'url', None))
     print(raw.geturl(), raw.info() is raw.headers, raw.getheader('content-type'), raw.supports_chunked_reads())
     print(isinstance(raw._original_response, http.client.HTTPResponse), raw.connection is None, raw.retries)
     print(len(raw.read(2)), raw.tell(), raw.closed, bool(raw))

@@ -50,8 +50,8 @@ def _headers_size(exchange: Exchange, url: str, raw_headers: RawHeaders) -> int:
 
 def _start_line(exchange: Exchange, url: str) -> str:
     """RFC 9112, 3.2.2: a proxy is asked for the whole URL, one that tunnels (TLS, SOCKS) for nothing."""
-    proxy_scheme = (exchange.proxy or "").partition("://")[0]
-    is_absolute = proxy_scheme in {"http", "https"} and url.startswith("http:")
+    proxy = (exchange.proxy or "").partition(":")[0].lower()
+    is_absolute = proxy in {"http", "https"} and url.startswith("http:")
     target = url if is_absolute else request_target(url)
     return f"{exchange.method} {target} {exchange.request_http_version}"
 
