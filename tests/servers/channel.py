@@ -52,6 +52,7 @@ class Channel:
             self._read_chunked(request)
         else:
             request.body = request.wire_body = self._take(int(request.first("content-length", "0")))
+        request.is_whole = True
 
     def read_part(self, request: SeenRequest, size_bytes: int) -> None:
         """Read the first bytes of a request's body of known length, and leave the rest."""

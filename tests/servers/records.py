@@ -22,11 +22,15 @@ def parse_headers(lines: list[bytes]) -> list[Header]:
 
 @dataclass(slots=True)
 class SeenRequest:
-    """One request as it arrived: `head` is all through the blank line, `body` has no transfer coding any more."""
+    """One request as it arrived: `head` is all through the blank line, `body` has no transfer coding any more.
+
+    `is_whole` says that the body came to its end.
+    """
 
     head: bytes
     body: bytes = b""
     wire_body: bytes = b""
+    is_whole: bool = False
     method: str = field(init=False)
     target: str = field(init=False)
     version: str = field(init=False)

@@ -30,8 +30,16 @@ def _neutral(run: CompletedRun, server: RecordingServer) -> tuple[int, list[str]
 
 
 def _seen(server: RecordingServer) -> list[tuple[object, ...]]:
-    """What a server saw of each request, and of each WebSocket."""
-    return [(seen.request.method, seen.request.target, seen.request.body, seen.messages) for seen in server.exchanges]
+    """What a server saw of each request, and of each WebSocket; how much came of a body that broke off is chance."""
+    return [
+        (
+            seen.request.method,
+            seen.request.target,
+            seen.request.body if seen.request.is_whole else None,
+            seen.messages,
+        )
+        for seen in server.exchanges
+    ]
 
 
 def _differences(plain: tuple[int, list[str], list[str]], recorded: tuple[int, list[str], list[str]]) -> list[str]:

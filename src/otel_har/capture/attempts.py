@@ -22,6 +22,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
 _MAX_ATTEMPTS = 100  # what is beyond is a program that sends on and on within one request
 _CHUNKED = -1
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_HEAD_BYTES = 1024 * 1024
 _REQUEST_LINE = re.compile(rb"[!-~]+ [^\r\n]+ HTTP/\d\.\d\r\n")  # RFC 9112, 3; a target as it may be sent
 
@@ -72,7 +73,7 @@ class Attempt:
         if self.head is not None:
             target = self.head.split(b" ", 2)[1].decode("latin-1")
             return target.endswith(f"{url.path or '/'}?{url.query}" if url.query else url.path or "/")
-        return self.place is not None and self.place[0] == url.hostname
+        return self.place == (url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme))
 
     def goes_through(self, descriptor: int) -> bool:
         """Whether a socket was connected for this attempt that has the descriptor, maybe with TLS around it by now."""

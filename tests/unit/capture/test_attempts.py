@@ -369,7 +369,10 @@ def test_where_an_attempt_went(events: _Events, url: str, *, expected: bool) -> 
     assert expected is attempt.is_at(urlsplit(url))
 
 
-@pytest.mark.parametrize(("url", "expected"), [("http://host/x", True), ("http://other/a", False)])
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [("http://host/x", True), ("http://host:80/x", True), ("http://other/a", False), ("http://host:81/x", False)],
+)
 def test_where_an_attempt_was_to_go(events: _Events, url: str, *, expected: bool) -> None:
     """What was never sent tells by the host that was looked up."""
     events.connect()
