@@ -191,7 +191,7 @@ def test_syntax_error_in_the_middle() -> None:
     data = json.dumps({"log": {"entries": [ENTRY, {**ENTRY, "time": "TOKEN"}]}}).replace('"TOKEN"', "NaN").encode()
     entries = iter(HarReader(io.BytesIO(data)))
     assert "GET" == next(entries).request.method
-    with pytest.raises(HarFormatError, match=r"^log\.entries\[1\]\.time: not JSON: .*N"):
+    with pytest.raises(HarFormatError, match=r"^log\.entries\[1\]\.time: not JSON: .*NaN"):
         next(entries)
 
 
