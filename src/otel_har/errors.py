@@ -4,12 +4,13 @@
     ├── HarFormatError   (also a ValueError)  a document is not JSON, or not a HAR
     ├── SettingError     (also a ValueError)  a setting, option or environment variable has an unusable value
     └── ExportError      (also an OSError)    finished entries could not be written to their destination
+        └── DestinationError                  ... for now: nothing of them was written, they may be given again
 
 Each is also the fitting builtin, so that a program need not know this module to handle them. Files that cannot be
 opened or read raise the plain `OSError` of the operating system.
 """
 
-__all__ = ["ExportError", "HarFormatError", "OtelHarError", "SettingError"]
+__all__ = ["DestinationError", "ExportError", "HarFormatError", "OtelHarError", "SettingError"]
 
 
 class OtelHarError(Exception):
@@ -43,3 +44,10 @@ class SettingError(OtelHarError, ValueError):
 
 class ExportError(OtelHarError, OSError):
     """Finished entries could not be written to their destination."""
+
+
+class DestinationError(ExportError):
+    """The destination takes nothing for now: a full disk, a directory that is gone. Nothing was written of what it got.
+
+    `errno` is the operating system's, where it gave one.
+    """

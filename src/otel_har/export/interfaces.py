@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from otel_har.har.models import Entry, Page
 from otel_har.record import HarRecord, PageFacts
@@ -25,6 +25,37 @@ class HarExportResult(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class HarStatistics:
+    """What a recording lost, in counts that add up: over batches, and over processes that write one file.
+
+    Attributes:
+        dropped_entries: Exchanges without an entry, because too many entries waited.
+        dropped_bodies: Entries without a body that was there, or with a part of it, because the bodies that waited
+            held too many bytes.
+        failed_entries: Exchanges whose entry could not be built or not be delivered.
+        failed_exports: Attempts to deliver that the destination did not take, be they made good later or not.
+    """
+
+    dropped_entries: int = 0
+    dropped_bodies: int = 0
+    failed_entries: int = 0
+    failed_exports: int = 0
+
+    def __add__(self, other: HarStatistics) -> HarStatistics:
+        """The sum of two accounts."""
+        return HarStatistics(
+            self.dropped_entries + other.dropped_entries,
+            self.dropped_bodies + other.dropped_bodies,
+            self.failed_entries + other.failed_entries,
+            self.failed_exports + other.failed_exports,
+        )
+
+    def __bool__(self) -> bool:
+        """Whether anything was lost or went wrong."""
+        return self != HarStatistics()
+
+
+@dataclass(frozen=True, slots=True)
 class HarBatch:
     """What one export call delivers.
 
@@ -33,10 +64,12 @@ class HarBatch:
             one of the same id that was delivered before. One that has no entry, because its entries were dropped, is
             not part of the recording.
         entries: In order of their start. The page of each was delivered with it or before.
+        statistics: What was lost since the last batch that was delivered. A batch may have nothing else.
     """
 
     pages: Sequence[Page]
     entries: Sequence[Entry]
+    statistics: HarStatistics = field(default_factory=HarStatistics)
 
 
 class HarExporter(ABC):
@@ -53,6 +86,10 @@ class HarExporter(ABC):
 
         An entry is delivered once; what failed is not handed in again. May raise: that counts as a failure. Must
         return in bounded time.
+
+        Raises:
+            DestinationError: When nothing of the batch was delivered and the destination may take it later: the same
+                entries are then handed in again, alone or with others.
         """
 
     def force_flush(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> bool:  # noqa: ARG002 - nothing is held back here
