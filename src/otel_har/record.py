@@ -6,8 +6,10 @@ OpenTelemetry or a client library again.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from otel_har.exchange import Exchange
 
@@ -64,6 +66,33 @@ class PageFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessFacts:
+    """One of the processes that write a recording.
+
+    Attributes:
+        pid: Its number.
+        parent_pid: That of the process that started it.
+        name: multiprocessing's name of it; `MainProcess` outside of multiprocessing.
+    """
+
+    pid: int
+    parent_pid: int
+    name: str
+
+
+_process: ProcessFacts | None = None
+
+
+def this_process() -> ProcessFacts:
+    """The process that this is called in."""
+    global _process  # noqa: PLW0603 - asked for with each record, made once for each process
+    pid = os.getpid()
+    if _process is None or _process.pid != pid:
+        _process = ProcessFacts(pid, os.getppid(), multiprocessing.current_process().name)
+    return _process
+
+
+@dataclass(frozen=True, slots=True)
 class HarRecord:
     """One entry to be.
 
@@ -71,8 +100,10 @@ class HarRecord:
         exchange: What the hooks captured; None for a span of a client that nobody hooks.
         span: The client span.
         page: The page that the entry belongs to.
+        process: The process that the exchange was in; this one by default.
     """
 
     exchange: Exchange | None
     span: SpanFacts
     page: PageFacts
+    process: ProcessFacts = field(default_factory=this_process)

@@ -14,12 +14,12 @@ from otel_har.processor import HarSpanProcessor
 from otel_har.settings import HarSettings
 
 
-def span_processor(settings: HarSettings, *, beside: bool = False) -> HarSpanProcessor:
+def span_processor(settings: HarSettings, *, recording: str | None = None) -> HarSpanProcessor:
     """A span processor that records to the settings' file, through a batch processor.
 
     Args:
         settings: The settings; `path` must be set.
-        beside: Leave that file to the process that records to it, and write one beside it.
+        recording: A name that processes have in common which write one file together.
 
     Raises:
         SettingError: When the settings name no file.
@@ -27,7 +27,7 @@ def span_processor(settings: HarSettings, *, beside: bool = False) -> HarSpanPro
     """
     if settings.path is None:
         raise SettingError("no HAR file is set")
-    exporter = FileHarExporter(settings.path, settings.indent, beside=beside)
+    exporter = FileHarExporter(settings.path, settings.indent, append=settings.append, recording=recording)
     return HarSpanProcessor(
         BatchHarProcessor(exporter, settings.batch, options=settings.options),
         limits=CaptureLimits(

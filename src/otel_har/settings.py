@@ -27,7 +27,9 @@ class HarSettings(BaseModel):
     model_config = ConfigDict(frozen=True, populate_by_name=True, str_strip_whitespace=True)
 
     path: str | None = Field(None, alias=environment.OTEL_PYTHON_HAR)
-    """The HAR file; without one nothing is recorded."""
+    """The HAR file; without one nothing is recorded. `{pid}` in its name gives each process a file of its own."""
+    append: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_APPEND)
+    """Go on with the HAR file that is there, instead of starting it anew."""
     indent: int | None = Field(None, ge=0, le=16, alias=environment.OTEL_PYTHON_HAR_INDENT)
     """Spaces for each level of the file; without it each entry is one line."""
     max_body_bytes: int = Field(DEFAULT_MAX_BODY_BYTES, ge=0, alias=environment.OTEL_PYTHON_HAR_MAX_BODY_BYTES)

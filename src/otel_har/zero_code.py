@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
-from otel_har.environment import OTEL_PYTHON_HAR
+from otel_har.environment import OTEL_PYTHON_HAR, RUN
 from otel_har.errors import OtelHarError
 from otel_har.forking import call_at_exit_of_multiprocessing_children
 from otel_har.guard import guarded
@@ -27,8 +28,6 @@ from otel_har.recording import span_processor
 from otel_har.settings import settings_from
 from otel_har.shared_provider import SharedTracerProvider
 
-# Tells child processes which files are recorded already. Not a setting: nobody is to set it.
-_RECORDED_FILES = "_OTEL_HAR_RECORDED_FILES"
 _logger = logging.getLogger("otel_har")
 
 
@@ -49,14 +48,13 @@ def post_instrument() -> None:
     for problem in problems:
         _logger.warning("otel-har: %s", problem)
     path = str(Path(asked_path).expanduser().absolute())
-    recorded = [name for name in os.environ.get(_RECORDED_FILES, "").split(os.pathsep) if name]
+    run = os.environ.setdefault(RUN, uuid.uuid4().hex)
     try:
-        processor = span_processor(settings, beside=path in recorded)
+        processor = span_processor(settings, recording=run)
     except OtelHarError as fault:
         _logger.error("otel-har: nothing is recorded: %s", fault)  # noqa: TRY400 - one line for a user, no traceback
         return
     os.environ[OTEL_PYTHON_HAR] = path  # the same file to children that work in another directory
-    os.environ[_RECORDED_FILES] = os.pathsep.join(dict.fromkeys([*recorded, path]))
     _recording = processor
     atexit.register(processor.shutdown)
     call_at_exit_of_multiprocessing_children(processor, HarSpanProcessor.shutdown)

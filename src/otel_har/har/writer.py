@@ -7,7 +7,8 @@ because a page's duration is known last; the order of members in a JSON object m
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from otel_har.har.models import Browser, Creator, Entry, Page
 
@@ -49,16 +50,26 @@ class HarLayout:
             first = False
         return b"".join(parts)
 
-    def tail(self, pages: Iterable[Page]) -> bytes:
-        """Everything after the last entry."""
+    def tail(self, pages: Iterable[Page], members: Mapping[str, Any] | None = None) -> bytes:
+        """Everything after the last entry.
+
+        Args:
+            pages: The pages.
+            members: Further members of `log`, after them; one whose value is None is left out.
+        """
         laid_out = b",".join(self._nested(page.to_json(self._indent), 3) for page in pages)
         closing = self._line(2) if laid_out else b""
-        return b"".join(
-            (
-                self._line(2) + b"]," + self._line(2) + b'"pages":' + self._gap() + b"[" + laid_out + closing + b"]",
-                (self._line(1) + b"}" + self._line(0) + b"}\n") if self._indent is not None else b"}}\n",
-            )
-        )
+        parts = [self._line(2) + b"]", self._member("pages") + b"[" + laid_out + closing + b"]"]
+        for name, value in (members or {}).items():
+            if value is not None:
+                text = json.dumps(value, ensure_ascii=False, indent=self._indent, separators=self._separators())
+                parts.append(self._member(name) + text.encode().replace(b"\n", self._line(2)))
+        end = (self._line(1) + b"}" + self._line(0) + b"}\n") if self._indent is not None else b"}}\n"
+        return b"".join((*parts, end))
+
+    def _member(self, name: str) -> bytes:
+        """The name of one more member of `log`."""
+        return b"," + self._line(2) + b'"' + name.encode() + b'":' + self._gap()
 
     def _nested(self, document: bytes, level: int) -> bytes:
         """A value laid out on its own, moved to its level: JSON strings hold no raw line ends."""

@@ -52,7 +52,7 @@ def entry_from_record(record: HarRecord, options: MappingOptions = DEFAULT_OPTIO
         "_resourceType": _resource_type(request["headers"], response["content"]),
         **streaming,
         **websocket,
-        "_otel": har_otel(record.span),
+        "_otel": har_otel(record.span, record.process),
     }
     comments = [members["comment"] for members in (streaming, websocket) if "comment" in members]
     comments += [] if hooked else [_NO_HOOK]

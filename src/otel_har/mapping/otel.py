@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from otel_har.record import SpanFacts
+from otel_har.record import ProcessFacts, SpanFacts
 
 
-def har_otel(span: SpanFacts) -> dict[str, Any]:
-    """The `_otel` object: the identity of the span, its status and its attributes."""
+def har_otel(span: SpanFacts, process: ProcessFacts) -> dict[str, Any]:
+    """The `_otel` object: the identity of the span, its status and its attributes, and the process it was in."""
     otel: dict[str, Any] = {"traceId": span.trace_id, "spanId": span.span_id}
     if span.parent_span_id is not None:
         otel["parentSpanId"] = span.parent_span_id
@@ -21,6 +21,7 @@ def har_otel(span: SpanFacts) -> dict[str, Any]:
         "scope": span.scope,
         "status": status,
         "attributes": {name: value for name, raw in span.attributes.items() if (value := _json(raw)) is not None},
+        "process": {"pid": process.pid, "parentPid": process.parent_pid, "name": process.name},
     }
 
 

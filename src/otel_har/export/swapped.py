@@ -1,0 +1,242 @@
+"""A HAR file that is whole at every instant, for every reader, and that several processes write.
+
+The rule: what stands under the file's name is never written to. Two copies of the document take turns: the one that is
+not published is brought up to date, gets the addition and takes the name by `rename`, which is atomic (POSIX). The
+other then is what was published before, complete up to where its entries ended, so the next turn copies no more than
+the last addition: each byte is written twice, whatever the size of the file.
+
+No write in place can do that. A process may be killed between two pages of a `write`, and a reader may come in the
+middle of one.
+
+The copies live in a hidden directory beside the file, the room, which is there as long as anyone records:
+
+    out.har                 a link to one of the two copies
+    .out.har.otel-har/      for the owner only
+        0, 1                the copies
+        turn                locked by the process whose turn it is
+        presence            locked by every process that records, together
+        new, next           a moment's names, on the way to `0` and to `out.har`
+
+A file that is none of the two copies is somebody else's and is left alone. One that is gone starts anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from otel_har.errors import DestinationError, ExportError
+from otel_har.export import access
+from otel_har.export.document import HarDocument, Standing, read_standing
+from otel_har.export.growing import LOCK_SECONDS, Claim, Compose, GrowingFile, TakenError, not_now
+from otel_har.export.mending import mended
+from otel_har.export.room import Room
+
+_COPIES = ("0", "1")
+_State = tuple[int, int, int]  # of a file: inode, size, time of the last change
+_logger = logging.getLogger("otel_har")
+
+
+class SwappedFile(GrowingFile):
+    """A document whose file is replaced with each addition.
+
+    Args:
+        path: The file, symbolic links resolved.
+        document: Its form.
+        claim: What this process wants of it.
+
+    Raises:
+        TakenError: When another recording is at work with the file.
+        RoomError: When the filesystem has no room, links or renaming for this.
+        ExportError: When the file cannot be written, or cannot be appended to.
+    """
+
+    def __init__(self, path: Path, document: HarDocument, claim: Claim) -> None:
+        self.path = path
+        self._document = document
+        self._recording = claim.recording
+        self._seen: dict[_State, Standing] = {}
+        self._room = Room(path)
+        try:
+            with self._room.turn(LOCK_SECONDS):
+                self._claim(claim)
+        except OSError as fault:
+            self._room.leave()
+            raise fault if isinstance(fault, ExportError) else access.cannot_write(path, fault) from fault
+
+    def add(self, compose: Compose) -> Standing:
+        """Write the addition to the other copy, and publish that."""
+        try:
+            with self._room.turn(LOCK_SECONDS):
+                name, standing = self._published()
+                growth = compose(standing)
+                other = _COPIES[1 - _COPIES.index(name)]
+                with self._open(name, os.O_RDONLY) as source, self._open_other(other, source) as target:
+                    self._bring_up_to_date(source, target, standing)
+                    self._write(target, standing.entries_end, growth.entries + growth.tail)
+                    self._room.publish(other)
+                    self._seen = {_state(target): growth.standing, _state(source): standing}
+                return growth.standing
+        except (DestinationError, TakenError):
+            raise
+        except OSError as fault:
+            raise not_now(self.path, fault) from fault
+
+    def close(self) -> None:
+        """Stop taking part; the last one that does so clears the room away."""
+        self._room.leave()
+
+    def forget(self) -> None:
+        """In a forked child: the locks are the parent's."""
+        self._room.forget()
+
+    def _claim(self, claim: Claim) -> None:
+        """Find out whose the file is, in this process's turn."""
+        status = self._status()
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is not a regular file"))
+        standing = None
+        if status is not None:
+            with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
+                standing = read_standing(there)
+        continued = standing is not None and claim.continues(standing)
+        if not self._room.is_alone():
+            if not continued:
+                raise TakenError(f"another recording writes {self.path}")
+            self._room.join()
+            return
+        if continued or (claim.append and status is not None and status.st_size):
+            self._go_on()
+        elif status is not None and not claim.may_replace:
+            raise TakenError(f"another recording wrote {self.path}")
+        else:
+            self._begin_anew()
+        self._room.join()
+
+    def _go_on(self) -> None:
+        """Go on with the file that is there, whoever left it and in whatever state."""
+        status = self._status()
+        with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
+            standing = read_standing(there)
+            if standing is not None and status is not None and status.st_nlink == 1:
+                self._room.clear()
+                self._room.adopt(self.path, _COPIES[0])
+                return
+            # It was cut, is another producer's, or has a second name whose owner does not expect it to change.
+            standing = standing or mended(there, self.path, self._recording)
+            if standing is None:
+                raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is no HAR file to append to"))
+            self._begin_with(there, standing)
+
+    def _published(self) -> tuple[str, Standing]:
+        """The name of the copy that the file is, and what that holds."""
+        status = self._status()
+        if status is None:
+            _logger.warning("otel-har: %s is gone, it starts anew", self.path)
+            return self._begin_anew()
+        name = self._room.name_of(status, _COPIES)
+        if name is None:
+            raise TakenError(f"{self.path} was replaced by another file")
+        state = (status.st_ino, status.st_size, status.st_mtime_ns)
+        standing = self._seen.get(state)
+        if standing is None:
+            with self._open(name, os.O_RDONLY) as there:
+                standing = read_standing(there)
+        if standing is not None:
+            return name, standing
+        if not status.st_size:
+            _logger.warning("otel-har: %s was emptied, it starts anew", self.path)
+            return self._begin_anew()
+        return self._restored(name)
+
+    def _restored(self, name: str) -> tuple[str, Standing]:
+        """After somebody changed the file in place: go on with what is whole of it, or with the other copy."""
+        with contextlib.ExitStack() as stack:
+            found: list[tuple[Standing, int]] = []
+            there = stack.enter_context(self._open(name, os.O_RDONLY))
+            standing = mended(there, self.path, self._recording)
+            if standing is not None:
+                found.append((standing, there))
+            with contextlib.suppress(FileNotFoundError):
+                other = stack.enter_context(self._open(_COPIES[1 - _COPIES.index(name)], os.O_RDONLY))
+                standing = read_standing(other)
+                if standing is not None:
+                    found.append((standing, other))
+            if not found:
+                _logger.warning("otel-har: %s was overwritten, it starts anew", self.path)
+                return self._begin_anew()
+            best, source = max(found, key=lambda one: one[0].entries)
+            _logger.warning("otel-har: %s was changed by another program, %d entries are kept", self.path, best.entries)
+            return self._begin_with(source, best)
+
+    def _begin_anew(self) -> tuple[str, Standing]:
+        growth = self._document.new(self._recording)
+        with self._room.fresh(self._status()) as target:
+            access.written(target, growth.entries + growth.tail, 0)
+            self._seen = {_state(target): growth.standing}
+        self._room.publish_fresh(_COPIES)
+        return _COPIES[0], growth.standing
+
+    def _begin_with(self, source: int, standing: Standing) -> tuple[str, Standing]:
+        """Publish a new file with the entries of another one."""
+        with self._room.fresh(self._status()) as target:
+            access.copied(source, target, 0, standing.entries_end)
+            access.written(target, self._document.ended(standing), standing.entries_end)
+            self._seen = {_state(target): standing}
+        self._room.publish_fresh(_COPIES)
+        return _COPIES[0], standing
+
+    def _bring_up_to_date(self, source: int, target: int, standing: Standing) -> None:
+        """Copy the entries that the published copy has and the other one has not."""
+        known = self._seen.get(_state(target)) or read_standing(target)
+        good = 0
+        # A copy that was being written when its process was killed has no whole end, or one that was whole before.
+        if known is not None and known.recording == standing.recording and known.entries_end <= standing.entries_end:
+            good = known.entries_end
+        try:
+            access.copied(source, target, good, standing.entries_end)
+        except OSError:
+            self._take_back(target, good)
+            raise
+
+    def _write(self, target: int, position: int, data: bytes) -> None:
+        try:
+            access.written(target, data, position)
+            os.ftruncate(target, position + len(data))
+        except OSError:
+            self._take_back(target, position)
+            raise
+
+    def _take_back(self, target: int, position: int) -> None:
+        """Give the space of a failed addition back: what is full is so for others, too."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(target, position)
+
+    @contextlib.contextmanager
+    def _open(self, name: str, flags: int) -> Iterator[int]:
+        with access.closing(access.opened(name, flags, self._room.descriptor)) as descriptor:
+            yield descriptor
+
+    @contextlib.contextmanager
+    def _open_other(self, name: str, like: int) -> Iterator[int]:
+        """The copy that is not published; it is made with the first addition."""
+        with self._open(name, os.O_RDWR | os.O_CREAT) as descriptor:
+            if not os.fstat(descriptor).st_size:
+                access.given_mode_of(descriptor, os.fstat(like))
+            yield descriptor
+
+    def _status(self) -> os.stat_result | None:
+        try:
+            return os.lstat(self.path)
+        except FileNotFoundError:
+            return None
+
+
+def _state(descriptor: int) -> _State:
+    status = os.fstat(descriptor)
+    return status.st_ino, status.st_size, status.st_mtime_ns
