@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +15,7 @@ from otel_har.har.repair import Mending, RepairReport
 if sys.platform != "win32":  # Windows has neither advisory locks of this kind nor owners
     import fcntl
 
-__all__ = ["repair_file"]
+__all__ = ["repair_file", "repair_stream"]
 
 
 def repair_file(path: str | os.PathLike[str], output: str | os.PathLike[str] | None = None) -> RepairReport:
@@ -44,20 +44,40 @@ def repair_file(path: str | os.PathLike[str], output: str | os.PathLike[str] | N
         mending = Mending(source)
         if in_place and mending.found.is_whole:
             return RepairReport(mending.found)
-        if target_path.exists() and not target_path.is_file():
-            with target_path.open("wb") as target:  # a device or a pipe, whose place nothing can take
-                return mending.write(target)
-        with _beside(target_path) as beside:
-            with beside.open("wb") as target:
-                report = mending.write(target)
-                _make_like(target, target_path, before)
-                target.flush()
-                os.fsync(target.fileno())
+
+        def may_replace() -> None:
             if in_place and _state(before) != _state(source_path.stat()):
                 raise OSError(errno.EBUSY, "it was changed meanwhile")
             if sys.platform == "win32":
                 source.close()  # the place of an open file cannot be taken there
-            beside.replace(target_path)
+
+        return _write(mending, target_path, before, may_replace)
+
+
+def repair_stream(source: BinaryIO, output: str | os.PathLike[str]) -> RepairReport:
+    """Mend what a stream has, that can be sought in, into a file, as `repair_file` does; a new one is its owner's only.
+
+    Raises:
+        OSError: The stream cannot be read, or the file not be written. It is as it was before.
+        HarFormatError: It is no HAR, and not the beginning of one. The file is as it was before.
+    """
+    return _write(Mending(source), Path(os.path.realpath(output)), None, lambda: None)
+
+
+def _write(
+    mending: Mending, target_path: Path, source: os.stat_result | None, may_replace: Callable[[], None]
+) -> RepairReport:
+    if target_path.exists() and not target_path.is_file():
+        with target_path.open("wb") as target:  # a device or a pipe, whose place nothing can take
+            return mending.write(target)
+    with _beside(target_path) as beside:
+        with beside.open("wb") as target:
+            report = mending.write(target)
+            _make_like(target, target_path, source)
+            target.flush()
+            os.fsync(target.fileno())
+        may_replace()
+        beside.replace(target_path)
     _sync_directory(target_path.parent)
     return report
 
@@ -90,21 +110,19 @@ def _beside(target: Path) -> Iterator[Path]:
             Path(name).unlink()
 
 
-def _make_like(file: BinaryIO, target: Path, source: os.stat_result) -> None:
-    """Give a new file the mode and the owner of the one whose place it takes, or else the mode of another.
+def _make_like(file: BinaryIO, target: Path, source: os.stat_result | None) -> None:
+    """Give a new file the mode and the owner of the one whose place it takes, or else the mode of its source.
 
     A group that is not the same must not get what the other one might: recordings hold secrets.
     """
-    if sys.platform == "win32":
+    like = target.stat() if target.exists() else source
+    if sys.platform == "win32" or like is None:
         return
     descriptor = file.fileno()
-    like = source
-    if target.exists():
-        like = target.stat()
-        for owner in (like.st_uid, -1):  # what only root may, then what the owner may
-            with contextlib.suppress(PermissionError):
-                os.fchown(descriptor, owner, like.st_gid)
-                break
+    for owner in (like.st_uid, -1) if target.exists() else ():  # what only root may, then what the owner may
+        with contextlib.suppress(PermissionError):
+            os.fchown(descriptor, owner, like.st_gid)
+            break
     mode = stat.S_IMODE(like.st_mode)
     if os.fstat(descriptor).st_gid != like.st_gid:
         mode &= ~stat.S_IRWXG

@@ -7,7 +7,7 @@ the other members of the log in the same pass, before or after the entries.
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from otel_har.errors import HarFormatError
@@ -227,6 +227,8 @@ def _feed(parser: Any, chunk: bytes | None, events: list[_Event]) -> Exception |
             parser.send(chunk)
     except (ijson.JSONError, ValueError) as fault:
         return fault
+    except InvalidOperation:
+        return ValueError("a number beyond what decimal arithmetic holds")
     except SystemError as fault:
         # An integer of more digits than Python converts: ijson leaves its event behind, with a null pointer in it.
         del events[-1:]

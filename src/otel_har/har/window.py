@@ -9,6 +9,7 @@ in the values are therefore right where they are ASCII; `last_value` reads one a
 import codecs
 import json
 import re
+from decimal import Decimal, InvalidOperation
 from typing import Any, BinaryIO, NoReturn
 
 from otel_har.errors import HarFormatError
@@ -75,7 +76,8 @@ class JsonWindow:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._scan = json.JSONDecoder(parse_constant=_refuse).raw_decode
+        # Numbers as the reader takes them: what is beyond Decimal, too, is nothing that it could read.
+        self._scan = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse).raw_decode
         self._text = ""
         self._base = 0
         self._at = 0
@@ -102,12 +104,13 @@ class JsonWindow:
 
     def peek(self) -> str:
         """Return the next character that is no blank, without taking it; empty at the end of the stream."""
-        while True:
+        found = self._text[self._at : self._at + 1]
+        while found <= " ":  # a blank, or something worse, or the end of the text
             self._at = _end(_BLANKS, self._text, self._at)
-            if self._at < len(self._text):
-                return self._text[self._at]
-            if not self._read_more():
-                return ""
+            found = self._text[self._at : self._at + 1]
+            if found or not self._read_more():
+                break
+        return found
 
     def take(self, expected: str) -> str:
         """Take the next character, one of the expected ones.
@@ -174,12 +177,14 @@ class JsonWindow:
                 at = len(self._text) if error.msg.startswith("Unterminated string") else error.pos
             except RecursionError:
                 raise TooDeepError(self.offset) from None
+            except InvalidOperation:
+                raise BrokenError("a number beyond what decimal arithmetic holds", self.offset) from None
             except ValueError as error:
                 # A constant that JSON does not have, or an integer of more digits than Python converts.
                 raise BrokenError(f"not JSON: {error}", self.offset) from None
             else:
                 # A number at the end of the text may go on behind it.
-                if end < len(self._text) or not isinstance(value, int | float) or isinstance(value, bool):
+                if end < len(self._text) or not isinstance(value, int | Decimal) or isinstance(value, bool):
                     return value, end
                 at = end
             if maximum_bytes is not None and len(self._text) - self._at > maximum_bytes:
