@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from otel_har.har.models import Browser, Creator, Entry, Page
+from otel_har.har.models import Entry, Page
 
 
 class HarLayout:
@@ -19,26 +19,21 @@ class HarLayout:
     Without an indent each entry is a line of its own.
 
     Args:
-        creator: HAR's `creator`.
-        browser: HAR's `browser`; some readers fail without it.
         indent: Spaces for each level; None for the compact form.
     """
 
-    def __init__(self, creator: Creator, browser: Browser, indent: int | None = None) -> None:
-        self._creator = creator
-        self._browser = browser
+    def __init__(self, indent: int | None = None) -> None:
         self._indent = indent
 
-    def head(self) -> bytes:
-        """Everything before the first entry."""
-        members = {
-            "version": "1.2",
-            "creator": self._creator.model_dump(mode="json"),
-            "browser": self._browser.model_dump(mode="json"),
-        }
+    def head(self, members: Mapping[str, Any]) -> bytes:
+        """Everything before the first entry.
+
+        Args:
+            members: The members of `log` to put there.
+        """
         log = json.dumps(
             {"log": members}, ensure_ascii=False, indent=self._indent, separators=self._separators()
-        ).encode()
+        ).encode("utf-8", "replace")
         body = log[: log.rindex(b"}", 0, log.rindex(b"}"))].rstrip()
         return body + b"," + self._line(2) + b'"entries":' + self._gap() + b"["
 
