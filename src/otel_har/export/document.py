@@ -68,18 +68,19 @@ class HarDocument:
     """
 
     def __init__(self, indent: int | None = None) -> None:
-        self._layout = HarLayout(indent)
+        self._layout = HarLayout(
+            Creator(name="otel-har", version=__version__),
+            Browser(name=platform.python_implementation(), version=platform.python_version()),
+            indent,
+        )
 
-    def head(self, members: Mapping[str, Any] | None = None) -> bytes:
+    def head(self, others: Mapping[str, Any] | None = None) -> bytes:
         """What comes before the entries.
 
         Args:
-            members: Members that the log is to have, such as another `creator`.
+            others: Members that the log is to have as well, or instead of ours, such as another `creator`.
         """
-        creator = Creator(name="otel-har", version=__version__)
-        browser = Browser(name=platform.python_implementation(), version=platform.python_version())
-        own = {"version": "1.2", "creator": creator.model_dump(mode="json"), "browser": browser.model_dump(mode="json")}
-        return self._layout.head(own | dict(members or {}))
+        return self._layout.head(others)
 
     def new(self, recording: str) -> Growth:
         """A document without entries; its head stands in `entries`."""

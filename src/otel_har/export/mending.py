@@ -12,7 +12,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from otel_har.errors import HarFormatError
@@ -37,6 +37,8 @@ class Salvage:
         end: The byte where they end.
         head: What comes before them.
         standing: What the document holds.
+        is_whole: Whether the file is whole JSON as it is.
+        is_in_place: Whether all of this but what comes after the entries stands where it belongs in the file.
     """
 
     source: int
@@ -44,11 +46,8 @@ class Salvage:
     end: int
     head: bytes
     standing: Standing
-
-    @property
-    def is_in_place(self) -> bool:
-        """Whether the entries and what comes before them stand where they belong already."""
-        return self.start == len(self.head) and read(self.source, 0, self.start) == self.head
+    is_whole: bool = True
+    is_in_place: bool = True
 
     def copy(self, target: int, tail: bytes) -> None:
         """Write the document to an empty file.
@@ -80,25 +79,40 @@ def salvaged(source: int, document: HarDocument, recording: str) -> Iterator[Sal
     """
     with os.fdopen(os.dup(source), "rb") as stream, tempfile.TemporaryFile() as copy:
         found = _surveyed(stream)
-        if found is not None and found.has_gaps:  # entries on both sides of what is broken
-            repair(stream, copy)
+        if found is None:
+            yield None
+        elif found.is_whole:
+            salvage = _salvage(source, found, document, recording)
+            yield salvage and replace(salvage, is_in_place=_begins_with(source, salvage.start, salvage.head))
+        else:
+            stream.seek(0)
+            repair(stream, copy)  # with the pages that were lost, too
             copy.flush()
-            source, found = copy.fileno(), _surveyed(copy)
-        yield None if found is None else _salvage(source, found, document, recording)
+            salvage = _salvage(copy.fileno(), _surveyed(copy), document, recording)
+            is_in_place = salvage is not None and not found.has_gaps and salvage.end == found.entries_end
+            yield salvage and replace(
+                salvage,
+                is_whole=False,
+                is_in_place=is_in_place and _begins_with(source, salvage.start, salvage.head),
+            )
+
+
+def _begins_with(source: int, start: int, head: bytes) -> bool:
+    return start == len(head) and read(source, 0, start) == head
 
 
 def _surveyed(stream: BinaryIO) -> Survey | None:
+    stream.seek(0)
     try:
         return survey(stream)
     except HarFormatError:
         return None
 
 
-def _salvage(source: int, found: Survey, document: HarDocument, recording: str) -> Salvage | None:
-    end = found.entries_end
-    if end is None:  # cut in the middle of the head
-        growth = document.new(recording)
-        return Salvage(source, 0, 0, growth.entries, growth.standing)
+def _salvage(source: int, found: Survey | None, document: HarDocument, recording: str) -> Salvage | None:
+    end = None if found is None else found.entries_end
+    if found is None or end is None:
+        return None
     head = read(source, 0, min(end, _MAX_HEAD_BYTES))
     start, before = _before_entries(head)
     if start is None:

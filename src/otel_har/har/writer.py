@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from otel_har.har.models import Entry, Page
+from otel_har.har.models import Browser, Creator, Entry, Page
 
 
 class HarLayout:
@@ -19,18 +19,27 @@ class HarLayout:
     Without an indent each entry is a line of its own.
 
     Args:
+        creator: HAR's `creator`.
+        browser: HAR's `browser`; some readers fail without it.
         indent: Spaces for each level; None for the compact form.
     """
 
-    def __init__(self, indent: int | None = None) -> None:
+    def __init__(self, creator: Creator, browser: Browser, indent: int | None = None) -> None:
+        self._creator = creator
+        self._browser = browser
         self._indent = indent
 
-    def head(self, members: Mapping[str, Any]) -> bytes:
+    def head(self, others: Mapping[str, Any] | None = None) -> bytes:
         """Everything before the first entry.
 
         Args:
-            members: The members of `log` to put there.
+            others: Members of `log` to put there as well, or instead of those that this class would.
         """
+        members = {
+            "version": "1.2",
+            "creator": self._creator.model_dump(mode="json"),
+            "browser": self._browser.model_dump(mode="json"),
+        } | dict(others or {})
         log = json.dumps(
             {"log": members}, ensure_ascii=False, indent=self._indent, separators=self._separators()
         ).encode("utf-8", "replace")
