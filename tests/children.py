@@ -21,18 +21,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATIENCE_S = 60
+_STARTED = "2030-01-01T00:00:00Z"
+PAGE = Page(started_date_time=_STARTED, id="run", title="title")
 
 
 def batch(*names: str, body: str = "") -> HarBatch:
     """A batch of one entry for each name."""
-    started = "2030-01-01T00:00:00Z"
     request = {name: Request(method="GET", url=f"http://h.test/{name}", http_version="HTTP/1.1") for name in names}
     return HarBatch(
-        (Page(started_date_time=started, id="run", title="title"),),
+        (PAGE,),
         tuple(
             Entry(
                 pageref="run",
-                started_date_time=started,
+                started_date_time=_STARTED,
                 request=request[name],
                 response=Response(transfer_size=0, error="none" + body),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -37,20 +38,21 @@ def test_writers_that_are_killed(tmp_path: Path) -> None:
     path = tmp_path / "out.har"
     exporter = FileHarExporter(path)
 
-    def write(child: Child) -> None:
+    def write(child: Child, most: int | None) -> None:
         child.pause()
-        for number in range(_BATCHES):
+        for number in itertools.count() if most is None else range(most):
             _deliver(exporter, f"{os.getpid()}.{number}")
             child.tell(f"{os.getpid()}.{number}")
         exporter.shutdown()
 
-    writers = [Child(write) for _ in range(_WRITERS)]
+    writers = [Child(lambda child: write(child, None)) for _ in range(_KILLED)]
+    writers += [Child(lambda child: write(child, _BATCHES)) for _ in range(_WRITERS - _KILLED)]
     chance = random.Random(0)  # noqa: S311 - no secret
     doomed = {writer: chance.randrange(_BATCHES // 2) for writer in writers[:_KILLED]}
     for writer in writers:
         writer.go_on()
     reads = 0
-    while any(len(writer.told()) < _BATCHES for writer in writers[_KILLED:]):
+    while doomed or any(len(writer.told()) < _BATCHES for writer in writers[_KILLED:]):
         Har.model_validate_json(path.read_bytes())
         reads += 1
         for writer in [writer for writer, most in doomed.items() if len(writer.told()) > most]:
@@ -116,7 +118,7 @@ def test_unrelated_recorders_append(tmp_path: Path, *, is_there: bool) -> None:
     """Recordings that append write one file at the same time, whoever begins it."""
     path = tmp_path / "out.har"
     if is_there:
-        completed(lambda _: FileHarExporter(path).export(batch("0")) and None)
+        completed(lambda _: _deliver(FileHarExporter(path), "0"))
 
     def append(child: Child) -> None:
         child.pause()

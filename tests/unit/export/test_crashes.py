@@ -1,4 +1,4 @@
-"""A process that is killed before any system call of its work on the file: nothing is lost, doubled or left, nobody hangs."""
+"""A process that is killed before any of its system calls: nothing is lost, doubled or left, nobody hangs."""
 
 from __future__ import annotations
 
