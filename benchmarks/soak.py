@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _JSON = json.dumps({"padding": "x" * 500}).encode()
 _BIG = b"x" * 262_144
 _CONCURRENCY = 20
+_FINAL_CLOSE = 0x88  # the first byte of a close frame (RFC 6455, 5.2)
 _EXCHANGES_OF_BOTH = 56  # entries of one round of the mix
 _TENTHS = 10
 
@@ -69,7 +70,7 @@ class _Server(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_websocket:
-            is_close = data[0] == 0x88  # RFC 6455, 5.2
+            is_close = data[0] == _FINAL_CLOSE
             self._transport.write(b"\x88\x00" if is_close else b"\x81\x02hi")
             return
         self._waiting += data
@@ -132,7 +133,7 @@ def server() -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class _Places:
+class Places:
     """Where the requests go, and what makes the traces of their own."""
 
     base: str
@@ -140,7 +141,7 @@ class _Places:
     tracer: Tracer
 
 
-def _requests_round(session: requests.Session, places: _Places) -> None:
+def _requests_round(session: requests.Session, places: Places) -> None:
     """What a program does with requests."""
     import requests  # noqa: PLC0415 - the server process must stay small
 
@@ -166,7 +167,7 @@ async def _pieces() -> AsyncIterator[bytes]:
     yield b"two"
 
 
-async def _aiohttp_round(session: aiohttp.ClientSession, places: _Places) -> None:
+async def _aiohttp_round(session: aiohttp.ClientSession, places: Places) -> None:
     """What a program does with aiohttp."""
     import aiohttp  # noqa: PLC0415 - the server process must stay small
 
@@ -198,7 +199,7 @@ async def _read(session: aiohttp.ClientSession, url: str) -> None:
         await response.read()
 
 
-def _use_requests(places: _Places, rounds: Iterator[int]) -> None:
+def _use_requests(places: Places, rounds: Iterator[int]) -> None:
     import requests  # noqa: PLC0415 - the server process must stay small
     from requests.adapters import HTTPAdapter  # noqa: PLC0415 - as above
     from urllib3.util import Retry  # noqa: PLC0415 - as above
@@ -209,7 +210,7 @@ def _use_requests(places: _Places, rounds: Iterator[int]) -> None:
             _requests_round(session, places)
 
 
-async def _use_aiohttp(places: _Places, rounds: Iterator[int]) -> None:
+async def _use_aiohttp(places: Places, rounds: Iterator[int]) -> None:
     import aiohttp  # noqa: PLC0415 - the server process must stay small
 
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # aiohttp tells of what was not closed
@@ -218,7 +219,7 @@ async def _use_aiohttp(places: _Places, rounds: Iterator[int]) -> None:
             await _aiohttp_round(session, places)
 
 
-async def _use_aiohttp_only(places: _Places, count: int) -> None:
+async def _use_aiohttp_only(places: Places, count: int) -> None:
     import aiohttp  # noqa: PLC0415 - the server process must stay small
 
     left = iter(range(count))
@@ -231,9 +232,8 @@ async def _use_aiohttp_only(places: _Places, count: int) -> None:
         await asyncio.gather(*(worker(session) for _ in range(_CONCURRENCY)))
 
 
-def _use_both(places: _Places, count: int) -> None:
-    """Requests in a thread beside aiohttp in a loop."""
-    rounds = max(1, count // _EXCHANGES_OF_BOTH)
+def use_both(places: Places, rounds: int) -> None:
+    """Requests in a thread beside aiohttp in a loop; each round is some 56 exchanges."""
     thread = threading.Thread(target=_use_requests, args=(places, iter(range(rounds))))
     thread.start()
     asyncio.run(_use_aiohttp(places, iter(range(rounds))))
@@ -327,7 +327,7 @@ def main(count: int, *, only_aiohttp: bool, har: Path | None) -> None:
     with server() as base, socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # and never listens: connecting is refused
         recording = Recording(har)
-        places = _Places(base, f"http://127.0.0.1:{nobody.getsockname()[1]}/", recording.provider.get_tracer("soak"))
+        places = Places(base, f"http://127.0.0.1:{nobody.getsockname()[1]}/", recording.provider.get_tracer("soak"))
         tenths: list[_Figures] = []
         print("seconds  entries  resident KiB  objects  descriptors  threads")
         for _ in range(_TENTHS):
@@ -335,7 +335,7 @@ def main(count: int, *, only_aiohttp: bool, har: Path | None) -> None:
             if only_aiohttp:
                 asyncio.run(_use_aiohttp_only(places, count // _TENTHS))
             else:
-                _use_both(places, count // _TENTHS)
+                use_both(places, max(1, count // _TENTHS // _EXCHANGES_OF_BOTH))
             now = recording.figures()
             tenths.append(now)
             seconds = time.monotonic() - started

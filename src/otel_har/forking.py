@@ -12,34 +12,36 @@ import multiprocessing.util
 import os
 import weakref
 from collections.abc import Callable
-from typing import TypeVar
+from types import MethodType
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
 _LAST = -1  # of multiprocessing's finalizers: after the program's own, which may still make requests
 
 _numbers = itertools.count()
-_methods: dict[int, weakref.WeakMethod[Callable[[], None]]] = {}
+_methods: dict[int, tuple[weakref.ref[Any], Callable[[Any], None]]] = {}
 
 
 def call_in_forked_child(method: Callable[[], None]) -> None:
     """Call a bound method in every child that is forked while its object lives; nothing where there is no fork."""
-    number, methods = next(_numbers), _methods
+    number, methods, bound = next(_numbers), _methods, cast("MethodType", method)
 
     def forget(_: object) -> None:
         methods.pop(number, None)
 
-    # No lock, which another thread might hold at the fork: each of these is one step of the dictionary.
-    methods[number] = weakref.WeakMethod(method, forget)
+    # No lock, which another thread might hold at the fork: each of these is one step of the dictionary. And no
+    # `weakref.WeakMethod`: at the interpreter's end its callback may find it gone, and Python reports that.
+    methods[number] = (weakref.ref(bound.__self__, forget), bound.__func__)
 
 
 def _call_methods() -> None:
     """All of them, in the order of their coming, whatever one of them raises: Python reports that, and goes on."""
     with contextlib.ExitStack() as calls:
-        for weak_method in reversed(list(_methods.values())):
-            method = weak_method()
-            if method is not None:
-                calls.callback(method)
+        for owner, function in reversed(list(_methods.values())):
+            alive = owner()
+            if alive is not None:
+                calls.callback(function, alive)
 
 
 if hasattr(os, "register_at_fork"):
