@@ -309,7 +309,8 @@ class Recording:
         return HarSpanProcessor(BatchHarProcessor(Counting()))
 
     def figures(self) -> _Figures:
-        """What is held once everything that is complete was exported."""
+        """What is held once everything that is complete was exported; some is only when the collector has been."""
+        gc.collect()
         self.processor.force_flush()
         return _figures(self.entries)
 

@@ -144,7 +144,7 @@ class HarSpanProcessor(SpanProcessor):
 
 
 class _Waiting:
-    """What awaits the end of an exchange's body, once its span has ended; it does not hold the exchange, which holds it."""
+    """What awaits the end of an exchange's body, once its span has ended. An exchange holds it, not it an exchange."""
 
     __slots__ = ("_processor", "span", "trace")
 

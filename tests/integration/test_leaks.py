@@ -65,6 +65,7 @@ with soak.server() as base, socket.socket() as nobody:
     places = soak.Places(base, f"http://127.0.0.1:{nobody.getsockname()[1]}/", tracer)
     def use(rounds):
         soak.use_both(places, rounds)
+        gc.collect()  # what others left in cycles is complete then
         recording.processor.force_flush()
     use(5)
     told = {"before": held()}
@@ -204,6 +205,7 @@ with requests.Session() as session:
     held |= {f"hop {number}": weakref.ref(hop) for number, hop in enumerate(response.history)}
     held |= {f"request of hop {number}": weakref.ref(hop.request) for number, hop in enumerate(response.history)}
     tell("redirected", held)
+    print([hop.next and hop.next.hooks for hop in response.history])
     del response
     tell("let go", held)
     with requests.Session() as another:

@@ -46,6 +46,12 @@ URLLIB3_DECODES_X_GZIP = "x-gzip" in HTTPResponse.CONTENT_DECODERS
 URLLIB3_READS_ON = _URLLIB3 >= (2,)
 """A decoding read of an amount gives bytes until the end; before, it gives nothing where the decoder has none yet."""
 
+URLLIB3_LOOKS_BEFORE_IT_READS = _URLLIB3 >= (2,)
+"""Refuses a wrong amount and goes on; before, any error of a read closes the response."""
+
+URLLIB3_DELEGATES = _URLLIB3 >= (2,)
+"""To `read_chunked`, in iterations over chunked bodies; before, that does not see what is thrown into them."""
+
 URLLIB3_SENDS_UTF_8 = _URLLIB3 >= (2,)
 """Of a body that is text; before, http.client sends ISO 8859-1, and refuses what that lacks."""
 
