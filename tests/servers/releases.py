@@ -61,6 +61,12 @@ URLLIB3_LEAVES_BACKSLASHES = _URLLIB3 >= (2,)
 REQUESTS_SENDS_ANY_PIECE = _REQUESTS >= (2, 29)
 """It leaves chunked bodies to urllib3; before, an empty piece ends one, text and readers are not taken."""
 
+READERS_ARE_READ = _REQUESTS >= (2, 29) and _URLLIB3 >= (2,)
+"""As bodies of unannounced length; before, they are iterated over."""
+
+BYTEARRAYS_ARE_SENT = _REQUESTS < (2, 29) or _URLLIB3 >= (2,)
+"""As pieces of a body; urllib3 1.26, where requests leaves chunked bodies to it, takes them for text."""
+
 REQUESTS_COUNTS_BYTES_OF_TEXT = _REQUESTS >= (2, 32) or _URLLIB3 < (2,)
 """Before, with urllib3 2, it announces as many bytes as a text has characters."""
 
