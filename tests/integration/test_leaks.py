@@ -57,7 +57,7 @@ def in_a_cycle(start, garbage):
                 waiting.append(one)
     return False
 
-ROUNDS = 25
+ROUNDS = 20
 with soak.server() as base, socket.socket() as nobody:
     nobody.bind(("127.0.0.1", 0))
     recording = soak.Recording(None)
@@ -118,7 +118,7 @@ def _told(program: str, *arguments: str) -> dict[str, Any]:
     """What the program said of itself, in a Python of its own that finds the benchmark."""
     source = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmarks')!r})\n{dedent(_HEAD)}{dedent(program)}"
     done = subprocess.run(
-        [sys.executable, "-c", source, *arguments], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", source, *arguments], capture_output=True, text=True, timeout=300, check=False
     )
     assert (0, "") == (done.returncode, done.stderr)
     told: dict[str, Any] = json.loads(done.stdout)
@@ -127,14 +127,14 @@ def _told(program: str, *arguments: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def exchanges() -> dict[str, Any]:
-    """What a program told that did some three thousand exchanges of every kind."""
+    """What a program told that did more than two thousand exchanges of every kind."""
     return _told(_EXCHANGES)
 
 
 def test_exchanges_leave_nothing(exchanges: dict[str, Any]) -> None:
     """After thousands of exchanges there are the objects, descriptors and threads that there were before."""
     assert exchanges["before"] == exchanges["after"]
-    assert exchanges["entries"] > 2_500
+    assert exchanges["entries"] > 2_000
     assert {"HarSpanProcessor": 1} == {
         name: count for name, count in exchanges["after"]["objects"].items() if name == "HarSpanProcessor"
     }

@@ -156,7 +156,7 @@ print(json.dumps(told))
 def _told(server: RecordingServer, directory: Path, program: str) -> dict[str, Any]:
     """What the program told of itself, in a Python of its own."""
     command = [sys.executable, "-c", dedent(_HEAD) + dedent(program), server.url(""), str(directory)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (0, "") == (done.returncode, done.stderr)
     told: dict[str, Any] = json.loads(done.stdout)
     return told
