@@ -22,10 +22,11 @@ ROOT = Path(__file__).parents[2]
 
 # Both programs begin with this.
 _HEAD = """
-import collections, gc, json, logging, os, socket, sys, threading
+import collections, faulthandler, gc, json, logging, os, socket, sys, threading
 import soak
 from otel_har import correlation, forking
 
+faulthandler.dump_traceback_later(240, exit=True)  # should it hang, where
 logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # it tells of what was not closed
 
 def is_ours(one):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from servers import RecordingServer
 
 _HEAD = """
-import asyncio, atexit, gc, http.client, importlib, json, logging, multiprocessing.util, os, signal
+import asyncio, atexit, faulthandler, gc, http.client, importlib, json, logging, multiprocessing.util, os, signal
 import socket, ssl, sys, threading, types, urllib.request, warnings
 import aiohttp, requests, urllib3
 from opentelemetry import trace
@@ -27,6 +27,7 @@ from otel_har.instrumentor import CAPTURES, HarInstrumentor
 from otel_har.recording import span_processor
 from otel_har.settings import HarSettings
 
+faulthandler.dump_traceback_later(240, exit=True)  # should it hang, where
 for module in (*CAPTURES.values(), "otel_har.zero_code"):
     importlib.import_module(module)
 BASE, DIRECTORY = sys.argv[1:]
