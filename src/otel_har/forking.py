@@ -1,33 +1,51 @@
 """What a forked child must do anew: locks, queues and threads are not its own.
 
-The rule: a registration with the interpreter is for ever, so it keeps nothing alive.
+The rule: a registration with the interpreter is for ever, so there is one of it, however many objects are made, and it
+keeps none of them alive.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import multiprocessing.util
 import os
 import weakref
 from collections.abc import Callable
-from typing import TypeVar
+from types import MethodType
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
 _LAST = -1  # of multiprocessing's finalizers: after the program's own, which may still make requests
 
+_numbers = itertools.count()
+_methods: dict[int, tuple[weakref.ref[Any], Callable[[Any], None]]] = {}
+
 
 def call_in_forked_child(method: Callable[[], None]) -> None:
     """Call a bound method in every child that is forked while its object lives; nothing where there is no fork."""
-    if not hasattr(os, "register_at_fork"):
-        return
-    weak_method = weakref.WeakMethod(method)
+    number, methods, bound = next(_numbers), _methods, cast("MethodType", method)
 
-    def call() -> None:
-        alive = weak_method()
-        if alive is not None:
-            alive()
+    def forget(_: object) -> None:
+        methods.pop(number, None)
 
-    os.register_at_fork(after_in_child=call)
+    # No lock, which another thread might hold at the fork: each of these is one step of the dictionary. And no
+    # `weakref.WeakMethod`: at the interpreter's end its callback may find it gone, and Python reports that.
+    methods[number] = (weakref.ref(bound.__self__, forget), bound.__func__)
+
+
+def _call_methods() -> None:
+    """All of them, in the order of their coming, whatever one of them raises: Python reports that, and goes on."""
+    with contextlib.ExitStack() as calls:
+        for owner, function in reversed(list(_methods.values())):
+            alive = owner()
+            if alive is not None:
+                calls.callback(function, alive)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_call_methods)
 
 
 def call_at_exit_of_multiprocessing_children(owner: T, function: Callable[[T], None]) -> None:

@@ -54,7 +54,7 @@ class HarSpanProcessor(SpanProcessor):
         self._limits = limits if limits is not None else CaptureLimits()
         self._pages = PageBook(max_pages, title)
         self._open: dict[SpanKey, Span] = {}
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, tuple[_Waiting, Exchange]] = {}
         self._shut_down = False
         call_in_forked_child(self._forget)
 
@@ -110,23 +110,22 @@ class HarSpanProcessor(SpanProcessor):
                 self._hand_on(None, facts, trace)
             return
         for exchange in tuple(capture.exchanges):
-            waiting = _Waiting(self, exchange, facts, trace)
-            self._waiting[id(waiting)] = waiting
+            waiting = _Waiting(self, facts, trace)
+            self._waiting[id(waiting)] = waiting, exchange
             exchange.when_finished(waiting.hand_on)
         while len(self._waiting) > _MAX_WAITING:
             self._hand_on_oldest()
 
     def _hand_on_oldest(self) -> None:
-        oldest = next(iter(list(self._waiting.values())), None)
-        if oldest is not None:
-            oldest.hand_on(oldest.exchange)
+        for waiting, exchange in list(self._waiting.values())[:1]:
+            waiting.hand_on(exchange)
 
     @guarded("handing on what is in flight")
     def _hand_on_unfinished(self) -> None:
         for key in list(self._open):
             self._give_up(key)
-        for waiting in list(self._waiting.values()):
-            waiting.hand_on(waiting.exchange)
+        for waiting, exchange in list(self._waiting.values()):
+            waiting.hand_on(exchange)
 
     def _give_up(self, key: SpanKey) -> None:
         """Treat a span that is still open as if it had ended."""
@@ -145,13 +144,12 @@ class HarSpanProcessor(SpanProcessor):
 
 
 class _Waiting:
-    """An exchange whose span has ended, until its body has too."""
+    """What awaits the end of an exchange's body, once its span has ended. An exchange holds it, not it an exchange."""
 
-    __slots__ = ("_processor", "exchange", "span", "trace")
+    __slots__ = ("_processor", "span", "trace")
 
-    def __init__(self, processor: HarSpanProcessor, exchange: Exchange, span: SpanFacts, trace: Trace) -> None:
+    def __init__(self, processor: HarSpanProcessor, span: SpanFacts, trace: Trace) -> None:
         self._processor = processor
-        self.exchange = exchange
         self.span = span
         self.trace = trace
 

@@ -85,8 +85,8 @@ class _Sending:
         "_exchange",
         "_hooked",
         "_hooks",
-        "_last_response",
         "_request",
+        "_responses",
         "_thread_id",
     )
 
@@ -98,7 +98,7 @@ class _Sending:
         self._body_notes: RequestBodyNotes | None = None
         self._exchange: Exchange | None = None
         self._attempts = Attempts()
-        self._last_response: weakref.ref[Response] | None = None
+        self._responses: list[weakref.ref[Response]] = []
         self._hooked: list[PreparedRequest] = [request]
         self._thread_id = threading.get_ident()
 
@@ -134,13 +134,12 @@ class _Sending:
 
         One prepared request may be sent by several threads at a time; each notes what its own thread receives.
         """
-        is_known = self._last_response is not None and self._last_response() is response
-        if is_known or threading.get_ident() != self._thread_id:
+        if self._last_response() is response or threading.get_ident() != self._thread_id:
             return
         now = time.perf_counter_ns()
         known: PreparedRequest | None = response.request
         request = self._request if known is None else known  # an adapter of the program's own may leave it out
-        self._last_response = weakref.ref(response)
+        self._responses.append(weakref.ref(response))
         if not any(request is known for known in self._hooked):
             self._hooked.append(request)
         repeated, attempt = self._attempts.take(getattr(response.raw, "connection", None))
@@ -227,10 +226,14 @@ class _Sending:
         note_body_at_hand(noted, body)
         return noted
 
+    def _last_response(self) -> Response | None:
+        """The last one, while the program or requests has it."""
+        return self._responses[-1]() if self._responses else None
+
     @guarded("ending a request of requests")
     def end(self) -> None:
         """The span has ended: give the requests back as they were."""
-        last = self._last_response() if self._last_response is not None else None
+        last = self._last_response()
         url = _redirect_target(last) if self._exchange is None else self._request.url
         repeated, attempt = self._attempts.take_unanswered(urlsplit(url or ""))
         unanswered = self._request if self._exchange is not None else _failed_hop(last, url, attempt)
@@ -243,9 +246,9 @@ class _Sending:
             if attempt is not None:
                 attempt.describe(exchange)
             exchange.finish(time.perf_counter_ns())
-        if last is not None and last.next is not None:  # a redirect that the program follows itself
-            self._hooked.append(last.next)
-        for request in self._hooked:
+        # What follows a redirect: the program may send it itself, and requests makes it ready in any case.
+        following = [getattr(response(), "next", None) for response in self._responses]
+        for request in (*self._hooked, *(request for request in following if request is not None)):
             request.hooks = self._hooks
             tap: Any = request.body
             if isinstance(tap, RequestBodyTap):

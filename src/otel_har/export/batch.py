@@ -139,9 +139,10 @@ class BatchHarProcessor(HarProcessor):
             timeout_millis: Milliseconds; the settings' export timeout by default. What is not exported by then stays
                 unexported, and the exporter is shut down by the worker when it gets there.
         """
-        if self._shut_down:
-            return
-        self._shut_down = True
+        with self._worker_lock:  # else a worker that another thread starts meanwhile would never end
+            if self._shut_down:
+                return
+            self._shut_down = True
         timeout_millis = self._settings.export_timeout_millis if timeout_millis is None else timeout_millis
         if self._flush(timeout_millis, last=True) is None or self._items:
             _logger.warning(
@@ -170,15 +171,20 @@ class BatchHarProcessor(HarProcessor):
     @guarded("starting the worker")
     def _start_worker(self) -> None:
         with self._worker_lock:
-            if self._worker is None:
-                # The queue is made with the thread, for the kind of thread there is now: gevent puts greenlets and
-                # queues that yield in their places, and may do so after this processor was made.
-                self._wake = queue.SimpleQueue()
-                worker = threading.Thread(target=self._work, name="otel-har", daemon=True)
-                self._worker = worker  # before it starts: a finaliser may come here meanwhile
-                # From Python 3.12 on no thread starts while the interpreter shuts down: the last flush does its work.
-                with contextlib.suppress(RuntimeError):
-                    worker.start()
+            if self._worker is None and not self._shut_down:
+                self._start_new_worker()
+
+    def _start_new_worker(self) -> None:
+        # The queue is made with the thread, for the kind of thread there is now: gevent puts greenlets and queues that
+        # yield in their places, and may do so after this processor was made.
+        self._wake = queue.SimpleQueue()
+        worker = threading.Thread(target=self._work, name="otel-har", daemon=True)
+        self._worker = worker  # before it starts: a finaliser may come here meanwhile
+        # From Python 3.12 on no thread starts while the interpreter shuts down: the last flush does its work.
+        with contextlib.suppress(RuntimeError):
+            worker.start()
+        if self._shut_down:  # by a signal handler, since the lock is this thread's
+            self._wake.put(_Flush(last=True))
 
     def _flush(self, timeout_millis: float, *, last: bool) -> bool | None:
         """Whether everything was exported; None when that is not known after the time."""

@@ -306,6 +306,29 @@ def test_shutdown_exports_what_waits() -> None:
     assert 1 == len(exporter.shutdowns)
 
 
+class _EndsRecording(Exchange):
+    """Shuts the processor down between its taking a record and its starting a worker, as another thread may."""
+
+    processor: BatchHarProcessor
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of its bodies."""
+        self.processor.shutdown()
+        return super().kept_bytes
+
+
+def test_shutdown_while_a_record_comes_in() -> None:
+    """No worker is started that nobody would end."""
+    before = set(threading.enumerate())
+    exporter = _Exporter()
+    exchange = _EndsRecording("GET", "http://h.test/", started_unix_ns=1, started=1, limits=CaptureLimits())
+    exchange.processor = _processor(exporter)
+    exchange.processor.on_record(HarRecord(exchange, SPAN, PAGE))
+    assert before == set(threading.enumerate())
+    assert exporter.was_shut_down.is_set()
+
+
 def test_shutdown_without_a_record() -> None:
     """A processor that never had a record has no thread, and shuts its exporter down all the same."""
     exporter = _Exporter()
