@@ -17,9 +17,6 @@ from otel_har.har.window import BrokenError, JsonWindow, TooDeepError
 
 __all__ = ["Container", "FoundPage", "PageList", "Piece", "Walk"]
 
-Piece: TypeAlias = tuple[int, int] | bytes
-"""A part of a mended document: bytes of the source from one offset to another, or new ones."""
-
 # An entry behind a fault is not looked for in what is longer: what never ends would be read to the end of the file.
 _LONGEST_FOUND_BYTES = 64 << 20
 # How often bytes behind a fault are looked at again, each time as the beginning of something else.
@@ -45,6 +42,10 @@ class Container:
     items: int = 0
     names: set[str] = field(default_factory=set)
     member: str | None = None
+
+
+Piece: TypeAlias = tuple[int, int] | bytes | Container
+"""A part of a mended document: bytes of the source from one offset to another, new ones, or what a log lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Walk:
         faults: What was found to be wrong, the first hundred of it. None: the document is whole.
         has_log: Whether there is a log, or the beginning of one.
         gaps: How many faults there are with entries behind them.
-        kept: What to keep: bytes of the source, and what joins them.
+        kept: What to keep: bytes of the source, what joins them, and each log that lost something, before its closing.
         open: What is open at the end: nothing, or outermost first what a fault left open.
         page_lists: The pages.
         references: Each page referred to, with the earliest `startedDateTime` of its entries, in any form.
@@ -261,6 +262,10 @@ class Walk:
             self._window.take(closing)
         if closes:
             self._leave()
+            if self.gaps and container.kind == "log":
+                # Before its closing: it may have lost more than entries.
+                self.kept += [(self._kept_from, self._whole_end - 1), container]
+                self._kept_from = self._whole_end - 1
         return closes
 
     def _place(self) -> str:
