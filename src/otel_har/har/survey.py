@@ -141,7 +141,9 @@ class Walk:
                 self._value()
         if not self.has_log:
             raise HarFormatError("not a HAR: there is no log object")
-        if self._window.peek():
+        rest = self._window.peek()
+        self._whole_end = self._window.offset  # with the blanks behind it
+        if rest:
             self._window.take("")
 
     def _log(self) -> None:
