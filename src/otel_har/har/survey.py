@@ -126,10 +126,20 @@ class Walk:
 
     def _begun(self, broken: BrokenError) -> None:
         """A document that ends before its log may be anything, unless there is nothing but the beginning of one."""
-        self._stream.seek(self._whole_end)
-        begun = self._stream.read(_BEGUN_BYTES).rstrip(b"\0")
-        if self.open[-1].items or not _BEGUN_DOCUMENT.fullmatch(begun):
+        if self.open[-1].items or not _BEGUN_DOCUMENT.fullmatch(self._text_before_zeros()):
             raise HarFormatError(f"not a HAR: {broken.message}, and no log before that", f"byte {broken.offset}")
+
+    def _text_before_zeros(self) -> bytes:
+        """What is left of the file, without the zeros at its end, or the beginning of that if it is long."""
+        self._stream.seek(self._whole_end)
+        text, zeros = b"", b""
+        while len(text) < _BEGUN_BYTES and (chunk := self._stream.read(_BEGUN_BYTES)):
+            if begun := chunk.rstrip(b"\0"):
+                text += zeros + begun
+                zeros = b""
+            if len(begun) < len(chunk):
+                zeros = b"\0"  # one is as good as many
+        return text
 
     def _document(self) -> None:
         document = self._enter("document", "{")

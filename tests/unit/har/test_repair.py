@@ -224,6 +224,7 @@ def test_entries_without_a_date(started: Any) -> None:
     [
         (b"{", {"name": "unknown", "version": ""}),
         (b'{"lo', {"name": "unknown", "version": ""}),
+        (b'{"lo' + b"\0" * 5000, {"name": "unknown", "version": ""}),
         (b'{"log" :', {"name": "unknown", "version": ""}),
         (b'{"log":{"creator":{"name":"a \xc3\xa9","ver', {"name": "a \u00e9", "version": ""}),
         (b'{"log":{"creator":{"name":"a","version":"7"', {"name": "a", "version": "7"}),
@@ -252,6 +253,10 @@ def test_a_cut_in_the_head(head: bytes, creator: dict[str, str]) -> None:
         (b'{"_x":1,"lo', "byte 11: not a HAR: it ends too early, after 11 bytes, and no log before that"),
         (b'{"menu":1}', "not a HAR: there is no log object"),
         (b'{"log":null}', "not a HAR: there is no log object"),
+        (
+            b"{" + b"\0" * 5000 + ours(None),
+            "byte 1: not a HAR: there are zeros instead of text, and no log before that",
+        ),
         (b"[" * 100_000, r"byte 0: not a HAR: not JSON, near \"\[+\""),
         (b"\xff\xfe{\0", "is UTF-16: only UTF-8 can be mended"),
     ],
