@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -19,6 +20,10 @@ R = TypeVar("R")
 
 _logger = logging.getLogger("otel_har")
 _faults: Counter[tuple[str, type[Exception]]] = Counter()
+_told: Counter[tuple[str, type[Exception]]] = Counter()
+if hasattr(os, "register_at_fork"):  # a child counts its own
+    os.register_at_fork(after_in_child=_faults.clear)
+    os.register_at_fork(after_in_child=_told.clear)
 
 
 def guarded(task: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
@@ -58,3 +63,10 @@ def report(task: str, fault: Exception) -> None:
 def fault_counts() -> dict[str, int]:
     """How often each kind of fault happened, by task and exception type."""
     return {f"{task}: {kind.__qualname__}": count for (task, kind), count in _faults.items()}
+
+
+def take_fault_counts() -> dict[str, int]:
+    """The faults since the last call, by task and exception type: who takes them tells the user of them."""
+    untold = _faults - _told
+    _told.update(untold)
+    return {f"{task}: {kind.__qualname__}": count for (task, kind), count in untold.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from otel_har.budget import Charge
 from otel_har.exchange import Exchange
 
 
@@ -27,6 +28,7 @@ class SpanFacts:
         status_description: The status's description; None without one.
         attributes: The span's attributes as they stand.
         exception: Type and message of the exception that the span recorded; None without one.
+        charge: What holds the room for all this; None where nobody keeps account.
     """
 
     trace_id: str
@@ -39,6 +41,7 @@ class SpanFacts:
     status_description: str | None
     attributes: Mapping[str, object]
     exception: str | None
+    charge: Charge | None = None
 
 
 class PageFacts:
@@ -71,8 +74,15 @@ class HarRecord:
         exchange: What the hooks captured; None for a span of a client that nobody hooks.
         span: The client span.
         page: The page that the entry belongs to.
+        is_over_budget: True when there was no room for what the span tells: it is not kept, and no entry is made.
     """
 
     exchange: Exchange | None
     span: SpanFacts
     page: PageFacts
+    is_over_budget: bool = False
+
+    @property
+    def is_unaffordable(self) -> bool:
+        """Whether there was no room for what the entry needs to be one."""
+        return self.is_over_budget or (self.exchange is not None and self.exchange.is_over_budget)

@@ -174,7 +174,8 @@ def test_bodies_share_one_budget() -> None:
     exchange = _exchange(CaptureLimits(10, ByteBudget(4)))
     exchange.request_body.note(b"abc")
     exchange.response_body.note(b"de")
-    assert (3, "dropped") == (exchange.kept_bytes, exchange.response_body.state)
+    assert (3, "dropped") == (exchange.held_bytes, exchange.response_body.state)
+    assert exchange.has_body_over_budget
 
 
 def test_listener_before_the_end() -> None:
@@ -254,7 +255,7 @@ def test_listener_may_finish_again() -> None:
 
 def test_small_chunks_are_put_together() -> None:
     """A body that comes in many tiny pieces is not held as many tiny objects."""
-    body = _body(max_body_bytes=300_000, budget_bytes=300_000)
+    body = _body(max_body_bytes=300_000, budget_bytes=400_000)
     for _ in range(100_000):
         body.note(b"abc")
     assert b"abc" * 100_000 == body.kept()
@@ -308,12 +309,12 @@ def test_passage_has_a_number_of_pieces_at_most() -> None:
     assert (100_000, 100_003, 99_999) == (passage.body.kept_bytes, passage.body.size_bytes, passage.last_at)
 
 
-def test_kept_bytes_have_those_of_a_websocket() -> None:
-    """What an exchange holds is both bodies and both directions."""
+def test_held_bytes_have_those_of_a_websocket() -> None:
+    """What an exchange holds is both bodies and both directions, with the marks of their pieces."""
     exchange = _exchange()
     exchange.request_body.note(b"a")
     exchange.response_body.note(b"bc")
     exchange.duplex = Duplex(CaptureLimits())
     exchange.duplex.sent.note(b"def", 1)
     exchange.duplex.received.note(b"ghij", 2)
-    assert 10 == exchange.kept_bytes
+    assert 10 + 2 * 16 == exchange.held_bytes
