@@ -19,8 +19,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _logger = logging.getLogger("otel_har")
-_faults: Counter[tuple[str, type[Exception]]] = Counter()
-_told: Counter[tuple[str, type[Exception]]] = Counter()
+Faults = Counter[tuple[str, type[Exception]]]
+"""How often each kind of fault happened."""
+
+_faults: Faults = Counter()
+_told: Faults = Counter()
 if hasattr(os, "register_at_fork"):  # a child counts its own
     os.register_at_fork(after_in_child=_faults.clear)
     os.register_at_fork(after_in_child=_told.clear)
@@ -65,8 +68,13 @@ def fault_counts() -> dict[str, int]:
     return {f"{task}: {kind.__qualname__}": count for (task, kind), count in _faults.items()}
 
 
-def take_fault_counts() -> dict[str, int]:
-    """The faults since the last call, by task and exception type: who takes them tells the user of them."""
-    untold = _faults - _told
-    _told.update(untold)
+def faults_so_far() -> Faults:
+    """A mark for `take_fault_counts`."""
+    return Counter(_faults)
+
+
+def take_fault_counts(since: Faults) -> dict[str, int]:
+    """The faults since a mark that nobody has taken yet, by task and exception type: who takes them tells the user."""
+    untold = _faults - (since | _told)
+    _told.update(_faults - _told)
     return {f"{task}: {kind.__qualname__}": count for (task, kind), count in untold.items()}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+from typing import Any
 
 import pytest
 
-from otel_har.budget import ByteBudget
+from otel_har.budget import LEAST_ENTRY_BYTES, ByteBudget
 from otel_har.duplex import Duplex, Passage
 from otel_har.exchange import Exchange
 from otel_har.limits import CaptureLimits
@@ -318,3 +319,54 @@ def test_held_bytes_have_those_of_a_websocket() -> None:
     exchange.duplex.sent.note(b"def", 1)
     exchange.duplex.received.note(b"ghij", 2)
     assert 10 + 2 * 16 == exchange.held_bytes
+
+
+def test_heads_are_charged() -> None:
+    """What the heads take is taken from the budget when it is noted, and given back with the exchange."""
+    budget = ByteBudget(LEAST_ENTRY_BYTES)
+    exchange = _exchange(CaptureLimits(budget=budget))
+    exchange.charge()
+    own = budget.taken_bytes
+    exchange.request_head = b"x" * 1_000
+    exchange.response_headers = [("Name", "v" * 2_000)]
+    exchange.charge()
+    exchange.charge()
+    assert 3_000 <= budget.taken_bytes - own < 4_000
+    del exchange
+    assert 0 == budget.taken_bytes
+
+
+def test_heads_without_room_are_let_go() -> None:
+    """An exchange whose heads do not fit keeps nothing of them, and says so."""
+    exchange = _exchange(CaptureLimits(budget=ByteBudget(LEAST_ENTRY_BYTES)))
+    exchange.url = "http://h.test/" + "x" * 10_000
+    exchange.request_headers = [("A", "a" * 2 * LEAST_ENTRY_BYTES)]
+    exchange.response_headers = [("B", "b")]
+    exchange.request_head = b"head"
+    exchange.charge()
+    assert exchange.is_over_budget
+    assert [] == [*exchange.request_headers, *exchange.response_headers]
+    assert (1_000, "None") == (len(exchange.url), repr(exchange.request_head))
+
+
+def test_odd_header_fields_are_charged() -> None:
+    """What an adapter of the program's own calls a header field is charged as its text."""
+    odd: Any = [("Name", 5), (None, "x")]
+    exchange = _exchange()
+    exchange.response_headers = odd
+    exchange.charge()
+    assert not exchange.is_over_budget
+    assert exchange.held_bytes > 0
+
+
+def test_body_over_its_own_limit_is_not_over_the_budget() -> None:
+    """A body that is cut at its own limit does not blame the others; one that found no room does."""
+    own = Body(CaptureLimits(2, ByteBudget(100)))
+    own.note(b"abc")
+    crowded = Body(CaptureLimits(10, ByteBudget(2)))
+    crowded.note(b"abc")
+    assert (False, True) == (own.is_over_budget, crowded.is_over_budget)
+    moved = crowded.moved_out()
+    assert (True, False) == (moved.is_over_budget, crowded.is_over_budget)
+    moved.clear()
+    assert not moved.is_over_budget

@@ -19,7 +19,7 @@ from otel_har.errors import DestinationError
 from otel_har.export.account import Account
 from otel_har.export.building import QueueItem, build_batch
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
-from otel_har.guard import guarded, take_fault_counts
+from otel_har.guard import faults_so_far, guarded, take_fault_counts
 from otel_har.mapping.options import MappingOptions
 
 _QUIET_S = 60.0  # between two reports of one kind of fault
@@ -57,6 +57,7 @@ class Delivery:
         self._exporter = exporter
         self._options = options
         self.account = Account()
+        self._faults_before = faults_so_far()
         self.failed_attempts = 0
         self._reported_at: dict[int | None, float] = {}
         self._is_reported = False
@@ -127,7 +128,7 @@ class Delivery:
             (unexported, f"{unexported} entries were not exported within {timeout_millis:g} ms"),
         ]
         said = [text for count, text in parts if count]
-        faults = ", ".join(f"{fault} ({count})" for fault, count in take_fault_counts().items())
+        faults = ", ".join(f"{fault} ({count})" for fault, count in take_fault_counts(self._faults_before).items())
         said += [f"faults: {faults}"] if faults else []
         if said:
             _logger.warning("otel-har: not everything was recorded: %s", "; ".join(said))
