@@ -118,9 +118,9 @@ class HarSpanProcessor(SpanProcessor):
         if capture is None or is_unhooked:
             self._hand_on(None, facts, trace)
             return
+        if reason is not None:
+            _cut_short(capture.exchanges[-1], reason)
         for exchange in tuple(capture.exchanges):
-            if reason is not None:
-                _cut_short(exchange, reason)
             waiting = _Waiting(self, exchange, facts, trace)
             self._waiting[id(waiting)] = waiting
             exchange.when_finished(waiting.hand_on)
@@ -177,7 +177,7 @@ class _Waiting:
 
 def _cut_short(exchange: Exchange, reason: str) -> None:
     """More of the exchange may come, and will not be recorded."""
-    if not exchange.finished and not exchange.response_body.ended:
+    if not exchange.response_body.ended:
         exchange.response_body.is_over_budget = True
         exchange.end_reason = exchange.end_reason or reason
 

@@ -214,9 +214,10 @@ class Attempts:
         else:
             # The rest of a body may be sent after something else was, from within what gives the body.
             attempt = self._under_way(holder) or self._connected_for(holder) or self._new(at)
+        had_head = attempt.head is not None
         attempt.sending(holder, data, at)
-        if attempt.head is not None and attempt is not self._attempts[0] and attempt.head == self._attempts[0].head:
-            attempt.head = self._attempts[0].head  # a request that is sent again and again has one head in memory
+        if attempt.head is not None and not had_head:  # a request that is sent again has the same head: hold it once
+            attempt.head = next(one.head for one in self._attempts if one.head == attempt.head)
 
     def _under_way(self, holder: object) -> Attempt | None:
         return next((one for one in self._attempts if one.holder is holder and not one.is_sent), None)

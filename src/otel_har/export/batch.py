@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import MeterProvider
 
-from otel_har.export.building import QueueItem
+from otel_har.export.building import QueueItem, records_of
 from otel_har.export.delivery import INTERRUPTED, Delivery, Outcome
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
 from otel_har.export.metrics import Measured, observe
@@ -170,7 +170,7 @@ class BatchHarProcessor(HarProcessor):
         self.waiting.wake()
         timeout_millis = self._settings.export_timeout_millis if timeout_millis is None else timeout_millis
         is_done = self._flush(timeout_millis, last=True) is not None
-        unexported = 0 if is_done else self._in_flight + _records_of(self._items)
+        unexported = 0 if is_done else self._in_flight + records_of(self._items)
         self._delivery.say_what_was_lost(unexported=unexported, timeout_millis=timeout_millis)
 
     def _has_room(self) -> bool:
@@ -336,7 +336,7 @@ class BatchHarProcessor(HarProcessor):
             delay_s = min(2 * delay_s, _MAX_LAST_RETRY_DELAY_S)
             self._export_all()
         if self._retry_at is not None:
-            self._account.fail(_records_of(self._items), INTERRUPTED)
+            self._account.fail(records_of(self._items), INTERRUPTED)
             self._items.clear()
         elif self._account.untold:
             self._delivery.deliver([])
@@ -344,9 +344,18 @@ class BatchHarProcessor(HarProcessor):
     def _export_one(self, most: int | None = None) -> int:
         """Export one batch; how many items it took from the queue."""
         size = self._settings.max_export_batch_size if most is None else min(most, self._settings.max_export_batch_size)
+        items = self._taken(size)
+        count = len(items)
+        if items:
+            self._pages_waiting.difference_update([item.id for item in items if isinstance(item, PageFacts)])
+            self._deliver(items)
+        return count
+
+    def _taken(self, size: int) -> list[QueueItem]:
+        """Take at most so many items from the queue, and about as many bytes as a batch may have."""
         items: list[QueueItem] = []
-        body_bytes = 0
-        while len(items) < size and body_bytes < _MAX_BATCH_BYTES:
+        held_bytes = 0
+        while len(items) < size and held_bytes < _MAX_BATCH_BYTES:
             try:
                 item = self._items.popleft()
             except IndexError:
@@ -354,16 +363,13 @@ class BatchHarProcessor(HarProcessor):
             items.append(item)
             if isinstance(item, HarRecord):
                 self._in_flight += 1
-                body_bytes += item.exchange.held_bytes if item.exchange is not None else 0
-        self._is_behind = body_bytes >= _MAX_BATCH_BYTES
-        if items:
-            self._pages_waiting.difference_update([item.id for item in items if isinstance(item, PageFacts)])
-            self._deliver(items)
-        return len(items)
+                held_bytes += item.exchange.held_bytes if item.exchange is not None else 0
+        self._is_behind = held_bytes >= _MAX_BATCH_BYTES
+        return items
 
     def _deliver(self, items: list[QueueItem]) -> None:
-        """Deliver a batch, or put its items back to the front of the queue."""
-        outcome = self._delivery.deliver(items, waiting=_records_of(self._items))
+        """Deliver a batch and let go of it, or put its items back to the front of the queue."""
+        outcome = self._delivery.deliver(items, waiting=records_of(self._items))
         if outcome is Outcome.INTERRUPTED:
             self._pages_waiting.update([item.id for item in items if isinstance(item, PageFacts)])
             self._items.extendleft(reversed(items))
@@ -371,6 +377,7 @@ class BatchHarProcessor(HarProcessor):
             self._is_behind = False
             self._retry_at = time.monotonic() + self._retry_delay_s()
             return
+        items.clear()  # its bytes are given back before anybody is told that nothing is under way
         self._in_flight = 0
         if self._retry_at is not None:
             self._retry_at = None
@@ -389,8 +396,3 @@ class BatchHarProcessor(HarProcessor):
             if flush.last:
                 self._exporter.shutdown(int(flush.left_s * 1000))
         return flushed
-
-
-def _records_of(items: deque[QueueItem]) -> int:
-    """How many of the items are entries."""
-    return sum(isinstance(item, HarRecord) for item in list(items))

@@ -59,5 +59,10 @@ def build_batch(items: Iterable[QueueItem], options: MappingOptions = DEFAULT_OP
     )
 
 
+def records_of(items: Iterable[QueueItem]) -> int:
+    """How many of the items are to be entries; others may be adding to them meanwhile."""
+    return sum(isinstance(item, HarRecord) for item in list(items))
+
+
 def _start(pair: tuple[int, Entry]) -> int:
     return pair[0]
