@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import sys
 import threading
 import time
 from collections import deque
@@ -38,6 +39,8 @@ _MAX_RETRY_DELAY_S = 4.0  # recording goes on within that after a fault has ende
 _MAX_LAST_RETRY_DELAY_S = 1.0
 _FIRST_LAST_RETRY_DELAY_S = 0.05
 _MAX_FORK_HOLD_S = 0.1
+# Python 3.13 looks for threads when the hooks behind a fork have run: then no worker should have to start there.
+_EMPTIES_QUEUE_BEFORE_FORK = sys.version_info >= (3, 13)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,6 @@ class BatchHarProcessor(HarProcessor):
         settings: Queue, delay and batch sizes.
         options: The form of the entries.
         meter_provider: Where the counts are told as metrics; the global one by default.
-
-    Attributes:
-        dropped_entries: Records that did not fit into the queue.
-        failed_entries: Entries that could not be built or delivered.
-        waiting: Where the program's threads wait for room, if the settings say so.
     """
 
     def __init__(
@@ -116,12 +114,12 @@ class BatchHarProcessor(HarProcessor):
 
     @property
     def dropped_entries(self) -> int:
-        """See above."""
+        """Records that did not fit into the queue."""
         return self._account.statistics.dropped_entries
 
     @property
     def failed_entries(self) -> int:
-        """See above."""
+        """Entries that could not be built or delivered."""
         return self._account.statistics.failed_entries
 
     def measured(self) -> Measured:
@@ -278,6 +276,9 @@ class BatchHarProcessor(HarProcessor):
             while True:
                 order = self._next_order()
                 if isinstance(order, Park):
+                    if _EMPTIES_QUEUE_BEFORE_FORK and self._retry_at is None:
+                        with self._export_lock:
+                            self._export_all()
                     if self._parked():
                         return
                     continue

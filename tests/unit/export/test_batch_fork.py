@@ -60,7 +60,7 @@ exporter = Exporter()
 """
 
 
-def _run(source: str, *, options: tuple[str, ...] = ("-W", "error")) -> None:
+def _run(source: str, *, options: tuple[str, ...] = ("-W", "always")) -> None:
     done = subprocess.run(
         [sys.executable, *options, "-c", _PREAMBLE + dedent(source)],
         capture_output=True,
@@ -77,13 +77,13 @@ def test_no_thread_is_there_while_a_process_forks() -> None:
         processor = BatchHarProcessor(exporter, BatchSettings(schedule_delay_millis=NEVER_MS))
 
         def in_child():
+            inherited = len(exporter.entries)
             processor.on_record(record("child"))
             assert processor.force_flush(20_000)
             assert ["http://h.test/child"] == [entry.request.url for entry in exporter.entries[-1:]]
-            assert 1 + len(before) == len(exporter.entries)
+            assert 1 + inherited == len(exporter.entries)
 
         for number in range(10):
-            before = list(exporter.entries)
             processor.on_record(record(number))
             fork(in_child)
             assert processor.force_flush(20_000)
