@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import multiprocessing.util
 import os
+import threading
 import weakref
 from collections.abc import Callable
 from types import MethodType
@@ -48,6 +49,20 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_call_methods)
 
 
+def call_around_fork(before: Callable[[], None], after: Callable[[], None]) -> None:
+    """Call two bound methods in a process that forks, while their object lives: before it, and after it."""
+    if not hasattr(os, "register_at_fork"):
+        return
+    weak_before, weak_after = weakref.WeakMethod(before), weakref.WeakMethod(after)
+
+    def call(weak_method: weakref.WeakMethod[Callable[[], None]]) -> None:
+        alive = weak_method()
+        if alive is not None:
+            alive()
+
+    os.register_at_fork(before=lambda: call(weak_before), after_in_parent=lambda: call(weak_after))
+
+
 def call_at_exit_of_multiprocessing_children(owner: T, function: Callable[[T], None]) -> None:
     """Call `function` with `owner`, while that lives, at the end of every forked child of multiprocessing.
 
@@ -58,3 +73,10 @@ def call_at_exit_of_multiprocessing_children(owner: T, function: Callable[[T], N
         multiprocessing.util.Finalize(None, function, args=(alive,), exitpriority=_LAST)
 
     multiprocessing.util.register_after_fork(owner, call_last)
+
+
+def thread_has_gone(thread: threading.Thread) -> bool:
+    """Whether a thread has ended for the operating system, too, which is a moment after Python says so."""
+    return not thread.is_alive() and not (
+        thread.native_id is not None and os.path.exists(f"/proc/self/task/{thread.native_id}")  # noqa: PTH110 - cheap
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -20,7 +21,14 @@ R = TypeVar("R")
 
 _logger = logging.getLogger("otel_har")
 _MAX_KINDS = 1_000
-_faults: Counter[tuple[str, str]] = Counter()
+Faults = Counter[tuple[str, str]]
+"""How often each kind of fault happened."""
+
+_faults: Faults = Counter()
+_told: Faults = Counter()
+if hasattr(os, "register_at_fork"):  # a child counts its own
+    os.register_at_fork(after_in_child=_faults.clear)
+    os.register_at_fork(after_in_child=_told.clear)
 
 
 def guarded(task: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
@@ -61,4 +69,20 @@ def report(task: str, fault: Exception) -> None:
 
 def fault_counts() -> dict[str, int]:
     """How often each kind of fault happened, by task and exception type."""
-    return {f"{task}: {kind}": count for (task, kind), count in _faults.items()}
+    return _by_name(_faults)
+
+
+def faults_so_far() -> Faults:
+    """A mark for `take_fault_counts`."""
+    return Counter(_faults)
+
+
+def take_fault_counts(since: Faults) -> dict[str, int]:
+    """The faults since a mark that nobody has taken yet, by task and exception type: who takes them tells the user."""
+    untold = _faults - (since | _told)
+    _told.update(_faults - _told)
+    return _by_name(untold)
+
+
+def _by_name(faults: Faults) -> dict[str, int]:
+    return {f"{task}: {kind}": count for (task, kind), count in faults.items()}

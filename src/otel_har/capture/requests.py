@@ -106,6 +106,7 @@ class _Sending:
         """Note the request and put the callbacks in their places."""
         exchange = self._new_exchange(self._request, time.perf_counter_ns(), time.time_ns())
         exchange.initiator = program_frames(self._capture.limits.max_initiator_frames)
+        exchange.charge()
         self._exchange = exchange
         body: Any = self._body
         if body is not None and is_read_piecemeal(body):
@@ -165,6 +166,7 @@ class _Sending:
         """
         if last is None:
             return
+        self._capture.exchanges[0].lost_attempts += last.lost_before
         known_ends = retries if len(retries) == len(repeated) else [None] * len(repeated)
         for attempt, following, retry in zip(repeated, [*repeated, last][1:], known_ends, strict=True):
             exchange = self._next_exchange(request, attempt, attempt.instants.started)
@@ -179,6 +181,7 @@ class _Sending:
                 error = getattr(retry, "error", None)
                 what_came = _SENT_AGAIN if attempt.head is not None else _TRIED_AGAIN
                 exchange.error = what_came if error is None else f"{error_text(error)}; {what_came}"
+            exchange.charge()
             exchange.finish(following.instants.started)
 
     def _next_exchange(self, request: PreparedRequest, attempt: Attempt | None, now: int) -> Exchange:
@@ -245,6 +248,7 @@ class _Sending:
                 exchange.request_headers = SomeHeaders()  # of a redirect that was never sent nobody knows them
             if attempt is not None:
                 attempt.describe(exchange)
+            exchange.charge()
             exchange.finish(time.perf_counter_ns())
         # What follows a redirect: the program may send it itself, and requests makes it ready in any case.
         following = [getattr(response(), "next", None) for response in self._responses]
@@ -306,6 +310,7 @@ def _note_response(exchange: Exchange, response: Response, now: int) -> None:
     exchange.reason = response.reason or ""
     exchange.http_version = http_version(raw)
     exchange.response_headers = response_headers(raw, response.headers)
+    exchange.charge()
     notes = ResponseNotes(exchange)
     if raw is None or exchange.method == "HEAD" or is_empty(raw, exchange.status):
         notes.ended(0)
