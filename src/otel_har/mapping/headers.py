@@ -63,11 +63,8 @@ def octets(raw: object) -> bytes:
 
 
 def _text_of(value: object) -> str:
-    """What an adapter of the program's own put where text or bytes belong, in whatever words it has for itself."""
-    try:
-        return str(value)
-    except Exception:  # noqa: BLE001 - the program's own `__str__`
-        return f"<{type(value).__qualname__}>"
+    """What an adapter of the program's own put where text or bytes belong: no code of the program's is called here."""
+    return str(value) if isinstance(value, int | float | None) else f"<{type(value).__qualname__}>"
 
 
 def head_size(start_line: HeaderText, raw: RawHeaders) -> int:
