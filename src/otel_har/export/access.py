@@ -18,6 +18,7 @@ import contextlib
 import errno
 import os
 import random
+import signal
 import stat
 import sys
 import time
@@ -253,6 +254,23 @@ def unlocked(descriptor: int) -> None:
     if sys.platform != "win32" and descriptor >= 0:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def is_open_elsewhere(descriptor: int) -> bool | None:
+    """Whether the file is open a second time, in whatever process; None where that cannot be known.
+
+    Linux gives a write lease on a file to who is the only one to have it open (fcntl(2), F_SETLEASE). It is given back
+    at once. Should somebody open the file just then, the signal of that is one that is ignored by default.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    except OSError as fault:
+        return True if fault.errno == errno.EAGAIN else None
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False
 
 
 def written(descriptor: int, data: bytes, position: int) -> None:

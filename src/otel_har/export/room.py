@@ -141,6 +141,10 @@ class Room:
         for name in (*COPIES, _NEW, _NEXT):
             self._unlink(name)
 
+    def discard(self, name: str) -> None:
+        """Take the name from a copy that is not published. Who has it open reads on."""
+        self._unlink(name)
+
     def adopt(self) -> None:
         """Make the file the first copy."""
         with self._as_impossible():
