@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ import pytest
 
 from servers import RecordingServer
 from servers.programs import run_instrumented_program, run_plain_program
+from servers.recorded import Nursery, RecordedProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from servers import InstrumentedRunner, PlainRunner
@@ -42,3 +44,18 @@ def run_instrumented(server: RecordingServer, tmp_path: Path) -> InstrumentedRun
 def run_plain(server: RecordingServer, tmp_path: Path) -> PlainRunner:
     """Runs programs as they are."""
     return functools.partial(run_plain_program, server, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """A process with everything imported, to fork recorded ones from."""
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture
+def new_process(nursery: Nursery, server: RecordingServer) -> Iterator[Callable[[], RecordedProcess]]:
+    """Gives a recorded process each time it is called; they end with the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(nursery.fork(server))
