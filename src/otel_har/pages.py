@@ -3,6 +3,9 @@
 The rule: a trace with a local root span of the program's own is a page, named after that span. Client spans without
 one share the page of the program's run, and so does every trace beyond the limit: what closes a file holds all pages
 and must not grow with the traffic.
+
+Forked children are the same run, and share its page: a reader sees on one axis what went on at one time, and a pool
+that forks a child for each task does not make a page for each. Which process an entry is of, `_otel.process` says.
 """
 
 from __future__ import annotations
@@ -74,6 +77,7 @@ class PageBook:
         self._traces: dict[int, Trace] = {}
         self._pages: dict[int, PageFacts] = {}
         self._root_ids: dict[int, int | None] = {}  # of the span that names each page
+        self._run_id = f"run_{os.getpid()}"  # of the process that began it, in its forked children too
         self._run: PageFacts | None = None
         self._renew_lock()
         call_in_forked_child(self._renew_lock)
@@ -135,7 +139,7 @@ class PageBook:
 
     def _run_page(self) -> PageFacts:
         if self._run is None:
-            self._run = PageFacts(f"run_{os.getpid()}", self._title()[:_MAX_TITLE], self._started_unix_ns)
+            self._run = PageFacts(self._run_id, self._title()[:_MAX_TITLE], self._started_unix_ns)
         return self._run
 
 

@@ -6,6 +6,10 @@ system (CWE-59, CWE-377).
 
 Locks are `flock`, from the standard library: they are needed shared and exclusive, by a process whose required
 dependencies are few, and end with the process however that ends.
+
+A descriptor is a number, and the program may close it (daemons close all that they do not know) and get the same
+number for a file of its own. So what is kept open knows which file it is, and another one is never written to, locked
+or closed. In a forked child all of them are closed at once: their locks are the parent's.
 """
 
 from __future__ import annotations
@@ -13,48 +17,69 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import random
 import stat
 import sys
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError
+from otel_har.forking import call_in_forked_child
 
 if sys.platform != "win32":  # Windows has no advisory locks of this kind
     import fcntl
 
 FILE_MODE = 0o600
-_SECONDS_BETWEEN_TRIES = 0.005
+_SECONDS_BETWEEN_TRIES = (0.0005, 0.005)  # at random, or two processes could keep missing the same moments
+_MAX_LINKS = 40  # as Linux has it
+_STANDARD = 2  # the last of the descriptors that a program takes for its own input, output and errors
 _COPY_BYTES = 1024 * 1024
 _NO_LOCKS = frozenset({errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_SAFELY = (
+    getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # a named pipe that nobody reads would be waited for
+    | getattr(os, "O_BINARY", 0)  # Windows changes line ends otherwise
+    | getattr(os, "O_NOINHERIT", 0)
+)
 
 
 def resolved(path: Path) -> Path:
-    """The file itself, where `path` is a symbolic link to it that may be followed.
+    """The file itself, where symbolic links on the way to it may be followed.
 
     Raises:
         ExportError: When somebody else's link, in a directory that others may write to, would be followed, or the
-            path is not one that a file can have.
+            file is somebody else's there, or the path is not one that a file can have.
     """
-    try:
-        link = os.lstat(path)
-        if stat.S_ISLNK(link.st_mode):
-            _must_be_ours(path, link)
-        real = Path(os.path.realpath(path))
-        if real != path:
-            with contextlib.suppress(FileNotFoundError):
-                _must_be_ours(real, os.lstat(real))
-        else:
-            _must_be_ours(path, link)
-    except FileNotFoundError:
+    if sys.platform == "win32":
         return Path(os.path.realpath(path))
+    try:
+        real = path
+        for _ in range(_MAX_LINKS):
+            link = _first_link(real)
+            if link is None:
+                return Path(os.path.normpath(real))
+            real = link.parent / link.readlink() / real.relative_to(link)
     except (OSError, ValueError) as fault:  # ValueError: a path that no file can have
         raise cannot_write(path, fault) from fault
-    return real
+    raise cannot_write(path, OSError(errno.ELOOP, os.strerror(errno.ELOOP)))
+
+
+def _first_link(path: Path) -> Path | None:
+    """The first symbolic link on the way to a file, or the file itself."""
+    for place in (*reversed(path.parents), path):
+        try:
+            status = os.lstat(place)
+        except FileNotFoundError:
+            return None
+        if stat.S_ISLNK(status.st_mode):
+            _must_be_ours(place, status)
+            return place
+    _must_be_ours(path, status)
+    return None
 
 
 def _must_be_ours(path: Path, status: os.stat_result) -> None:
@@ -66,6 +91,18 @@ def _must_be_ours(path: Path, status: os.stat_result) -> None:
         raise PermissionError(
             errno.EACCES, f"it belongs to user {status.st_uid}, in a directory that others may write to"
         )
+
+
+def must_be_writable_in_place(path: Path, descriptor: int) -> None:
+    """Refuse to write to what somebody else may have given this name.
+
+    Raises:
+        OSError: When the file is somebody else's, or has further names, in a directory that others may write to.
+    """
+    status = os.fstat(descriptor)
+    _must_be_ours(path, status)
+    if sys.platform != "win32" and status.st_nlink > 1 and path.parent.stat().st_mode & stat.S_IWOTH:
+        raise PermissionError(errno.EACCES, "it has further names, in a directory that others may write to")
 
 
 def cannot_write(path: Path, fault: OSError | ValueError) -> ExportError:
@@ -81,22 +118,96 @@ def opened(path: str | Path, flags: int = os.O_RDWR | os.O_CREAT, directory: int
     Raises:
         OSError: When it cannot be opened, or is not a regular file, or is a symbolic link.
     """
-    # O_NONBLOCK: a named pipe that nobody reads would be waited for.
-    flags |= _CLOEXEC | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(path, flags, FILE_MODE, dir_fd=directory)
+    descriptor = _not_standard(os.open(path, flags | _SAFELY, FILE_MODE, dir_fd=directory))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file")
     return descriptor
 
 
+def opened_directory(path: Path) -> int:
+    """A descriptor of a directory.
+
+    Raises:
+        OSError: When it cannot be opened, is something else, or is a symbolic link.
+    """
+    return _not_standard(os.open(path, os.O_RDONLY | os.O_DIRECTORY | _SAFELY))
+
+
+def _not_standard(descriptor: int) -> int:
+    """The same file under a number that nobody prints to: a program may run with its standard streams closed."""
+    if descriptor > _STANDARD or sys.platform == "win32":
+        return descriptor
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _STANDARD + 1)
+    finally:
+        os.close(descriptor)
+
+
+class Held:
+    """A descriptor that is kept open.
+
+    Args:
+        descriptor: The number; this object closes it.
+
+    Attributes:
+        number: The same; -1 once it is closed.
+    """
+
+    __slots__ = ("__weakref__", "_file", "number")
+
+    def __init__(self, descriptor: int) -> None:
+        self.number = descriptor
+        self._file = _file_of(descriptor)
+        _all_held.add(self)
+
+    def is_intact(self) -> bool:
+        """Whether the number still is that of the file."""
+        return self.number >= 0 and _file_of(self.number) == self._file
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        number, self.number = self.number, -1  # at once: another thread may fork
+        if number >= 0 and _file_of(number) == self._file:
+            with contextlib.suppress(OSError):
+                os.close(number)
+
+
+def _file_of(descriptor: int) -> tuple[int, int] | None:
+    """Device and inode; None of what is closed."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+class _AllHeld:
+    """What this process holds."""
+
+    def __init__(self) -> None:
+        self._held: weakref.WeakSet[Held] = weakref.WeakSet()
+        call_in_forked_child(self.close)
+
+    def add(self, held: Held) -> None:
+        self._held.add(held)
+
+    def close(self) -> None:
+        for held in list(self._held):
+            held.close()
+
+
+_all_held = _AllHeld()
+
+
 @contextlib.contextmanager
 def closing(descriptor: int) -> Iterator[int]:
     """Close the descriptor at the end."""
+    held = Held(descriptor)
     try:
         yield descriptor
     finally:
-        os.close(descriptor)
+        held.close()
 
 
 def locked(descriptor: int, *, shared: bool = False) -> bool:
@@ -133,13 +244,13 @@ def locked_within(descriptor: int, seconds: float) -> bool:
     while not locked(descriptor):
         if time.monotonic() >= end:
             return False
-        time.sleep(_SECONDS_BETWEEN_TRIES)
+        time.sleep(random.uniform(*_SECONDS_BETWEEN_TRIES))  # noqa: S311 - no secret
     return True
 
 
 def unlocked(descriptor: int) -> None:
     """Let a lock go, also where a forked child has a duplicate of the descriptor."""
-    if sys.platform != "win32":
+    if sys.platform != "win32" and descriptor >= 0:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_UN)
 
@@ -180,12 +291,19 @@ def copied(source: int, target: int, start: int, end: int) -> None:
 
 
 def given_mode_of(descriptor: int, status: os.stat_result) -> None:
-    """Give a new file the mode of another one, and its owner where this process may."""
+    """Give a file the mode of another one, and its owner and group where this process may."""
     if sys.platform == "win32":
         return
     own = os.fstat(descriptor)
-    if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
+    mode = stat.S_IMODE(status.st_mode)
+    if own.st_uid != status.st_uid:
         with contextlib.suppress(OSError):
-            os.fchown(descriptor, status.st_uid, status.st_gid)
-    with contextlib.suppress(OSError):
-        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+            os.fchown(descriptor, status.st_uid, -1)
+    if own.st_gid != status.st_gid:
+        try:
+            os.fchown(descriptor, -1, status.st_gid)
+        except OSError:  # what the one group may, the other one need not
+            mode &= ~stat.S_IRWXG
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, mode)

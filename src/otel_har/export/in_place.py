@@ -14,6 +14,7 @@ import contextlib
 import errno
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from otel_har.export import access
@@ -38,17 +39,21 @@ class InPlaceFile(GrowingFile):
     def __init__(self, path: Path, document: HarDocument, claim: Claim) -> None:
         self.path = path
         self._document = document
-        self._recording = claim.recording
         self._length = 0
+        self._claim = claim
+        self._held: access.Held | None = None
         try:
-            self._descriptor = access.opened(path)
+            self._held = access.Held(access.opened(path))
+            access.must_be_writable_in_place(path, self._descriptor)
+            self._standing = self._take()
         except OSError as fault:
-            raise access.cannot_write(path, fault) from fault
-        try:
-            self._standing = self._claim(claim)
-        except OSError as fault:
-            os.close(self._descriptor)
+            self.forget()
             raise fault if isinstance(fault, TakenError) else access.cannot_write(path, fault) from fault
+        self._claim = replace(claim, may_replace=False)
+
+    @property
+    def _descriptor(self) -> int:
+        return self._held.number if self._held is not None else -1
 
     def add(self, compose: Compose) -> Standing:
         """Write the addition and the document's end, in one call."""
@@ -65,34 +70,38 @@ class InPlaceFile(GrowingFile):
 
     def close(self) -> None:
         """Cut the blanks after the document off, and let the file go."""
-        if self._descriptor < 0:
-            return
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._descriptor, self._standing.entries_end + len(self._document.ended(self._standing)))
+        if self._held is not None and self._held.is_intact():
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._standing.entries_end + len(self._document.ended(self._standing)))
         self.forget()
 
     def forget(self) -> None:
         """Close the file; the lock goes with its last descriptor."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = -1
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
 
-    def _claim(self, claim: Claim) -> Standing:
+    def _take(self) -> Standing:
+        """Find out whose the file is."""
+        claim = self._claim
         has_locks = access.has_locks(self._descriptor)
         if has_locks and not access.locked(self._descriptor):
             raise TakenError(f"another process writes {self.path}")
+        size = os.fstat(self._descriptor).st_size
         standing = read_standing(self._descriptor)
         if standing is not None and claim.continues(standing):
             if not has_locks and not claim.append:  # whether the process that began it is at work cannot be known
                 raise TakenError(f"another process writes {self.path}")
-            self._length = os.fstat(self._descriptor).st_size
+            self._length = size
             return standing
-        if claim.append and os.fstat(self._descriptor).st_size:
+        if size and not claim.may_replace and not claim.append:
+            raise TakenError(f"another recording wrote {self.path}")
+        if claim.append and size:
             return self._mended()
         return self._begin_anew()
 
     def _mended(self) -> Standing:
-        standing = mended(self._descriptor, self.path, self._recording)
+        standing = mended(self._descriptor, self.path, self._claim.recording)
         if standing is None:
             raise OSError(errno.EINVAL, "it is no HAR file to append to")
         self._length = os.fstat(self._descriptor).st_size
@@ -100,37 +109,52 @@ class InPlaceFile(GrowingFile):
         return standing
 
     def _begin_anew(self) -> Standing:
-        growth = self._document.new(self._recording)
+        growth = self._document.new(self._claim.recording)
         os.ftruncate(self._descriptor, 0)
         access.written(self._descriptor, growth.entries + growth.tail, 0)
         self._length = len(growth.entries + growth.tail)
         return growth.standing
 
     def _must_be_there(self) -> None:
-        """Find out what others did to the file."""
+        """Find out what others did to the file, and the program to its descriptor."""
         try:
             there = os.lstat(self.path)
         except FileNotFoundError:
-            self._open_anew()
+            self._open(os.O_EXCL)
+            self._standing = self._begin_anew()
             return
+        if self._held is None or not self._held.is_intact():
+            self._open()
+            self._take_again()
         own = os.fstat(self._descriptor)
         if not stat.S_ISREG(there.st_mode) or not os.path.samestat(there, own):
             raise TakenError(f"{self.path} was replaced by another file")
         if own.st_size < self._length:
-            standing = mended(self._descriptor, self.path, self._recording) if own.st_size else None
+            standing = mended(self._descriptor, self.path, self._claim.recording) if own.st_size else None
             if standing is None:
                 self._standing = self._begin_anew()
             else:
                 self._end(standing)
                 self._standing = standing
 
-    def _open_anew(self) -> None:
-        """The file is gone: begin another one."""
-        descriptor = access.opened(self.path)
+    def _open(self, flags: int = 0) -> None:
+        """Open the file again, or another one after it is gone."""
+        held = access.Held(access.opened(self.path, os.O_RDWR | os.O_CREAT | flags))
+        try:
+            access.must_be_writable_in_place(self.path, held.number)
+        except OSError:
+            held.close()
+            raise
         self.forget()
-        self._descriptor = descriptor
-        access.locked(descriptor)
-        self._standing = self._begin_anew()
+        self._held = held
+        access.locked(held.number)
+
+    def _take_again(self) -> None:
+        try:
+            self._standing = self._take()
+        except OSError:
+            self.forget()  # it may be another one's by now, and is not to be cut
+            raise
 
     def _write(self, growth: Growth) -> None:
         start = self._standing.entries_end

@@ -1,7 +1,7 @@
 """The hidden directory beside a file that is recorded: its copies, and the locks of those who record.
 
 The rule: locks are on files that never change their inode while anyone holds them, and whoever got a lock makes sure
-that the locked file still has its name.
+that the locked files still have their names. What the room's makers did not put there is left there.
 """
 
 from __future__ import annotations
@@ -10,15 +10,20 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError
 from otel_har.export import access
+from otel_har.export.growing import TakenError
 
+COPIES = ("0", "1")
 _TURN, _PRESENCE, _NEW, _NEXT = "turn", "presence", "new", "next"
 _ROOM_MODE = 0o700
 _LEAVE_SECONDS = 1.0
+_MOST_TRIES = 1000  # to enter a room that others clear away, or that a filesystem shows as another one each time
+_TOKEN_BYTES = 16
+_GONE = frozenset({errno.ENOENT, errno.ESTALE})
 
 # What a filesystem answers that has no links, no renaming over a file, or a directory that nothing can be added to.
 _IMPOSSIBLE = frozenset(
@@ -35,6 +40,9 @@ _IMPOSSIBLE = frozenset(
         errno.EXDEV,
     }
 )
+
+# What opening the room answers when something else has its name, or somebody else made it.
+_STRANGE = frozenset({errno.EACCES, errno.ELOOP, errno.ENOTDIR})
 
 
 class RoomError(ExportError):
@@ -53,111 +61,110 @@ class Room:
         path: The file, symbolic links resolved.
 
     Attributes:
-        descriptor: Of the directory.
+        is_present: Whether this process records to the file, for all the others to see.
+        is_undisturbed: In a turn: whether no other process had one since this one's last.
 
     Raises:
         RoomError: When the filesystem has no place for a room here.
-        ExportError: When there is something else in its place, or no directory for it.
+        TakenError: When the room is somebody else's.
+        ExportError: When there is no directory for it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._place = room_path(path)
-        self._is_present = False
-        self.descriptor = self._turn = self._presence = -1
+        self._directory: access.Held | None = None
+        self._turn: access.Held | None = None
+        self._presence: access.Held | None = None
+        self._token = b""
+        self.is_present = self.is_undisturbed = False
         try:
             self._enter()
         except OSError as fault:
             self.forget()
             raise self._refused(fault) from fault
 
+    @property
+    def descriptor(self) -> int:
+        """The directory's; -1 outside of a turn when there is none."""
+        return _number(self._directory)
+
     @contextlib.contextmanager
     def turn(self, seconds: float) -> Iterator[None]:
         """Wait for this process's turn, and have it.
 
+        When the room was made anew since the last turn, this process is no longer present in it.
+
         Raises:
             DestinationError: When the turn did not come within the time.
+            OSError: When there can be no room now.
         """
-        while True:
-            if self.descriptor < 0:
-                self._enter()
-            if not access.locked_within(self._turn, seconds):
-                raise DestinationError(f"another process has been writing {self._path} for more than {seconds:g} s")
-            if self._is_current():
-                break
-            # The last of the others cleared the room away meanwhile, or somebody removed it.
-            access.unlocked(self._turn)
-            self._close()
-        if self._is_present:
-            self.join()
+        self._wait_for_turn(seconds)
         try:
+            self._note_turn()
             yield
         finally:
-            access.unlocked(self._turn)
+            if not self.is_present:
+                access.unlocked(_number(self._presence))
+            access.unlocked(_number(self._turn))
 
     def is_alone(self) -> bool:
-        """Whether nobody else records to the file; then nobody begins to before the end of this turn."""
-        return access.locked(self._presence)
+        """Whether nobody else records to the file; then nobody begins to before the end of this turn.
+
+        This process is not present after that: it leaves, or joins.
+        """
+        self.is_present = False
+        return access.locked(_number(self._presence))
 
     def join(self) -> None:
         """Record to the file from now on."""
-        access.locked(self._presence, shared=True)
-        self._is_present = True
+        self.is_present = access.locked(_number(self._presence), shared=True)
 
     def leave(self) -> None:
         """Record no longer; the last one clears the room away."""
-        if self.descriptor < 0:
-            return
         with contextlib.suppress(OSError):
-            if access.locked_within(self._turn, _LEAVE_SECONDS) and self._is_current() and self.is_alone():
-                self.clear()
-                for name in (_PRESENCE, _TURN):
-                    self._unlink(name)
-                self._place.rmdir()
+            if self._is_open() and access.locked_within(_number(self._turn), _LEAVE_SECONDS):
+                self._clear_away()
         self.forget()
 
     def forget(self) -> None:
         """Close all descriptors, and with the last one of each its lock."""
-        self._close()
-        self._is_present = False
-
-    def _close(self) -> None:
-        for descriptor in (self._turn, self._presence, self.descriptor):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self.descriptor = self._turn = self._presence = -1
+        held = (self._turn, self._presence, self._directory)
+        self._directory = self._turn = self._presence = None
+        self.is_present = False
+        for one in held:
+            if one is not None:
+                one.close()
 
     def clear(self) -> None:
         """Remove the copies. The published one keeps the name that it was published under."""
-        for name in os.listdir(self.descriptor):  # noqa: PTH208 - of a descriptor, which stays this room's
-            if name not in {_TURN, _PRESENCE}:
-                self._unlink(name)
+        for name in (*COPIES, _NEW, _NEXT):
+            self._unlink(name)
 
-    def adopt(self, path: Path, name: str) -> None:
-        """Make a file one of the copies."""
+    def adopt(self) -> None:
+        """Make the file the first copy."""
         with self._as_impossible():
-            os.link(path, name, dst_dir_fd=self.descriptor, follow_symlinks=False)
+            os.link(self._path, COPIES[0], dst_dir_fd=self.descriptor, follow_symlinks=False)
 
-    def name_of(self, status: os.stat_result, copies: Sequence[str]) -> str | None:
+    def name_of(self, status: os.stat_result) -> str | None:
         """Which of the copies a file is; None for a stranger."""
         if self._is(_NEW, status):  # a process was killed before it had renamed it
-            self._settle(copies)
-        return next((name for name in copies if self._is(name, status)), None)
+            self._settle()
+        return next((name for name in COPIES if self._is(name, status)), None)
 
     @contextlib.contextmanager
     def fresh(self, like: os.stat_result | None) -> Iterator[int]:
         """A new file, with the mode and the owner of another one."""
         self._unlink(_NEW)
-        descriptor = access.opened(_NEW, os.O_RDWR | os.O_CREAT | os.O_EXCL, self.descriptor)
-        with access.closing(descriptor):
+        with access.closing(access.opened(_NEW, os.O_RDWR | os.O_CREAT | os.O_EXCL, self.descriptor)) as descriptor:
             if like is not None:
                 access.given_mode_of(descriptor, like)
             yield descriptor
 
-    def publish_fresh(self, copies: Sequence[str]) -> None:
+    def publish_fresh(self) -> None:
         """Publish the new file, which becomes the first copy and the only one."""
         self.publish(_NEW)
-        self._settle(copies)
+        self._settle()
 
     def publish(self, name: str) -> None:
         """Give one of the copies the file's name, in one step."""
@@ -166,33 +173,88 @@ class Room:
             os.link(name, _NEXT, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
             os.rename(_NEXT, self._path, src_dir_fd=self.descriptor)
 
-    def _settle(self, copies: Sequence[str]) -> None:
-        for name in copies:
+    def _settle(self) -> None:
+        for name in COPIES:
             self._unlink(name)
-        os.rename(_NEW, copies[0], src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+        os.rename(_NEW, COPIES[0], src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+
+    def _wait_for_turn(self, seconds: float) -> None:
+        for _ in range(_MOST_TRIES):
+            if not self._is_open():
+                self.forget()
+                self._enter()
+            if not access.locked_within(_number(self._turn), seconds):
+                raise DestinationError(f"another process has been writing {self._path} for more than {seconds:g} s")
+            if self._is_current():
+                return
+            # The last of the others cleared the room away meanwhile, or somebody removed it.
+            access.unlocked(_number(self._turn))
+            self.forget()
+        raise self._never_the_same()
+
+    def _note_turn(self) -> None:
+        """Leave a sign in the room, for others to know that they are not the last who had a turn."""
+        turn = _number(self._turn)
+        self.is_undisturbed = os.pread(turn, _TOKEN_BYTES, 0) == self._token
+        if not self.is_undisturbed:
+            os.pwrite(turn, self._token, 0)
 
     def _enter(self) -> None:
+        """Open the room, and make it where there is none."""
         with self._as_impossible():
-            with contextlib.suppress(FileExistsError):
-                self._place.mkdir(_ROOM_MODE)
-            self.descriptor = os.open(self._place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            for _ in range(_MOST_TRIES):
+                try:
+                    self._open()
+                except OSError as fault:
+                    self.forget()
+                    if fault.errno not in _GONE or not self._path.parent.is_dir():
+                        raise
+                    # The last of the others cleared it away, just so.
+                else:
+                    self._token = os.urandom(_TOKEN_BYTES)
+                    return
+        raise self._never_the_same()
+
+    def _open(self) -> None:
+        with contextlib.suppress(FileExistsError):
+            self._place.mkdir(_ROOM_MODE)
+        try:
+            self._directory = access.Held(access.opened_directory(self._place))
+        except OSError as fault:
+            if fault.errno in _STRANGE:
+                raise TakenError(f"{self._place} is somebody else's") from fault
+            raise
         status = os.fstat(self.descriptor)
         if status.st_uid != os.geteuid() and self._place.parent.stat().st_mode & stat.S_IWOTH:
-            raise PermissionError(errno.EEXIST, f"{self._place} belongs to user {status.st_uid}")
-        with self._as_impossible():
-            self._turn = access.opened(_TURN, directory=self.descriptor)
-            self._presence = access.opened(_PRESENCE, directory=self.descriptor)
-            if not access.has_locks(self._turn):
-                raise OSError(errno.ENOTSUP, "no locks")
+            raise TakenError(f"{self._place} belongs to user {status.st_uid}")
+        # In the opposite order of their removal: who has the new turn has the new presence.
+        self._turn = access.Held(access.opened(_TURN, directory=self.descriptor))
+        self._presence = access.Held(access.opened(_PRESENCE, directory=self.descriptor))
+        if not access.has_locks(self._turn.number):
+            raise OSError(errno.ENOTSUP, "no locks")
+
+    def _clear_away(self) -> None:
+        if self._is_current() and self.is_alone():
+            self.clear()
+            for name in (_PRESENCE, _TURN):
+                self._unlink(name)
+            self._place.rmdir()
+
+    def _is_open(self) -> bool:
+        """Whether the descriptors are those of the room: the program may have closed them."""
+        held = (self._turn, self._presence, self._directory)
+        return all(one is not None and one.is_intact() for one in held)
 
     def _is_current(self) -> bool:
         """Whether the room that this process has open is the one that is there."""
         try:
-            there = os.stat(_TURN, dir_fd=self.descriptor, follow_symlinks=False)
             place = os.lstat(self._place)
         except FileNotFoundError:
             return False
-        return os.path.samestat(there, os.fstat(self._turn)) and os.path.samestat(place, os.fstat(self.descriptor))
+        return os.path.samestat(place, os.fstat(self.descriptor)) and all(
+            one is not None and self._is(name, os.fstat(one.number))
+            for name, one in ((_TURN, self._turn), (_PRESENCE, self._presence))
+        )
 
     def _is(self, name: str, status: os.stat_result) -> bool:
         try:
@@ -205,11 +267,16 @@ class Room:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.descriptor)
 
+    def _never_the_same(self) -> RoomError:
+        return RoomError(f"no room beside {self._path}: it is another one each time")
+
     @contextlib.contextmanager
     def _as_impossible(self) -> Iterator[None]:
         """Tell what the filesystem cannot do from what it cannot do now."""
         try:
             yield
+        except ExportError:
+            raise
         except OSError as fault:
             if fault.errno in _IMPOSSIBLE:
                 raise RoomError(f"no room beside {self._path}: {fault.strerror}") from fault
@@ -217,3 +284,7 @@ class Room:
 
     def _refused(self, fault: OSError) -> ExportError:
         return fault if isinstance(fault, ExportError) else access.cannot_write(self._path, fault)
+
+
+def _number(held: access.Held | None) -> int:
+    return held.number if held is not None else -1

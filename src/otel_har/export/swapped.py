@@ -18,6 +18,9 @@ The copies live in a hidden directory beside the file, the room, which is there 
         new, next           a moment's names, on the way to `0` and to `out.har`
 
 A file that is none of the two copies is somebody else's and is left alone. One that is gone starts anew.
+
+A process that finds others at work on its recording's file takes part from its first addition on. Until then nobody
+waits for it: helpers such as multiprocessing's resource tracker, which record nothing, may live on for a while.
 """
 
 from __future__ import annotations
@@ -28,16 +31,17 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError
 from otel_har.export import access
-from otel_har.export.document import HarDocument, Standing, read_standing
+from otel_har.export.document import Growth, HarDocument, Standing, read_standing
 from otel_har.export.growing import LOCK_SECONDS, Claim, Compose, GrowingFile, TakenError, not_now
 from otel_har.export.mending import mended
-from otel_har.export.room import Room
+from otel_har.export.room import COPIES, Room, RoomError
 
-_COPIES = ("0", "1")
+_FIRST_TURN_SECONDS = 1.0  # the program's start waits for it
 _State = tuple[int, int, int]  # of a file: inode, size, time of the last change
 _logger = logging.getLogger("otel_har")
 
@@ -59,27 +63,31 @@ class SwappedFile(GrowingFile):
     def __init__(self, path: Path, document: HarDocument, claim: Claim) -> None:
         self.path = path
         self._document = document
-        self._recording = claim.recording
+        self._claim = claim
         self._seen: dict[_State, Standing] = {}
         self._room = Room(path)
         try:
-            with self._room.turn(LOCK_SECONDS):
-                self._claim(claim)
+            self._begin()
         except OSError as fault:
             self._room.leave()
             raise fault if isinstance(fault, ExportError) else access.cannot_write(path, fault) from fault
+        self._claim = replace(claim, may_replace=False)  # what another recording began since is never replaced
 
     def add(self, compose: Compose) -> Standing:
         """Write the addition to the other copy, and publish that."""
         try:
             with self._room.turn(LOCK_SECONDS):
+                if not self._room.is_undisturbed:
+                    self._seen = {}
+                if not self._room.is_present:
+                    self._take_part()
                 name, standing = self._published()
                 growth = compose(standing)
-                other = _COPIES[1 - _COPIES.index(name)]
+                other = COPIES[1 - COPIES.index(name)]
                 with self._open(name, os.O_RDONLY) as source, self._open_other(other, source) as target:
                     self._bring_up_to_date(source, target, standing)
-                    self._write(target, standing.entries_end, growth.entries + growth.tail)
-                    self._room.publish(other)
+                    self._write(target, standing, growth)
+                    self._publish(other, target, standing)
                     self._seen = {_state(target): growth.standing, _state(source): standing}
                 return growth.standing
         except (DestinationError, TakenError):
@@ -95,40 +103,68 @@ class SwappedFile(GrowingFile):
         """In a forked child: the locks are the parent's."""
         self._room.forget()
 
-    def _claim(self, claim: Claim) -> None:
-        """Find out whose the file is, in this process's turn."""
+    def _begin(self) -> None:
+        """See that the file can be recorded to, and begin it where nobody else did."""
         status = self._status()
         if status is not None and not stat.S_ISREG(status.st_mode):
             raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is not a regular file"))
-        standing = None
-        if status is not None:
-            with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
-                standing = read_standing(there)
-        continued = standing is not None and claim.continues(standing)
-        if not self._room.is_alone():
-            if not continued:
-                raise TakenError(f"another recording writes {self.path}")
-            self._room.join()
-            return
-        if continued or (claim.append and status is not None and status.st_size):
-            self._go_on()
-        elif status is not None and not claim.may_replace:
-            raise TakenError(f"another recording wrote {self.path}")
+        try:
+            with self._room.turn(_FIRST_TURN_SECONDS):
+                if self._room.is_alone():
+                    self._take_alone()
+                    self._room.join()
+                else:
+                    self._must_be_shared()
+        except DestinationError as fault:
+            raise TakenError(str(fault)) from fault
+
+    def _take_part(self) -> None:
+        """Join those who record to the file, if that is still this recording's."""
+        if self._room.is_alone():
+            self._take_alone()
         else:
-            self._begin_anew()
+            self._must_be_shared()
         self._room.join()
+
+    def _must_be_shared(self) -> None:
+        """Others are at work: it must be on the same recording. A file that is gone nobody has to be asked for."""
+        if self._status() is None:
+            return
+        with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
+            standing = read_standing(there)
+        if standing is None or not self._claim.continues(standing):
+            raise TakenError(f"another recording writes {self.path}")
+
+    def _take_alone(self) -> None:
+        """Nobody is at work: go on with the file, or begin it."""
+        status = self._status()
+        if status is None:
+            self._begin_anew()
+            return
+        if os.geteuid() not in {0, status.st_uid}:
+            raise RoomError(f"{self.path} would not be user {status.st_uid}'s any more")
+        with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
+            if not access.locked(there, shared=True):
+                raise TakenError(f"another process writes {self.path} in place")
+            standing = read_standing(there)
+        if (standing is not None and self._claim.continues(standing)) or (self._claim.append and status.st_size):
+            self._go_on()
+        elif self._claim.may_replace:
+            self._begin_anew()
+        else:
+            raise TakenError(f"another recording wrote {self.path}")
 
     def _go_on(self) -> None:
         """Go on with the file that is there, whoever left it and in whatever state."""
-        status = self._status()
+        self._room.clear()
+        status = os.lstat(self.path)
         with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
             standing = read_standing(there)
-            if standing is not None and status is not None and status.st_nlink == 1:
-                self._room.clear()
-                self._room.adopt(self.path, _COPIES[0])
+            if standing is not None and status.st_nlink == 1:
+                self._room.adopt()
                 return
             # It was cut, is another producer's, or has a second name whose owner does not expect it to change.
-            standing = standing or mended(there, self.path, self._recording)
+            standing = standing or mended(there, self.path, self._claim.recording)
             if standing is None:
                 raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is no HAR file to append to"))
             self._begin_with(there, standing)
@@ -139,7 +175,7 @@ class SwappedFile(GrowingFile):
         if status is None:
             _logger.warning("otel-har: %s is gone, it starts anew", self.path)
             return self._begin_anew()
-        name = self._room.name_of(status, _COPIES)
+        name = self._room.name_of(status)
         if name is None:
             raise TakenError(f"{self.path} was replaced by another file")
         state = (status.st_ino, status.st_size, status.st_mtime_ns)
@@ -147,6 +183,8 @@ class SwappedFile(GrowingFile):
         if standing is None:
             with self._open(name, os.O_RDONLY) as there:
                 standing = read_standing(there)
+        if standing is not None and not self._claim.continues(standing):
+            raise TakenError(f"another recording writes {self.path}")
         if standing is not None:
             return name, standing
         if not status.st_size:
@@ -159,11 +197,11 @@ class SwappedFile(GrowingFile):
         with contextlib.ExitStack() as stack:
             found: list[tuple[Standing, int]] = []
             there = stack.enter_context(self._open(name, os.O_RDONLY))
-            standing = mended(there, self.path, self._recording)
+            standing = mended(there, self.path, self._claim.recording)
             if standing is not None:
                 found.append((standing, there))
             with contextlib.suppress(FileNotFoundError):
-                other = stack.enter_context(self._open(_COPIES[1 - _COPIES.index(name)], os.O_RDONLY))
+                other = stack.enter_context(self._open(COPIES[1 - COPIES.index(name)], os.O_RDONLY))
                 standing = read_standing(other)
                 if standing is not None:
                     found.append((standing, other))
@@ -175,12 +213,12 @@ class SwappedFile(GrowingFile):
             return self._begin_with(source, best)
 
     def _begin_anew(self) -> tuple[str, Standing]:
-        growth = self._document.new(self._recording)
+        growth = self._document.new(self._claim.recording)
         with self._room.fresh(self._status()) as target:
             access.written(target, growth.entries + growth.tail, 0)
             self._seen = {_state(target): growth.standing}
-        self._room.publish_fresh(_COPIES)
-        return _COPIES[0], growth.standing
+        self._room.publish_fresh()
+        return COPIES[0], growth.standing
 
     def _begin_with(self, source: int, standing: Standing) -> tuple[str, Standing]:
         """Publish a new file with the entries of another one."""
@@ -188,8 +226,8 @@ class SwappedFile(GrowingFile):
             access.copied(source, target, 0, standing.entries_end)
             access.written(target, self._document.ended(standing), standing.entries_end)
             self._seen = {_state(target): standing}
-        self._room.publish_fresh(_COPIES)
-        return _COPIES[0], standing
+        self._room.publish_fresh()
+        return COPIES[0], standing
 
     def _bring_up_to_date(self, source: int, target: int, standing: Standing) -> None:
         """Copy the entries that the published copy has and the other one has not."""
@@ -201,21 +239,30 @@ class SwappedFile(GrowingFile):
         try:
             access.copied(source, target, good, standing.entries_end)
         except OSError:
-            self._take_back(target, good)
+            self._take_back(target, replace(standing, entries_end=good))
             raise
 
-    def _write(self, target: int, position: int, data: bytes) -> None:
+    def _write(self, target: int, standing: Standing, growth: Growth) -> None:
+        data = growth.entries + growth.tail
         try:
-            access.written(target, data, position)
-            os.ftruncate(target, position + len(data))
+            access.written(target, data, standing.entries_end)
+            os.ftruncate(target, standing.entries_end + len(data))
         except OSError:
-            self._take_back(target, position)
+            self._take_back(target, standing)
             raise
 
-    def _take_back(self, target: int, position: int) -> None:
+    def _publish(self, name: str, target: int, standing: Standing) -> None:
+        try:
+            self._room.publish(name)
+        except OSError:
+            self._seen[_state(target)] = standing  # so much of it is good; nothing is cut, a name may be there already
+            raise
+
+    def _take_back(self, target: int, good: Standing) -> None:
         """Give the space of a failed addition back: what is full is so for others, too."""
         with contextlib.suppress(OSError):
-            os.ftruncate(target, position)
+            os.ftruncate(target, good.entries_end)
+            self._seen[_state(target)] = good  # the next try need not copy it all again
 
     @contextlib.contextmanager
     def _open(self, name: str, flags: int) -> Iterator[int]:
@@ -224,10 +271,9 @@ class SwappedFile(GrowingFile):
 
     @contextlib.contextmanager
     def _open_other(self, name: str, like: int) -> Iterator[int]:
-        """The copy that is not published; it is made with the first addition."""
+        """The copy that is not published; it is made with the first addition, and its mode follows the file's."""
         with self._open(name, os.O_RDWR | os.O_CREAT) as descriptor:
-            if not os.fstat(descriptor).st_size:
-                access.given_mode_of(descriptor, os.fstat(like))
+            access.given_mode_of(descriptor, os.fstat(like))
             yield descriptor
 
     def _status(self) -> os.stat_result | None:
