@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from servers import RecordingServer
+from servers.filesystems import Filesystems
 from servers.programs import run_instrumented_program, run_plain_program
 from servers.recorded import Nursery, RecordedProcess
 
@@ -55,7 +56,15 @@ def nursery() -> Iterator[Nursery]:
 
 
 @pytest.fixture
+def filesystems(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filesystems]:
+    """Mounts filesystems."""
+    filesystems = Filesystems(tmp_path_factory.mktemp("filesystems"))
+    yield filesystems
+    filesystems.close()
+
+
+@pytest.fixture
 def new_process(nursery: Nursery, server: RecordingServer) -> Iterator[Callable[[], RecordedProcess]]:
-    """Gives a recorded process each time it is called; they end with the test."""
+    """Gives a recorded process each time it is called; they end with the test. Ask for `filesystems` before it."""
     with contextlib.ExitStack() as stack:
         yield lambda: stack.enter_context(nursery.fork(server))

@@ -5,6 +5,7 @@ Started by `servers.recorded`. It has one thread, so forking it is safe, and a c
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401 - or each child would; and other users may not read it
 import contextlib
 import gc
 import itertools
@@ -23,6 +24,7 @@ from typing import Any
 import requests
 from opentelemetry.sdk.trace import TracerProvider
 
+import otel_har.capture.requests  # noqa: F401 - as above
 from otel_har.export.batch import BatchHarProcessor, BatchSettings
 from otel_har.export.file import FileHarExporter
 from otel_har.instrumentor import HarInstrumentor
