@@ -3,6 +3,7 @@
 import click
 
 from otel_har.cli.check import check
+from otel_har.cli.repair import repair
 from otel_har.version import __version__
 
 __all__ = ["app"]
@@ -15,3 +16,4 @@ def app() -> None:
 
 
 app.add_command(check)
+app.add_command(repair)

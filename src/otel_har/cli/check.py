@@ -11,7 +11,7 @@ import click
 from otel_har.har.checker import Checker
 from otel_har.har.faults import Fault
 
-__all__ = ["check"]
+__all__ = ["check", "count"]
 
 _EXIT_FAULTS = 1
 _EXIT_UNREADABLE = 2
@@ -89,6 +89,7 @@ class _TextReport:
     def __init__(self) -> None:
         self._name = ""
         self._faults = self._entries = self._files = self._unreadable = 0
+        self._has_what_is_whole = self._is_broken = False
 
     def begin(self, name: str) -> None:
         self._name = click.format_filename(name)
@@ -96,18 +97,25 @@ class _TextReport:
 
     def fault(self, fault: Fault) -> None:
         self._faults += 1
+        self._is_broken = self._is_broken or fault.code == "unreadable"
+        # What is not JSON from its beginning on is no HAR that could be mended.
+        self._has_what_is_whole = self._has_what_is_whole or (self._is_broken and fault.place.startswith("log"))
         click.echo(f"{self._name}: {fault.place}: {fault.message}")
 
     def end(self, entries: int, unreadable: str | None) -> None:
         self._entries += entries
         self._unreadable += unreadable is not None
+        self._has_what_is_whole = self._has_what_is_whole or (self._is_broken and entries > 0)
+        self._is_broken = False
 
     def close(self) -> None:
         click.echo(
-            f"{_count(self._files, 'file')}, {_count(self._entries, 'entry', 'entries')}: "
-            f"{_count(self._faults, 'fault') if self._faults else 'no faults'}"
+            f"{count(self._files, 'file')}, {count(self._entries, 'entry', 'entries')}: "
+            f"{count(self._faults, 'fault') if self._faults else 'no faults'}"
             f"{f', {self._unreadable} unreadable' if self._unreadable else ''}"
         )
+        if self._has_what_is_whole:
+            click.echo("otel-har repair FILE keeps what is whole of a file that is not JSON to its end")
 
 
 class _JsonReport:
@@ -136,5 +144,6 @@ class _JsonReport:
         click.echo("\n]}")
 
 
-def _count(number: int, one: str, many: str | None = None) -> str:
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with the word for what there is that many of."""
     return f"{number} {one if number == 1 else many or one + 's'}"

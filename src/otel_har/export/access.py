@@ -263,18 +263,26 @@ def written(descriptor: int, data: bytes, position: int) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def copied(source: int, target: int, start: int, end: int) -> None:
-    """Copy a range of one file to the same place of another, by the system itself where it can.
+def copied(source: int, target: int, start: int, end: int, to: int | None = None) -> None:
+    """Copy a range of one file to another, by the system itself where it can.
+
+    Args:
+        source: The descriptor to read from.
+        target: The one to write to.
+        start: The first byte of the range.
+        end: The byte after it.
+        to: Where it goes; the same place by default.
 
     Raises:
         DestinationError: When the source is shorter.
     """
     by_system = hasattr(os, "copy_file_range")
+    shift = 0 if to is None else to - start
     while start < end:
         count = 0
         if by_system:
             try:
-                count = os.copy_file_range(source, target, end - start, start, start)
+                count = os.copy_file_range(source, target, end - start, start, start + shift)
             except OSError as fault:
                 if fault.errno in _FULL:
                     raise
@@ -283,7 +291,7 @@ def copied(source: int, target: int, start: int, end: int) -> None:
         else:
             os.lseek(source, start, os.SEEK_SET)
             chunk = os.read(source, min(end - start, _COPY_BYTES))
-            written(target, chunk, start)
+            written(target, chunk, start + shift)
             count = len(chunk)
         if not count:
             raise DestinationError(f"the file ends at {start}, before its {end} bytes")

@@ -74,9 +74,17 @@ class HarDocument:
             indent,
         )
 
+    def head(self, others: Mapping[str, Any] | None = None) -> bytes:
+        """What comes before the entries.
+
+        Args:
+            others: Members that the log is to have as well, or instead of ours, such as another `creator`.
+        """
+        return self._layout.head(others)
+
     def new(self, recording: str) -> Growth:
         """A document without entries; its head stands in `entries`."""
-        head = self._layout.head()
+        head = self.head()
         standing = Standing(recording, len(head))
         return Growth(head, self._tail(standing), standing)
 
@@ -177,23 +185,29 @@ def _parsed(document: bytes) -> dict[str, Any] | None:
 
 def _standing(log: dict[str, Any], place: int) -> Standing | None:
     try:
-        about = log["_otel_har"]
-        counts = about["statistics"]
+        told = standing_from(log, log["_otel_har"]["recording"])
+        entries = int(log["_otel_har"]["statistics"]["entries"])
         pages = [Page.model_validate(page) for page in log.get("pages", [])]
-        return Standing(
-            recording=str(about["recording"]),
-            entries_end=place,
-            entries=int(counts["entries"]),
-            pages={page.id: page for page in pages},
-            statistics=HarStatistics(
-                int(counts["droppedEntries"]),
-                int(counts["droppedBodies"]),
-                int(counts["failedEntries"]),
-                int(counts["failedExports"]),
-            ),
-        )
     except (ValueError, KeyError, TypeError, ValidationError):
         return None
+    return replace(told, entries_end=place, entries=entries, pages={page.id: page for page in pages})
+
+
+def standing_from(log: Mapping[str, Any], recording: str) -> Standing:
+    """The recording and the counts that the members of a log tell of, as far as they do.
+
+    Args:
+        log: The members.
+        recording: The recording, where they do not tell it.
+    """
+    about = log.get("_otel_har")
+    if not isinstance(about, dict):
+        return Standing(recording, 0)
+    told = about.get("statistics")
+    counts = told if isinstance(told, dict) else {}
+    names = ("droppedEntries", "droppedBodies", "failedEntries", "failedExports")
+    lost = [count if isinstance(count := counts.get(name), int) else 0 for name in names]
+    return Standing(str(about.get("recording", recording)), 0, statistics=HarStatistics(*lost))
 
 
 def read(descriptor: int, start: int, end: int) -> bytes:

@@ -20,7 +20,7 @@ from pathlib import Path
 from otel_har.export import access
 from otel_har.export.document import Growth, HarDocument, Standing, read_standing
 from otel_har.export.growing import Claim, Compose, GrowingFile, TakenError, not_now
-from otel_har.export.mending import mended
+from otel_har.export.mending import salvaged
 
 
 class InPlaceFile(GrowingFile):
@@ -101,12 +101,16 @@ class InPlaceFile(GrowingFile):
         return self._begin_anew()
 
     def _mended(self) -> Standing:
-        standing = mended(self._descriptor, self.path, self._claim.recording)
+        standing = self._salvaged()
         if standing is None:
-            raise OSError(errno.EINVAL, "it is no HAR file to append to")
-        self._length = os.fstat(self._descriptor).st_size
+            raise OSError(errno.EINVAL, "it is no HAR file to append to in place")
         self._end(standing)
         return standing
+
+    def _salvaged(self) -> Standing | None:
+        """What is whole, of a file of ours: what would have to be moved to go on with it is not touched in place."""
+        with salvaged(self._descriptor, self._document, self._claim.recording) as found:
+            return found.standing if found is not None and found.is_in_place else None
 
     def _begin_anew(self) -> Standing:
         growth = self._document.new(self._claim.recording)
@@ -130,7 +134,7 @@ class InPlaceFile(GrowingFile):
         if not stat.S_ISREG(there.st_mode) or not os.path.samestat(there, own):
             raise TakenError(f"{self.path} was replaced by another file")
         if own.st_size < self._length:
-            standing = mended(self._descriptor, self.path, self._claim.recording) if own.st_size else None
+            standing = self._salvaged() if own.st_size else None
             if standing is None:
                 self._standing = self._begin_anew()
             else:

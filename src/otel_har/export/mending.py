@@ -1,11 +1,148 @@
-"""What is whole of a HAR file that was cut or changed."""
+"""What is whole of a HAR file that was cut, changed by somebody or made by another program, so as to go on with it.
+
+The rule: entries are kept byte for byte. What stands before and after them is laid out anew in the form of ours, where
+pages come last; members of the log that are not of ours are kept.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
 
-from otel_har.export.document import Standing
+from otel_har.errors import HarFormatError
+from otel_har.export import access
+from otel_har.export.document import HarDocument, Standing, read, standing_from
+from otel_har.har.repair import Survey, repair, survey
+
+_ENTRIES = re.compile(rb'"entries"\s*:\s*\[')
+_MAX_HEAD_BYTES = 64 * 1024 * 1024
+_MAX_TRIES = 100
+_CLOSING = b"]}}"
+_OF_OURS = frozenset({"entries", "pages", "comment", "_otel_har"})
 
 
-def mended(descriptor: int, path: Path, recording: str) -> Standing | None:
-    return None
+@dataclass(frozen=True, slots=True)
+class Salvage:
+    """A document that can be made of a file.
+
+    Attributes:
+        source: Where its entries are, a descriptor.
+        start: The byte where they begin.
+        end: The byte where they end.
+        head: What comes before them.
+        standing: What the document holds.
+        is_whole: Whether the file is whole JSON as it is.
+        is_in_place: Whether all of this but what comes after the entries stands where it belongs in the file.
+    """
+
+    source: int
+    start: int
+    end: int
+    head: bytes
+    standing: Standing
+    is_whole: bool = True
+    is_in_place: bool = True
+
+    def copy(self, target: int, tail: bytes) -> None:
+        """Write the document to an empty file.
+
+        Raises:
+            OSError: When the target does not take it.
+        """
+        access.written(target, self.head, 0)
+        access.copied(self.source, target, self.start, self.end, to=len(self.head))
+        access.written(target, tail, self.standing.entries_end)
+
+
+def whole(source: int, standing: Standing) -> Salvage:
+    """A document of ours that is as it should be."""
+    return Salvage(source, 0, standing.entries_end, b"", standing)
+
+
+@contextmanager
+def salvaged(source: int, document: HarDocument, recording: str) -> Iterator[Salvage | None]:
+    """What there is of a file that can be gone on with; None when it is no HAR.
+
+    Args:
+        source: A descriptor.
+        document: The form of the document to be.
+        recording: The name that the document is to have, unless it has one.
+
+    Raises:
+        OSError: When the file cannot be read.
+    """
+    with os.fdopen(os.dup(source), "rb") as stream, tempfile.TemporaryFile() as copy:
+        found = _surveyed(stream)
+        if found is None:
+            yield None
+        elif found.is_whole:
+            salvage = _salvage(source, found, document, recording)
+            yield salvage and replace(salvage, is_in_place=_begins_with(source, salvage.start, salvage.head))
+        else:
+            stream.seek(0)
+            repair(stream, copy)  # with the pages that were lost, too
+            copy.flush()
+            salvage = _salvage(copy.fileno(), _surveyed(copy), document, recording)
+            is_in_place = salvage is not None and not found.has_gaps and salvage.end == found.entries_end
+            yield salvage and replace(
+                salvage,
+                is_whole=False,
+                is_in_place=is_in_place and _begins_with(source, salvage.start, salvage.head),
+            )
+
+
+def _begins_with(source: int, start: int, head: bytes) -> bool:
+    return start == len(head) and read(source, 0, start) == head
+
+
+def _surveyed(stream: BinaryIO) -> Survey | None:
+    stream.seek(0)
+    try:
+        return survey(stream)
+    except HarFormatError:
+        return None
+
+
+def _salvage(source: int, found: Survey | None, document: HarDocument, recording: str) -> Salvage | None:
+    end = None if found is None else found.entries_end
+    if found is None or end is None:
+        return None
+    head = read(source, 0, min(end, _MAX_HEAD_BYTES))
+    start, before = _before_entries(head)
+    if start is None:
+        return None
+    after = _log(b'{"log":{"entries":[' + read(source, end, found.size_bytes)) or {}
+    members = {name: value for name, value in (before | after).items() if name not in _OF_OURS}
+    new_head = document.head(members)
+    told = standing_from(after, recording)
+    standing = Standing(
+        recording=told.recording,
+        entries_end=len(new_head) + end - start,
+        entries=found.entries,
+        pages={page.id: page for page in found.pages},
+        statistics=told.statistics,
+    )
+    return Salvage(source, start, end, new_head, standing)
+
+
+def _before_entries(head: bytes) -> tuple[int | None, dict[str, Any]]:
+    """Where the entries begin, and the members of the log before them."""
+    for _, match in zip(range(_MAX_TRIES), _ENTRIES.finditer(head), strict=False):
+        log = _log(head[: match.end()] + _CLOSING)
+        if log is not None and log.get("entries") == []:
+            return match.end(), log
+    return None, {}
+
+
+def _log(document: bytes) -> dict[str, Any] | None:
+    try:
+        log = json.loads(document)["log"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return log if isinstance(log, dict) else None

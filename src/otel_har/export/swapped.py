@@ -38,7 +38,7 @@ from otel_har.errors import DestinationError, ExportError
 from otel_har.export import access
 from otel_har.export.document import Growth, HarDocument, Standing, read_standing
 from otel_har.export.growing import LOCK_SECONDS, Claim, Compose, GrowingFile, TakenError, not_now
-from otel_har.export.mending import mended
+from otel_har.export.mending import Salvage, salvaged, whole
 from otel_har.export.room import COPIES, Room, RoomError
 
 _FIRST_TURN_SECONDS = 1.0  # the program's start waits for it
@@ -160,14 +160,23 @@ class SwappedFile(GrowingFile):
         status = os.lstat(self.path)
         with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
             standing = read_standing(there)
-            if standing is not None and status.st_nlink == 1:
-                self._room.adopt()
+            # Another recording's file may have been through a crash of the machine since: all of it is looked at.
+            if standing is not None and standing.recording == self._claim.recording:
+                self._adopt_or_copy(there, standing, status)
                 return
-            # It was cut, is another producer's, or has a second name whose owner does not expect it to change.
-            standing = standing or mended(there, self.path, self._claim.recording)
-            if standing is None:
-                raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is no HAR file to append to"))
-            self._begin_with(there, standing)
+            with salvaged(there, self._document, self._claim.recording) as found:
+                if found is None:
+                    raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is no HAR file to append to"))
+                if standing is not None and found.is_whole:
+                    self._adopt_or_copy(there, standing, status)
+                else:
+                    self._begin_with(found)
+
+    def _adopt_or_copy(self, there: int, standing: Standing, status: os.stat_result) -> None:
+        if status.st_nlink == 1:
+            self._room.adopt()
+        else:  # it has a second name, whose owner does not expect it to change
+            self._begin_with(whole(there, standing))
 
     def _published(self) -> tuple[str, Standing]:
         """The name of the copy that the file is, and what that holds."""
@@ -195,22 +204,19 @@ class SwappedFile(GrowingFile):
     def _restored(self, name: str) -> tuple[str, Standing]:
         """After somebody changed the file in place: go on with what is whole of it, or with the other copy."""
         with contextlib.ExitStack() as stack:
-            found: list[tuple[Standing, int]] = []
             there = stack.enter_context(self._open(name, os.O_RDONLY))
-            standing = mended(there, self.path, self._claim.recording)
-            if standing is not None:
-                found.append((standing, there))
+            found = [stack.enter_context(salvaged(there, self._document, self._claim.recording))]
             with contextlib.suppress(FileNotFoundError):
                 other = stack.enter_context(self._open(COPIES[1 - COPIES.index(name)], os.O_RDONLY))
                 standing = read_standing(other)
-                if standing is not None:
-                    found.append((standing, other))
-            if not found:
+                found += [] if standing is None else [whole(other, standing)]
+            best = max((one for one in found if one is not None), key=lambda one: one.standing.entries, default=None)
+            if best is None:
                 _logger.warning("otel-har: %s was overwritten, it starts anew", self.path)
                 return self._begin_anew()
-            best, source = max(found, key=lambda one: one[0].entries)
-            _logger.warning("otel-har: %s was changed by another program, %d entries are kept", self.path, best.entries)
-            return self._begin_with(source, best)
+            kept = best.standing.entries
+            _logger.warning("otel-har: %s was changed by another program, %d entries are kept", self.path, kept)
+            return self._begin_with(best)
 
     def _begin_anew(self) -> tuple[str, Standing]:
         growth = self._document.new(self._claim.recording)
@@ -220,14 +226,13 @@ class SwappedFile(GrowingFile):
         self._room.publish_fresh()
         return COPIES[0], growth.standing
 
-    def _begin_with(self, source: int, standing: Standing) -> tuple[str, Standing]:
+    def _begin_with(self, salvage: Salvage) -> tuple[str, Standing]:
         """Publish a new file with the entries of another one."""
         with self._room.fresh(self._status()) as target:
-            access.copied(source, target, 0, standing.entries_end)
-            access.written(target, self._document.ended(standing), standing.entries_end)
-            self._seen = {_state(target): standing}
+            salvage.copy(target, self._document.ended(salvage.standing))
+            self._seen = {_state(target): salvage.standing}
         self._room.publish_fresh()
-        return COPIES[0], standing
+        return COPIES[0], salvage.standing
 
     def _bring_up_to_date(self, source: int, target: int, standing: Standing) -> None:
         """Copy the entries that the published copy has and the other one has not."""

@@ -5,7 +5,14 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Fault", "describe", "member"]
+__all__ = ["MAXIMUM_DEPTH", "Fault", "describe", "member"]
+
+MAXIMUM_DEPTH = 400
+"""How many levels of containers there may be inside one entry, or any other member of the log.
+
+As deep as Python's own JSON writer safely goes. Real files stay below 70 (stacks of asynchronous calls in Chrome's
+`_initiator`), and a hostile one must not exhaust the interpreter's stack in whoever walks the value.
+"""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _SHOWN_CHARACTERS = 60

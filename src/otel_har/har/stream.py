@@ -7,11 +7,11 @@ the other members of the log in the same pass, before or after the entries.
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from otel_har.errors import HarFormatError
-from otel_har.har.faults import describe, member
+from otel_har.har.faults import MAXIMUM_DEPTH, describe, member
 from otel_har.har.source import Source, Utf8Source
 
 try:
@@ -29,10 +29,6 @@ _KINDS = {"start_map": "an object", "start_array": "an array", "null": "null"}
 
 _CONTAINERS: dict[str, type[dict[str, Any]] | type[list[Any]]] = {"start_map": dict, "start_array": list}
 _ENDS = frozenset({"end_map", "end_array"})
-
-# As deep as Python's own JSON writer safely goes. Real files stay below 70 (stacks of asynchronous calls in Chrome's
-# `_initiator`), and a hostile one must not exhaust the interpreter's stack in whoever walks the value.
-_MAXIMUM_DEPTH = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +194,8 @@ class _GrowingValue:
             self.container[self.name] = value
 
     def open(self, container: Any) -> None:
-        if len(self._open) >= _MAXIMUM_DEPTH:
-            raise HarFormatError(f"nested deeper than {_MAXIMUM_DEPTH} levels")
+        if len(self._open) >= MAXIMUM_DEPTH:
+            raise HarFormatError(f"nested deeper than {MAXIMUM_DEPTH} levels")
         self.put(container)
         self._open.append((self.container, self.name))
         self.container, self.name = container, None
@@ -231,6 +227,8 @@ def _feed(parser: Any, chunk: bytes | None, events: list[_Event]) -> Exception |
             parser.send(chunk)
     except (ijson.JSONError, ValueError) as fault:
         return fault
+    except InvalidOperation:
+        return ValueError("a number beyond what decimal arithmetic holds")
     except SystemError as fault:
         # An integer of more digits than Python converts: ijson leaves its event behind, with a null pointer in it.
         del events[-1:]

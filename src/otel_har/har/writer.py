@@ -29,16 +29,20 @@ class HarLayout:
         self._browser = browser
         self._indent = indent
 
-    def head(self) -> bytes:
-        """Everything before the first entry."""
+    def head(self, others: Mapping[str, Any] | None = None) -> bytes:
+        """Everything before the first entry.
+
+        Args:
+            others: Members of `log` to put there as well, or instead of those that this class would.
+        """
         members = {
             "version": "1.2",
             "creator": self._creator.model_dump(mode="json"),
             "browser": self._browser.model_dump(mode="json"),
-        }
+        } | dict(others or {})
         log = json.dumps(
             {"log": members}, ensure_ascii=False, indent=self._indent, separators=self._separators()
-        ).encode()
+        ).encode("utf-8", "replace")
         body = log[: log.rindex(b"}", 0, log.rindex(b"}"))].rstrip()
         return body + b"," + self._line(2) + b'"entries":' + self._gap() + b"["
 

@@ -75,16 +75,28 @@ def test_json(tmp_path: Path) -> None:
     [
         (b"", "document: not a HAR: there is nothing in it"),
         (b"hello", 'document: not JSON: lexical error: invalid char in json text, near "hello"'),
-        (b'{"log": {"entries": [', "log.entries: not JSON: it ends too early, after 21 bytes"),
         (b'{"menu": []}', "document: not a HAR: there is no log object"),
     ],
 )
 def test_no_har(tmp_path: Path, data: bytes, line: str) -> None:
-    """A file that is empty, no JSON, cut off, or no HAR has one fault that says so."""
+    """A file that is empty, no JSON, or no HAR has one fault that says so."""
     path = tmp_path / "file.har"
     path.write_bytes(data)
     result = run(str(path))
     assert (1, f"{path}: {line}\n1 file, 0 entries: 1 fault\n") == (result.exit_code, result.stdout)
+
+
+def test_cut_off(tmp_path: Path) -> None:
+    """A file that is cut off has one fault that says so, and the report names the command that mends it."""
+    path = tmp_path / "file.har"
+    path.write_bytes(b'{"log": {"entries": [')
+    result = run(str(path))
+    assert 1 == result.exit_code
+    assert [
+        f"{path}: log.entries: not JSON: it ends too early, after 21 bytes",
+        "1 file, 0 entries: 1 fault",
+        "otel-har repair FILE keeps what is whole of a file that is not JSON to its end",
+    ] == result.stdout.splitlines()
 
 
 def test_missing_file(tmp_path: Path) -> None:

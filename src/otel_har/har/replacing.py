@@ -1,0 +1,139 @@
+"""Mends a file in its place, so that there is always a whole one: the old until the new is complete, then the new."""
+
+import contextlib
+import errno
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from otel_har.har.repair import Mending, RepairReport
+
+if sys.platform != "win32":  # Windows has neither advisory locks of this kind nor owners
+    import fcntl
+
+__all__ = ["repair_file", "repair_stream"]
+
+
+def repair_file(path: str | os.PathLike[str], output: str | os.PathLike[str] | None = None) -> RepairReport:
+    """Mend a HAR file.
+
+    The mended copy is written beside its destination and takes its name when it is complete and on the disk. It has
+    the mode, the owner and the group of the file whose place it takes, as far as the system allows that; a new one has
+    the mode of the file that was mended. A file that is whole stays as it is.
+
+    Args:
+        path: The file. Of a symbolic link, what it leads to.
+        output: Where the mended copy goes, or the copy of a file that is whole; None for the place of the file.
+
+    Raises:
+        OSError: The file cannot be read, or the copy not be written; or, where it is mended in its place, it is being
+            recorded to or was changed meanwhile. Everything is as it was before.
+        HarFormatError: It is no HAR, and not the beginning of one. Everything is as it was before.
+    """
+    source_path = Path(os.path.realpath(path))
+    target_path = source_path if output is None else Path(os.path.realpath(output))
+    in_place = output is None or (target_path.exists() and target_path.samefile(source_path))
+    with source_path.open("rb") as source:
+        if in_place:
+            _lock(source)
+        before = os.fstat(source.fileno())
+        mending = Mending(source)
+        if in_place and mending.found.is_whole:
+            return RepairReport(mending.found)
+
+        def may_replace() -> None:
+            if in_place and _state(before) != _state(source_path.stat()):
+                raise OSError(errno.EBUSY, "it was changed meanwhile")
+            if sys.platform == "win32":
+                source.close()  # the place of an open file cannot be taken there
+
+        return _write(mending, target_path, before, may_replace)
+
+
+def repair_stream(source: BinaryIO, output: str | os.PathLike[str]) -> RepairReport:
+    """Mend what a stream has, that can be sought in, into a file, as `repair_file` does; a new one is its owner's only.
+
+    Raises:
+        OSError: The stream cannot be read, or the file not be written. It is as it was before.
+        HarFormatError: It is no HAR, and not the beginning of one. The file is as it was before.
+    """
+    return _write(Mending(source), Path(os.path.realpath(output)), None, lambda: None)
+
+
+def _write(
+    mending: Mending, target_path: Path, source: os.stat_result | None, may_replace: Callable[[], None]
+) -> RepairReport:
+    if target_path.exists() and not target_path.is_file():
+        with target_path.open("wb") as target:  # a device or a pipe, whose place nothing can take
+            return mending.write(target)
+    with _beside(target_path) as beside:
+        with beside.open("wb") as target:
+            report = mending.write(target)
+            _make_like(target, target_path, source)
+            target.flush()
+            os.fsync(target.fileno())
+        may_replace()
+        beside.replace(target_path)
+    _sync_directory(target_path.parent)
+    return report
+
+
+def _lock(source: BinaryIO) -> None:
+    """A recorder holds the lock of its file, which must not be taken away under it."""
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(source.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OSError(errno.EBUSY, "a process records to it") from None
+    except OSError:  # a filesystem without locks
+        return
+
+
+def _state(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A new file in the directory of another, its owner's only; gone at the end if it has not taken another name."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+
+
+def _make_like(file: BinaryIO, target: Path, source: os.stat_result | None) -> None:
+    """Give a new file the mode and the owner of the one whose place it takes, or else the mode of its source.
+
+    A group that is not the same must not get what the other one might: recordings hold secrets.
+    """
+    like = target.stat() if target.exists() else source
+    if sys.platform == "win32" or like is None:
+        return
+    descriptor = file.fileno()
+    for owner in (like.st_uid, -1) if target.exists() else ():  # what only root may, then what the owner may
+        with contextlib.suppress(PermissionError):
+            os.fchown(descriptor, owner, like.st_gid)
+            break
+    mode = stat.S_IMODE(like.st_mode)
+    if os.fstat(descriptor).st_gid != like.st_gid:
+        mode &= ~stat.S_IRWXG
+    os.fchmod(descriptor, mode)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the new name outlast a crash, where directories can be opened."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

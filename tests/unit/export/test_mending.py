@@ -1,0 +1,152 @@
+"""Appending to files that were cut, changed, or made by another program: what is whole of them is kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otel_har.errors import ExportError
+from otel_har.export.file import FileHarExporter
+from otel_har.export.interfaces import HarBatch, HarStatistics
+from otel_har.har.checker import check
+from otel_har.har.models import Entry, Page, Request, Response
+
+DATA = Path(__file__).parents[2] / "data" / "har"
+
+
+def _batch(*paths: str, page: str = "run", lost: HarStatistics | None = None) -> HarBatch:
+    return HarBatch(
+        (Page(started_date_time="2030-01-01T00:00:00Z", id=page, title="title"),),
+        tuple(
+            Entry(
+                pageref=page,
+                started_date_time="2030-01-01T00:00:00Z",
+                request=Request(method="GET", url=f"http://h.test/{path}", http_version="HTTP/1.1"),
+                response=Response(transfer_size=0, error="none"),
+            )
+            for path in paths
+        ),
+        lost or HarStatistics(),
+    )
+
+
+def _append(path: Path, indent: int | None = None) -> dict[str, Any]:
+    """Append an entry; the log then, of which the checker has no complaint."""
+    exporter = FileHarExporter(path, indent, append=True)
+    assert path == exporter.path
+    exporter.export(_batch("new", page="new"))
+    exporter.shutdown()
+    assert [] == [str(fault) for fault in check(path)]
+    log: dict[str, Any] = json.loads(path.read_bytes())["log"]
+    assert ["new"] == [page["id"] for page in log["pages"] if page["id"] == "new"]
+    return log
+
+
+def _paths(log: dict[str, Any]) -> list[str]:
+    return [entry["request"]["url"].rpartition("/")[2] for entry in log["entries"]]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_cut_anywhere(tmp_path: Path, indent: int | None) -> None:
+    """Every entry that is wholly there is kept, wherever the file was cut, and those after it are appended."""
+    path = tmp_path / "out.har"
+    exporter = FileHarExporter(path, indent)
+    exporter.export(_batch("a", page="one"))
+    exporter.export(_batch("b", "c", page="two"))
+    exporter.shutdown()
+    document = path.read_bytes()
+    ends = [_end_of(document, name) for name in "abc"]
+    cuts = {*range(0, len(document), 13), *(end + more for end in ends for more in (-1, 0, 1)), len(document)}
+    for cut in sorted(cuts):
+        path.write_bytes(document[:cut])
+        kept = [name for name, end in zip("abc", ends, strict=True) if end <= cut]
+        assert [*kept, "new"] == _paths(_append(path, indent))
+
+
+def _end_of(document: bytes, path: str) -> int:
+    """The byte after an entry: where its object is closed."""
+    start = document.rindex(b"{", 0, document.index(b'"pageref"', document.index(b'"entries"')))
+    decoder = json.JSONDecoder()
+    text = document.decode("ascii")
+    while True:
+        entry, end = decoder.raw_decode(text, start)
+        if entry["request"]["url"].endswith(f"/{path}"):
+            return end
+        start = text.index("{", end)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in DATA.glob("*.har")))
+def test_other_producers(tmp_path: Path, name: str) -> None:
+    """Another producer's file, whose pages come first, has its entries, pages and other members afterwards."""
+    path = tmp_path / "out.har"
+    path.write_bytes((DATA / name).read_bytes())
+    before = json.loads(path.read_bytes().decode("utf-8-sig"))["log"]
+    faults = len(list(check(path)))
+    exporter = FileHarExporter(path, append=True)
+    exporter.export(_batch("new", page="new"))
+    exporter.shutdown()
+    after = json.loads(path.read_bytes())["log"]
+    assert before["entries"] == after["entries"][:-1]
+    assert len(list(check(path))) <= faults
+    for member in before.keys() - {"entries", "pages", "comment"}:
+        assert before[member] == after[member]
+
+
+def test_counts_go_on(tmp_path: Path) -> None:
+    """What an earlier recording lost is added to, and told in words."""
+    path = tmp_path / "out.har"
+    for _ in range(2):
+        exporter = FileHarExporter(path, append=True)
+        exporter.export(_batch("a", lost=HarStatistics(dropped_entries=2, dropped_bodies=1)))
+        exporter.shutdown()
+    log = json.loads(path.read_bytes())["log"]
+    counts = {"entries": 2, "droppedEntries": 4, "droppedBodies": 2, "failedEntries": 0, "failedExports": 0}
+    assert counts == log["_otel_har"]["statistics"]
+    assert "4 exchanges were dropped" in log["comment"]
+    assert "2 bodies were left out or cut" in log["comment"]
+
+
+def test_broken_in_the_middle(tmp_path: Path) -> None:
+    """What is whole on both sides of broken bytes is kept."""
+    path = tmp_path / "out.har"
+    exporter = FileHarExporter(path)
+    exporter.export(_batch("a", "b", "c"))
+    exporter.shutdown()
+    document = bytearray(path.read_bytes())
+    start = document.index(b"http://h.test/b")
+    document[start : start + 40] = b"\0" * 40
+    path.write_bytes(document)
+    assert ["a", "c", "new"] == _paths(_append(path))
+
+
+@pytest.mark.parametrize("content", [b"x", b"[]", b"{}", b'{"log": 1}', b"\0" * 100, b'{"a": 1', b"PK\3\4"])
+def test_no_har(tmp_path: Path, content: bytes) -> None:
+    """What is no HAR is told, and left as it is."""
+    path = tmp_path / "out.har"
+    path.write_bytes(content)
+    with pytest.raises(ExportError, match="no HAR file to append to"):
+        FileHarExporter(path, append=True)
+    assert content == path.read_bytes()
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_empty_and_missing(tmp_path: Path) -> None:
+    """Appending to nothing begins a file."""
+    path = tmp_path / "out.har"
+    assert ["new"] == _paths(_append(path))
+    path.write_bytes(b"")
+    assert ["new"] == _paths(_append(path))
+
+
+def test_entries_elsewhere(tmp_path: Path) -> None:
+    """Members of the name `entries` in other places are not taken for the log's."""
+    path = tmp_path / "out.har"
+    log = json.loads((DATA / "valid.har").read_bytes())["log"]
+    strange = {"_a": {"entries": [], "b": '"entries": ['}, **log, "_c": {"log": {"entries": []}}}
+    path.write_text(json.dumps({"log": strange}))
+    after = _append(path)
+    assert log["entries"] == after["entries"][:-1]
+    assert (strange["_a"], strange["_c"]) == (after["_a"], after["_c"])
