@@ -205,6 +205,17 @@ def test_hidden_copies_removed(process: RecordedProcess, har: Path) -> None:
     assert ([*BEFORE, *AFTER], set()) == (targets(har), _leftovers(har))
 
 
+def test_a_slow_reader(process: RecordedProcess, har: Path) -> None:
+    """Whoever has the file open reads to its end what it was when it was opened, however long that takes."""
+    with har.open("rb", buffering=0) as reader:
+        first = reader.read(10)
+        assert [] == _end(process)
+        rest = reader.read()
+    entries = json.loads(first + rest)["log"]["entries"]
+    assert BEFORE == [entry["request"]["url"][-len(BEFORE[0]) :] for entry in entries]
+    assert ([*BEFORE, *AFTER], set()) == (targets(har), _leftovers(har))
+
+
 def test_read_while_it_is_written(new_process: Callable[[], RecordedProcess], har: Path) -> None:
     """A reader that comes at any time sees a whole document, which only grows."""
     process = new_process().record(har, schedule_delay_millis=1)

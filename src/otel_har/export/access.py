@@ -18,6 +18,7 @@ import contextlib
 import errno
 import os
 import random
+import signal
 import stat
 import sys
 import time
@@ -76,14 +77,18 @@ def _first_link(path: Path) -> Path | None:
         except FileNotFoundError:
             return None
         if stat.S_ISLNK(status.st_mode):
-            _must_be_ours(place, status)
+            must_be_ours(place, status)
             return place
-    _must_be_ours(path, status)
+    must_be_ours(path, status)
     return None
 
 
-def _must_be_ours(path: Path, status: os.stat_result) -> None:
-    """Refuse what belongs to somebody else in a directory that others may write to."""
+def must_be_ours(path: Path, status: os.stat_result) -> None:
+    """Refuse what belongs to somebody else in a directory that others may write to.
+
+    Raises:
+        PermissionError: When it does.
+    """
     if sys.platform == "win32" or status.st_uid == os.geteuid():
         return
     directory = path.parent.stat()
@@ -100,7 +105,7 @@ def must_be_writable_in_place(path: Path, descriptor: int) -> None:
         OSError: When the file is somebody else's, or has further names, in a directory that others may write to.
     """
     status = os.fstat(descriptor)
-    _must_be_ours(path, status)
+    must_be_ours(path, status)
     if sys.platform != "win32" and status.st_nlink > 1 and path.parent.stat().st_mode & stat.S_IWOTH:
         raise PermissionError(errno.EACCES, "it has further names, in a directory that others may write to")
 
@@ -246,6 +251,30 @@ def locked_within(descriptor: int, seconds: float) -> bool:
             return False
         time.sleep(random.uniform(*_SECONDS_BETWEEN_TRIES))  # noqa: S311 - no secret
     return True
+
+
+def is_used_by_others(descriptor: int) -> bool:
+    """Whether a file that has no name for others any more is open elsewhere yet, or has another name all the same.
+
+    Linux tells the first: it grants a lease (fcntl(2), F_SETLEASE) only on what nobody else has open. Elsewhere a
+    reader that is slower than two additions may see both.
+
+    Args:
+        descriptor: Of the file, open for writing.
+    """
+    if os.fstat(descriptor).st_nlink > 1:
+        return True
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        fcntl.fcntl(
+            descriptor, fcntl.F_SETSIG, signal.SIGURG
+        )  # nobody minds it, should the lease be broken this moment
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as fault:
+        return fault.errno == errno.EAGAIN  # else this filesystem, or this user, has no leases
+    return False
 
 
 def unlocked(descriptor: int) -> None:

@@ -69,7 +69,7 @@ class SwappedFile(GrowingFile):
         try:
             self._begin()
         except OSError as fault:
-            self._room.leave()
+            self._room.leave(seconds=0)
             raise fault if isinstance(fault, ExportError) else access.cannot_write(path, fault) from fault
         self._claim = replace(claim, may_replace=False)  # what another recording began since is never replaced
 
@@ -157,26 +157,30 @@ class SwappedFile(GrowingFile):
     def _go_on(self) -> None:
         """Go on with the file that is there, whoever left it and in whatever state."""
         self._room.clear()
-        status = os.lstat(self.path)
         with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
             standing = read_standing(there)
             # Another recording's file may have been through a crash of the machine since: all of it is looked at.
             if standing is not None and standing.recording == self._claim.recording:
-                self._adopt_or_copy(there, standing, status)
+                self._adopt_or_copy(there, standing)
                 return
             with salvaged(there, self._document, self._claim.recording) as found:
                 if found is None:
                     raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is no HAR file to append to"))
                 if standing is not None and found.is_whole:
-                    self._adopt_or_copy(there, standing, status)
+                    self._adopt_or_copy(there, standing)
                 else:
                     self._begin_with(found)
 
-    def _adopt_or_copy(self, there: int, standing: Standing, status: os.stat_result) -> None:
-        if status.st_nlink == 1:
-            self._room.adopt()
-        else:  # it has a second name, whose owner does not expect it to change
+    def _adopt_or_copy(self, there: int, standing: Standing) -> None:
+        status = os.fstat(there)
+        access.must_be_ours(self.path, status)
+        if status.st_nlink > 1:  # it has a second name, whose owner does not expect it to change
             self._begin_with(whole(there, standing))
+            return
+        self._room.adopt()
+        if self._room.name_of(status) is None:
+            self._room.clear()
+            raise TakenError(f"{self.path} was replaced by another file")
 
     def _published(self) -> tuple[str, Standing]:
         """The name of the copy that the file is, and what that holds."""
@@ -184,9 +188,7 @@ class SwappedFile(GrowingFile):
         if status is None:
             _logger.warning("otel-har: %s is gone, it starts anew", self.path)
             return self._begin_anew()
-        name = self._room.name_of(status)
-        if name is None:
-            raise TakenError(f"{self.path} was replaced by another file")
+        name = self._room.name_of(status) or self._recognised(status)
         state = (status.st_ino, status.st_size, status.st_mtime_ns)
         standing = self._seen.get(state)
         if standing is None:
@@ -200,6 +202,18 @@ class SwappedFile(GrowingFile):
             _logger.warning("otel-har: %s was emptied, it starts anew", self.path)
             return self._begin_anew()
         return self._restored(name)
+
+    def _recognised(self, status: os.stat_result) -> str:
+        """The name of the copy that a file becomes which is none: of this recording, when somebody removed its copy."""
+        recordings = {self._claim.recording, *(standing.recording for standing in self._seen.values())}
+        if stat.S_ISREG(status.st_mode):
+            with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
+                standing = read_standing(there)
+                if standing is not None and standing.recording in recordings:
+                    self._room.clear()
+                    self._adopt_or_copy(there, standing)
+                    return COPIES[0]
+        raise TakenError(f"{self.path} was replaced by another file")
 
     def _restored(self, name: str) -> tuple[str, Standing]:
         """After somebody changed the file in place: go on with what is whole of it, or with the other copy."""
@@ -220,7 +234,7 @@ class SwappedFile(GrowingFile):
 
     def _begin_anew(self) -> tuple[str, Standing]:
         growth = self._document.new(self._claim.recording)
-        with self._room.fresh(self._status()) as target:
+        with self._room.fresh(self._like()) as target:
             access.written(target, growth.entries + growth.tail, 0)
             self._seen = {_state(target): growth.standing}
         self._room.publish_fresh()
@@ -228,7 +242,7 @@ class SwappedFile(GrowingFile):
 
     def _begin_with(self, salvage: Salvage) -> tuple[str, Standing]:
         """Publish a new file with the entries of another one."""
-        with self._room.fresh(self._status()) as target:
+        with self._room.fresh(self._like()) as target:
             salvage.copy(target, self._document.ended(salvage.standing))
             self._seen = {_state(target): salvage.standing}
         self._room.publish_fresh()
@@ -276,10 +290,26 @@ class SwappedFile(GrowingFile):
 
     @contextlib.contextmanager
     def _open_other(self, name: str, like: int) -> Iterator[int]:
-        """The copy that is not published; it is made with the first addition, and its mode follows the file's."""
-        with self._open(name, os.O_RDWR | os.O_CREAT) as descriptor:
+        """The copy that is not published; it is made with the first addition, and its mode follows the file's.
+
+        It was published before. Whoever has it open since, moved it away meanwhile or linked to it, keeps it as it is.
+        """
+        with contextlib.ExitStack() as stack:
+            descriptor = stack.enter_context(self._open(name, os.O_RDWR | os.O_CREAT))
+            if access.is_used_by_others(descriptor):
+                self._room.drop(name)
+                descriptor = stack.enter_context(self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL))
             access.given_mode_of(descriptor, os.fstat(like))
             yield descriptor
+
+    def _like(self) -> os.stat_result | None:
+        """Whose the new file is to be, and with which mode: as the one before, unless somebody else put that there."""
+        try:
+            status = os.lstat(self.path)
+            access.must_be_ours(self.path, status)
+        except (FileNotFoundError, PermissionError):
+            return None
+        return status if stat.S_ISREG(status.st_mode) else None
 
     def _status(self) -> os.stat_result | None:
         try:
