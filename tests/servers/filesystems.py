@@ -43,11 +43,11 @@ class Filesystems:
 
     def check_image(self, place: Path) -> None:
         """Mend the image, as is done after an error."""
-        subprocess.run(["e2fsck", "-fy", str(self._directory / f"{place.name}.img")], capture_output=True, check=False)
+        _run("e2fsck", "-fy", str(self._directory / f"{place.name}.img"))
 
     def unmount(self, place: Path) -> None:
         """Unmount it, even where files of it are open."""
-        subprocess.run(["umount", "-l", str(place)], check=True)
+        _run("umount", "-l", str(place))
         self._mounted.remove(place)
 
     def freeze(self, place: Path) -> None:
@@ -57,7 +57,7 @@ class Filesystems:
 
     def thaw(self, place: Path) -> None:
         """Let the writers go on."""
-        subprocess.run(["fsfreeze", "-u", str(place)], check=True)
+        _run("fsfreeze", "-u", str(place))
         self._frozen.remove(place)
 
     def thaw_all(self) -> None:
@@ -81,11 +81,15 @@ class Filesystems:
         self._mounted.append(place)
 
 
-def _run_or_skip(*command: str) -> None:
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError as missing:
         pytest.skip(str(missing))
+
+
+def _run_or_skip(*command: str) -> None:
+    done = _run(*command)
     if done.returncode:
         pytest.skip(f"{' '.join(command)}: {done.stderr.strip()}")
 

@@ -191,7 +191,7 @@ class SwappedFile(GrowingFile):
         name = self._room.name_of(status) or self._recognised(status)
         state = (status.st_ino, status.st_size, status.st_mtime_ns)
         standing = self._seen.get(state)
-        if standing is None:
+        if standing is None and not self._was_changed(state):
             with self._open(name, os.O_RDONLY) as there:
                 standing = read_standing(there)
         if standing is not None and not self._claim.continues(standing):
@@ -215,11 +215,19 @@ class SwappedFile(GrowingFile):
                     return COPIES[0]
         raise TakenError(f"{self.path} was replaced by another file")
 
+    def _was_changed(self, state: _State) -> bool:
+        """Whether a copy is not as this process left it, and no other one that records had a turn since."""
+        return any(state[0] == seen[0] and state != seen for seen in self._seen)
+
     def _restored(self, name: str) -> tuple[str, Standing]:
         """After somebody changed the file in place: go on with what is whole of it, or with the other copy."""
         with contextlib.ExitStack() as stack:
             there = stack.enter_context(self._open(name, os.O_RDONLY))
             found = [stack.enter_context(salvaged(there, self._document, self._claim.recording))]
+            standing = read_standing(there)
+            if found[0] is not None and found[0].is_whole and standing is not None:  # `touch` changes nothing
+                self._seen = {}
+                return name, standing
             with contextlib.suppress(FileNotFoundError):
                 other = stack.enter_context(self._open(COPIES[1 - COPIES.index(name)], os.O_RDONLY))
                 standing = read_standing(other)
@@ -250,7 +258,8 @@ class SwappedFile(GrowingFile):
 
     def _bring_up_to_date(self, source: int, target: int, standing: Standing) -> None:
         """Copy the entries that the published copy has and the other one has not."""
-        known = self._seen.get(_state(target)) or read_standing(target)
+        state = _state(target)
+        known = self._seen.get(state) or (None if self._was_changed(state) else read_standing(target))
         good = 0
         # A copy that was being written when its process was killed has no whole end, or one that was whole before.
         if known is not None and known.recording == standing.recording and known.entries_end <= standing.entries_end:
