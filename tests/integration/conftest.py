@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +17,6 @@ from servers.recorded import Nursery, RecordedProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from servers import InstrumentedRunner, PlainRunner
 
@@ -68,3 +69,11 @@ def new_process(nursery: Nursery, server: RecordingServer) -> Iterator[Callable[
     """Gives a recorded process each time it is called; they end with the test. Ask for `filesystems` before it."""
     with contextlib.ExitStack() as stack:
         yield lambda: stack.enter_context(nursery.fork(server))
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that every user can get to."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)

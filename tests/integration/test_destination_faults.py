@@ -10,7 +10,6 @@ import re
 import resource
 import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -244,14 +243,6 @@ def test_a_directory_that_is_moved(new_process: Callable[[], RecordedProcess], t
     _assert_resumes(process, har)
     assert content == moved.read_bytes()
     assert ["/item/1"] == targets(moved)
-
-
-@pytest.fixture
-def open_directory() -> Iterator[Path]:
-    """A directory that every user can get to."""
-    with tempfile.TemporaryDirectory() as directory:
-        Path(directory).chmod(0o755)
-        yield Path(directory)
 
 
 def test_a_permission_that_is_taken_away(new_process: Callable[[], RecordedProcess], open_directory: Path) -> None:

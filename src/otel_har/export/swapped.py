@@ -130,7 +130,7 @@ class SwappedFile(GrowingFile):
         """Others are at work: it must be on the same recording. A file that is gone nobody has to be asked for."""
         if self._status() is None:
             return
-        with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
+        with self._open_published() as there:
             standing = read_standing(there)
         if standing is None or not self._claim.continues(standing):
             raise TakenError(f"another recording writes {self.path}")
@@ -143,7 +143,7 @@ class SwappedFile(GrowingFile):
             return
         if os.geteuid() not in {0, status.st_uid}:
             raise RoomError(f"{self.path} would not be user {status.st_uid}'s any more")
-        with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
+        with self._open_published() as there:
             if not access.locked(there, shared=True):
                 raise TakenError(f"another process writes {self.path} in place")
             standing = read_standing(there)
@@ -157,7 +157,7 @@ class SwappedFile(GrowingFile):
     def _go_on(self) -> None:
         """Go on with the file that is there, whoever left it and in whatever state."""
         self._room.clear()
-        with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
+        with self._open_published() as there:
             standing = read_standing(there)
             # Another recording's file may have been through a crash of the machine since: all of it is looked at.
             if standing is not None and standing.recording == self._claim.recording:
@@ -207,7 +207,7 @@ class SwappedFile(GrowingFile):
         """The name of the copy that a file becomes which is none: of this recording, when somebody removed its copy."""
         recordings = {self._claim.recording, *(standing.recording for standing in self._seen.values())}
         if stat.S_ISREG(status.st_mode):
-            with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
+            with contextlib.suppress(PermissionError), self._open_published() as there:
                 standing = read_standing(there)
                 if standing is not None and standing.recording in recordings:
                     self._room.clear()
@@ -298,6 +298,11 @@ class SwappedFile(GrowingFile):
             yield descriptor
 
     @contextlib.contextmanager
+    def _open_published(self) -> Iterator[int]:
+        with access.closing(access.opened(self.path, os.O_RDONLY)) as descriptor:
+            yield descriptor
+
+    @contextlib.contextmanager
     def _open_other(self, name: str, like: int) -> Iterator[int]:
         """The copy that is not published; it is made with the first addition, and its mode follows the file's.
 
@@ -315,7 +320,7 @@ class SwappedFile(GrowingFile):
         """Whose the new file is to be, and with which mode: as the one before, unless somebody else put that there."""
         try:
             status = os.lstat(self.path)
-            access.must_be_ours(self.path, status)
+            access.must_be_ours_alone(self.path, status)
         except (FileNotFoundError, PermissionError):
             return None
         return status if stat.S_ISREG(status.st_mode) else None
