@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _IMAGE_BYTES = 8 * 1024 * 1024
 
@@ -30,25 +29,29 @@ class Filesystems:
     def on_disk(self) -> Path:
         """An ext4 of 8 MiB, which turns read-only at its first error; its directory."""
         place = self._place()
-        image = self._directory / f"{place.name}.img"
+        image = self._image(place)
         with image.open("wb") as file:
             file.truncate(_IMAGE_BYTES)
         _run_or_skip("mkfs.ext4", "-q", "-F", "-O", "^has_journal", str(image))
-        self.mount_image(place)
+        self._mount_image(image, place)
         return place
 
-    def mount_image(self, place: Path) -> None:
-        """Mount the image of a filesystem that `on_disk` made."""
-        self._mount(place, "-o", "loop,errors=remount-ro", str(self._directory / f"{place.name}.img"))
+    def fail(self, place: Path) -> None:
+        """Let it meet an error, after everything so far has come to the disk."""
+        _run("sync", "-f", str(place))
+        number = place.stat().st_dev
+        device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+        try:
+            (Path("/sys/fs/ext4") / device.readlink().name / "trigger_fs_error").write_text("a test of otel-har")
+        except OSError as fault:
+            pytest.skip(str(fault))
 
-    def check_image(self, place: Path) -> None:
-        """Mend the image, as is done after an error."""
-        _run("e2fsck", "-fy", str(self._directory / f"{place.name}.img"))
-
-    def unmount(self, place: Path) -> None:
-        """Unmount it, even where files of it are open."""
-        _run("umount", "-l", str(place))
-        self._mounted.remove(place)
+    def mend(self, place: Path) -> None:
+        """Mount it anew after an error, checked as the error asks for."""
+        mended = self._image(place).with_suffix(".mended")
+        shutil.copy(self._image(place), mended)
+        _run("e2fsck", "-fy", str(mended))
+        self._mount_image(mended, place)  # over the broken one: there is no moment without a filesystem
 
     def freeze(self, place: Path) -> None:
         """From now on whoever writes there is blocked."""
@@ -68,11 +71,17 @@ class Filesystems:
     def close(self) -> None:
         """Unmount everything."""
         self.thaw_all()
-        for place in list(self._mounted):
-            self.unmount(place)
+        while self._mounted:
+            _run("umount", "-l", str(self._mounted.pop()))
+
+    def _image(self, place: Path) -> Path:
+        return self._directory / f"{place.name}.img"
+
+    def _mount_image(self, image: Path, place: Path) -> None:
+        self._mount(place, "-o", "loop,errors=remount-ro", str(image))
 
     def _place(self) -> Path:
-        place = self._directory / f"mount{len(list(self._directory.glob('mount*')))}"
+        place = self._directory / f"mount{len(list(self._directory.glob('mount?')))}"
         place.mkdir()
         return place
 
