@@ -137,7 +137,7 @@ def test_cut(process: RecordedProcess, har: Path, share: float) -> None:
     """Of a file that is cut, all entries but those of the last write are kept, whatever is left of it."""
     os.truncate(har, int(har.stat().st_size * share))
     [said] = _end(process)
-    assert f"WARNING otel-har: {har} was changed by another program" in said
+    assert f"WARNING otel-har: {har} is not as it was left" in said
     assert [BEFORE[:4], AFTER] in ([targets(har)[:4], targets(har)[4:]], [targets(har)[:4], targets(har)[5:]])
     assert set() == _leftovers(har)
 
@@ -147,7 +147,7 @@ def test_overwritten(process: RecordedProcess, har: Path) -> None:
     with har.open("r+b") as file:
         file.write(os.urandom(har.stat().st_size))
     [said] = _end(process)
-    assert f"WARNING otel-har: {har} was changed by another program, 4 entries are kept" == said
+    assert f"WARNING otel-har: {har} is not as it was left, 4 entries are kept" == said
     assert ([*BEFORE[:4], *AFTER], set()) == (targets(har), _leftovers(har))
 
 
@@ -156,7 +156,7 @@ def test_appended_to(process: RecordedProcess, har: Path) -> None:
     with har.open("ab") as file:
         file.write(b"and more\n")
     [said] = _end(process)
-    assert f"WARNING otel-har: {har} was changed by another program, 5 entries are kept" == said
+    assert f"WARNING otel-har: {har} is not as it was left, 5 entries are kept" == said
     assert ([*BEFORE, *AFTER], set()) == (targets(har), _leftovers(har))
 
 

@@ -1,4 +1,4 @@
-"""Power that fails in a write, simulated: each copy of the document in turn is cut at every byte of it."""
+"""Power that fails in a write, simulated: each copy of the document in turn is cut, at any byte of it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch
 from otel_har.export.room import room_path
 from otel_har.har.models import Entry, Page, PageTimings, Request, Response
+from otel_har.har.repair import repair
 from servers.recorded import targets
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ def _recorded_until_the_end(path: Path) -> Iterator[tuple[bytes, bytes]]:
     exporter.shutdown()
 
 
+def _cuts(length: int) -> Iterator[int]:
+    """Every byte of the last hundred, and every fifth before them, beginning with none."""
+    return (place for place in range(length) if place % 5 == 0 or place > length - 100)
+
+
 def _left_behind(path: Path, published: bytes, hidden: bytes) -> None:
     """The files of a recording that ended at once."""
     room = room_path(path)
@@ -67,7 +73,7 @@ def test_a_hidden_copy_cut_while_it_is_recorded(tmp_path: Path) -> None:
     """Whatever is left of the other copy: the file does not change by it, and the recording goes on."""
     with _recorded_until_the_end(tmp_path / "first.har") as (_, hidden):
         length = len(hidden)
-    for cut in range(length):
+    for cut in _cuts(length):
         har = tmp_path / f"{cut}.har"
         exporter = FileHarExporter(har)
         for name in ("1", "2"):
@@ -86,7 +92,7 @@ def test_a_hidden_copy_found_cut(tmp_path: Path) -> None:
     har = tmp_path / "out.har"
     with _recorded_until_the_end(tmp_path / "first.har") as (published, hidden):
         pass
-    for cut in range(len(hidden)):
+    for cut in _cuts(len(hidden)):
         _left_behind(har, published, hidden[:cut])
         _written(har, "3", append=True)
         assert ["/1", "/2", "/3"] == _paths(har)
@@ -98,3 +104,45 @@ def _paths(path: Path) -> list[str]:
     """As `targets`, of a small file, quickly."""
     log = json.loads(path.read_bytes())["log"]
     return [entry["request"]["url"].removeprefix("http://h.test") for entry in log["entries"]]
+
+
+def _ends(document: bytes) -> list[int]:
+    """Where each entry ends."""
+    text = document.decode()
+    place = text.index('"entries":[') + len('"entries":[')
+    ends: list[int] = []
+    while True:
+        place = next(at for at in range(place, len(text)) if text[at] not in ",\n ")
+        if text[place] == "]":
+            return ends
+        _, place = json.JSONDecoder().raw_decode(text, place)
+        ends.append(place)
+
+
+def test_a_file_cut(tmp_path: Path) -> None:
+    """Of a file that was cut, whoever appends to it keeps every entry that is wholly there; repairing it does, too."""
+    har, repaired = tmp_path / "out.har", tmp_path / "repaired.har"
+    with _recorded_until_the_end(tmp_path / "first.har") as (published, _):
+        ends = _ends(published)
+    for cut in _cuts(len(published)):
+        expected = [f"/{number}" for number, end in enumerate(ends, 1) if end <= cut]
+        har.write_bytes(published[:cut])
+        if cut >= ends[0]:  # of less, `otel-har repair` says that it is no HAR
+            with har.open("rb") as source, repaired.open("wb") as target:
+                repair(source, target)
+            assert expected == _paths(repaired)
+        _written(har, "3", append=True)
+        assert [*expected, "/3"] == _paths(har)
+
+
+def test_both_copies_found_and_the_file_cut(tmp_path: Path) -> None:
+    """Of a machine that crashed the next recording that appends takes the copy that has more entries."""
+    har = tmp_path / "out.har"
+    with _recorded_until_the_end(tmp_path / "first.har") as (published, hidden):
+        ends = _ends(published)
+    assert (2, 1) == (len(ends), len(_ends(hidden)))
+    for cut in _cuts(len(published)):
+        _left_behind(har, published[:cut], hidden)
+        _written(har, "3", append=True)
+        assert (["/1", "/2", "/3"] if cut >= ends[1] else ["/1", "/3"]) == _paths(har)
+    assert {har, tmp_path / "first.har"} == set(tmp_path.iterdir())

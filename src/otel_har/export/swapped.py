@@ -147,16 +147,21 @@ class SwappedFile(GrowingFile):
             if not access.locked(there, shared=True):
                 raise TakenError(f"another process writes {self.path} in place")
             standing = read_standing(there)
-        if (standing is not None and self._claim.continues(standing)) or (self._claim.append and status.st_size):
-            self._go_on()
+        left_as = self._room.name_of(status)
+        there_is_some = status.st_size > 0 or left_as is not None
+        if (standing is not None and self._claim.continues(standing)) or (self._claim.append and there_is_some):
+            self._go_on(left_as)
         elif self._claim.may_replace:
             self._begin_anew()
         else:
             raise TakenError(f"another recording wrote {self.path}")
 
-    def _go_on(self) -> None:
-        """Go on with the file that is there, whoever left it and in whatever state."""
-        self._room.clear()
+    def _go_on(self, left_as: str | None) -> None:
+        """Go on with the file that is there, whoever left it and in whatever state.
+
+        Args:
+            left_as: The name of the copy that it is, where the room is left of a recording that was not ended.
+        """
         with self._open_published() as there:
             standing = read_standing(there)
             # Another recording's file may have been through a crash of the machine since: all of it is looked at.
@@ -164,14 +169,17 @@ class SwappedFile(GrowingFile):
                 self._adopt_or_copy(there, standing)
                 return
             with salvaged(there, self._document, self._claim.recording) as found:
-                if found is None:
-                    raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is no HAR file to append to"))
-                if standing is not None and found.is_whole:
+                if standing is not None and found is not None and found.is_whole:
                     self._adopt_or_copy(there, standing)
-                else:
+                elif left_as is not None:
+                    self._restored(left_as)  # the machine crashed: the other copy may have more
+                elif found is not None:
                     self._begin_with(found)
+                else:
+                    raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is no HAR file to append to"))
 
     def _adopt_or_copy(self, there: int, standing: Standing) -> None:
+        self._room.clear()
         status = os.fstat(there)
         access.must_be_ours(self.path, status)
         if status.st_nlink > 1:  # it has a second name, whose owner does not expect it to change
@@ -210,7 +218,6 @@ class SwappedFile(GrowingFile):
             with contextlib.suppress(PermissionError), self._open_published() as there:
                 standing = read_standing(there)
                 if standing is not None and standing.recording in recordings:
-                    self._room.clear()
                     self._adopt_or_copy(there, standing)
                     return COPIES[0]
         raise TakenError(f"{self.path} was replaced by another file")
@@ -234,10 +241,10 @@ class SwappedFile(GrowingFile):
                 found += [] if standing is None else [whole(other, standing)]
             best = max((one for one in found if one is not None), key=lambda one: one.standing.entries, default=None)
             if best is None:
-                _logger.warning("otel-har: %s was overwritten, it starts anew", self.path)
+                _logger.warning("otel-har: %s has nothing that is whole, it starts anew", self.path)
                 return self._begin_anew()
             kept = best.standing.entries
-            _logger.warning("otel-har: %s was changed by another program, %d entries are kept", self.path, kept)
+            _logger.warning("otel-har: %s is not as it was left, %d entries are kept", self.path, kept)
             return self._begin_with(best)
 
     def _begin_anew(self) -> tuple[str, Standing]:
