@@ -1,7 +1,8 @@
 """otel-har: a Python program's HTTP traffic, recorded as HAR 1.2 by OpenTelemetry's own means."""
 
 from otel_har.errors import ExportError, HarFormatError, OtelHarError, SettingError
-from otel_har.export.batch import BatchHarProcessor, BatchSettings
+from otel_har.export.batch import BatchHarProcessor
+from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarProcessor
 from otel_har.export.simple import SimpleHarProcessor

@@ -2,7 +2,8 @@
 
 The rule: an instant and an offset for each piece, in one array, and never more than `MOST_PIECES` of them. Beyond
 that, pieces are merged that came close to one another: bursts go first, and no instant is off by more than a fixed
-part of the whole time.
+part of the whole time. The room for more than the first few is taken from the budget; without it fewer pieces are told
+apart.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 
+from otel_har.budget import ByteBudget
+
 MOST_PIECES = 4096
+_FIRST_PIECES = 32  # as many as every body may have
+_PIECE_BYTES = 16
 
 
 class Arrivals:
@@ -18,11 +23,16 @@ class Arrivals:
 
     Instants are nanoseconds of the exchange's monotonic clock; an offset counts the bytes from the body's start to
     the end of a piece. Merged pieces have the instant of their last byte.
+
+    Args:
+        budget: What the room for many pieces is taken from; None for room without an account.
     """
 
-    __slots__ = ("_table",)
+    __slots__ = ("_budget", "_most", "_table")
 
-    def __init__(self) -> None:
+    def __init__(self, budget: ByteBudget | None = None) -> None:
+        self._budget = budget
+        self._most = _FIRST_PIECES
         self._table: array[int] | None = None
 
     def note(self, instant: int, offset: int) -> None:
@@ -33,8 +43,17 @@ class Arrivals:
             return
         table.append(instant)
         table.append(offset)
-        if len(table) >= 2 * MOST_PIECES:
-            self._table = _merged(table, MOST_PIECES // 2)
+        if len(table) >= 2 * self._most and not self._grows():
+            self._table = _merged(table, self._most // 2)
+
+    def _grows(self) -> bool:
+        """Whether there is room for twice as many pieces; nobody waits for it."""
+        if self._most >= MOST_PIECES:
+            return False
+        if self._budget is not None and not self._budget.take(self._most * _PIECE_BYTES, may_wait=False):
+            return False
+        self._most *= 2
+        return True
 
     def retract(self, offset: int) -> None:
         """The body ends at this offset again: the program gave back what came behind it."""
@@ -55,6 +74,10 @@ class Arrivals:
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return self.merged(MOST_PIECES)
+
+    def __del__(self) -> None:
+        if self._budget is not None and self._most > _FIRST_PIECES:
+            self._budget.give_back((self._most - _FIRST_PIECES) * _PIECE_BYTES)
 
     def merged(self, most: int) -> Iterator[tuple[int, int]]:
         """Instant and offset of each piece, merged to at most so many, 2 at least."""

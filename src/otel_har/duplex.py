@@ -34,7 +34,7 @@ class Passage:
 
     def note(self, piece: bytes | bytearray | memoryview, at: int) -> None:
         """Note a piece, and the instant of its passing in nanoseconds of the exchange's clock."""
-        if len(self._ends) >= _MAX_PIECES or not self._limits.budget.take(_MARK_BYTES):
+        if self.is_cut or len(self._ends) >= _MAX_PIECES or not self._has_room():
             self.body.size_bytes += piece.nbytes if isinstance(piece, memoryview) else len(piece)
             return
         before = self.body.kept_bytes
@@ -45,9 +45,18 @@ class Passage:
         else:
             self._limits.budget.give_back(_MARK_BYTES)
 
+    def _has_room(self) -> bool:
+        self.body.is_over_budget = not self._limits.budget.take(_MARK_BYTES)
+        return not self.body.is_over_budget
+
     def passed_at(self, size_bytes: int) -> int:
         """When so many bytes, of those that are kept, had passed."""
         return self._instants[min(bisect_left(self._ends, size_bytes), len(self._instants) - 1)]
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes are held: those that are kept, and the marks of their pieces."""
+        return self.body.kept_bytes + len(self._ends) * _MARK_BYTES
 
     @property
     def is_cut(self) -> bool:

@@ -7,12 +7,19 @@ business of `timings` and `mapping`, in the worker.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from otel_har.budget import Charge
 from otel_har.duplex import Duplex
+from otel_har.guard import guarded
 from otel_har.limits import CaptureLimits
-from otel_har.message import Body, HeaderText, RawHeaders, SomeHeaders
+from otel_har.message import Body, HeaderText, RawHeaders, SomeHeaders, memory_of
+
+# What an exchange takes besides texts and bodies, with its record: measured with tracemalloc, on Python 3.11.
+_OWN_BYTES = 3 * 1024
+_MAX_URL_OVER_BUDGET = 1_000
 
 CallFrame = tuple[str, str, int]
 """A frame of the program's call stack: function name, file name, line number (from 1)."""
@@ -98,9 +105,12 @@ class Exchange:
         duplex: What passed over the connection after it became a WebSocket; None where it did not.
         error: What went wrong, in words; None when nothing did.
         end_reason: Why an unread or partial body ends here, in words.
+        is_over_budget: True when there was no room for the heads: they are not kept, and no entry is made.
+        lost_attempts: How often the request was sent before, beyond what is noted of one request.
     """
 
     __slots__ = (
+        "_charge",
         "_listeners",
         "connection_id",
         "duplex",
@@ -110,6 +120,8 @@ class Exchange:
         "http_version",
         "initiator",
         "instants",
+        "is_over_budget",
+        "lost_attempts",
         "method",
         "peer_address",
         "peer_port",
@@ -155,15 +167,41 @@ class Exchange:
         self.error: str | None = None
         self.end_reason: str | None = None
         self.finished = False
+        self.is_over_budget = False
+        self.lost_attempts = 0
+        self._charge = Charge(limits.budget)
         self._listeners: list[Callable[[Exchange], None]] = []
 
     @property
-    def kept_bytes(self) -> int:
-        """How many bytes are kept, of both bodies and of what passed over an upgraded connection."""
-        kept_bytes = self.request_body.kept_bytes + self.response_body.kept_bytes
+    def held_bytes(self) -> int:
+        """About how many bytes are held: bodies, what passed over an upgraded connection, heads and the facts."""
+        held_bytes = self._charge.taken_bytes + self.request_body.kept_bytes + self.response_body.kept_bytes
         if self.duplex is not None:
-            kept_bytes += self.duplex.sent.body.kept_bytes + self.duplex.received.body.kept_bytes
-        return kept_bytes
+            held_bytes += self.duplex.sent.held_bytes + self.duplex.received.held_bytes
+        return held_bytes
+
+    @property
+    def has_body_over_budget(self) -> bool:
+        """Whether a body, or what passed over an upgraded connection, is not whole because of what others hold."""
+        if self.request_body.is_over_budget or self.response_body.is_over_budget:
+            return True
+        duplex = self.duplex
+        return duplex is not None and (duplex.sent.body.is_over_budget or duplex.received.body.is_over_budget)
+
+    @guarded("accounting for an exchange")
+    def charge(self) -> None:
+        """Take the room for what was noted of the heads since the last time; without it let go of them."""
+        if self.is_over_budget or not self._charge.raise_to(_OWN_BYTES + self._text_bytes()):
+            self.is_over_budget = True
+            self.url = self.url[:_MAX_URL_OVER_BUDGET]
+            self.request_head = None
+            self.request_headers = self.response_headers = self.response_body.trailers = SomeHeaders()
+            self.reason = ""
+
+    def _text_bytes(self) -> int:
+        head_bytes = len(self.request_head) if self.request_head is not None else 0
+        heads = itertools.chain(self.request_headers, self.response_headers, self.response_body.trailers)
+        return head_bytes + len(self.url) + memory_of(heads)
 
     def when_finished(self, listener: Callable[[Exchange], None]) -> None:
         """Call `listener` once the exchange is finished; at once when it is already.
@@ -180,6 +218,8 @@ class Exchange:
         if self.finished:
             return
         self.instants.finished = at
+        if self.response_body.trailers:
+            self.charge()
         self.finished = True
         self._notify()
 

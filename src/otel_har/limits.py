@@ -17,7 +17,7 @@ class CaptureLimits:
 
     Attributes:
         max_body_bytes: The most bytes kept of one body; a longer body is cut there and says so.
-        budget: The bytes that all bodies in flight and in the queue may hold together.
+        budget: The bytes that all exchanges in flight and in the queue may hold together.
         max_initiator_frames: The most frames of the program's call stack that are noted of a request; 0 for none.
         audit_events: Whether Python's audit events may be listened to, which is for the process and for good.
     """

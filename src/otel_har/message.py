@@ -5,6 +5,7 @@ The rule is that of `exchange`: noting is cheap, and nothing is interpreted here
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Literal
 
@@ -19,6 +20,18 @@ RawHeaders = Iterable[tuple[HeaderText, HeaderText]]
 """Header fields in their order, with duplicates."""
 
 BodyState = Literal["whole", "truncated", "partial", "unread", "dropped"]
+
+
+_TEXT_BYTES = 80  # of each of two texts, their pair and its place, besides the characters
+
+
+def memory_of(raw: RawHeaders) -> int:
+    """About how many bytes of memory header fields take."""
+    try:
+        lengths = list(map(len, itertools.chain.from_iterable(raw)))
+    except TypeError:  # what is no text, an adapter of the program's own put there
+        lengths = [len(str(text)) for text in itertools.chain.from_iterable(raw)]
+    return sum(lengths) + len(lengths) * _TEXT_BYTES
 
 
 class SomeHeaders(tuple[tuple[HeaderText, HeaderText], ...]):
@@ -38,6 +51,7 @@ class Body:
         wire_size_bytes: How many bytes of the encoded body came over the wire, without chunk framing; None: unknown.
         wire_bytes_lost: True when more came than anyone counted: `wire_size_bytes` is the least it can be.
         has_gaps: True when bytes of it came that were not noted, and not only behind those that were.
+        is_over_budget: True when bytes of it were not kept because of what others hold, whatever its own limit.
         framing_bytes: The bytes of the chunked transfer coding around them; 0 without it, or when not known.
         trailers: The trailer fields (RFC 9110, 6.5).
     """
@@ -51,6 +65,7 @@ class Body:
         "ended",
         "framing_bytes",
         "has_gaps",
+        "is_over_budget",
         "size_bytes",
         "trailers",
         "wire_bytes_lost",
@@ -64,10 +79,11 @@ class Body:
         self.size_bytes = 0
         self.encoded = False
         self.ended = False
-        self.arrivals = Arrivals()
+        self.arrivals = Arrivals(limits.budget)
         self.wire_size_bytes: int | None = None
         self.wire_bytes_lost = False
         self.has_gaps = False
+        self.is_over_budget = False
         self.framing_bytes = 0
         self.trailers: RawHeaders = ()
 
@@ -79,9 +95,13 @@ class Body:
         if not was_whole or not length:  # behind a gap nothing more is kept: what is kept is a prefix
             return
         room = self._limits.max_body_bytes - self._kept_bytes
-        kept = bytes(chunk) if length <= room else bytes(memoryview(chunk).cast("B")[:room])
-        if kept and self._limits.budget.take(len(kept)):
-            self._keep(kept)
+        kept_length = min(length, room)
+        if not kept_length:
+            return
+        if not self._limits.budget.take(kept_length):  # before anything is copied
+            self.is_over_budget = True
+            return
+        self._keep(bytes(chunk) if length <= room else bytes(memoryview(chunk).cast("B")[:room]))
 
     def _keep(self, chunk: bytes) -> None:
         """Small chunks are put together: each object of its own would take more memory than its bytes."""
@@ -114,6 +134,7 @@ class Body:
         other = Body(self._limits)
         other.encoded, other.ended, other.size_bytes = self.encoded, self.ended, self.size_bytes
         other.wire_size_bytes = self.wire_size_bytes
+        other.is_over_budget, self.is_over_budget = self.is_over_budget, False
         other._chunks, other._kept_bytes = self._chunks, self._kept_bytes
         self._chunks, self._kept_bytes, self.size_bytes, self.ended = [], 0, 0, False
         return other
@@ -124,7 +145,7 @@ class Body:
         self._release(self._kept_bytes)
         self.arrivals.clear()
         self.size_bytes = 0
-        self.ended = False
+        self.ended = self.is_over_budget = False
 
     def kept(self) -> bytes:
         """The bytes that were kept, a prefix of those that passed."""

@@ -24,6 +24,7 @@ from otel_har.record import PageFacts
 
 DEFAULT_MAX_PAGES = 100
 _MAX_TRACES = 10_000
+_MAX_OPEN_SPANS = 10_000  # of one trace; beyond, the trace may be taken to have ended early
 _MAX_TITLE = 500
 
 
@@ -95,7 +96,8 @@ class PageBook:
                 while len(self._traces) >= _MAX_TRACES:  # spans that never end
                     del self._traces[next(iter(self._traces))]
                 trace = self._traces[trace_id] = Trace()
-            trace.open_span_ids.add(span_id)
+            if len(trace.open_span_ids) < _MAX_OPEN_SPANS:
+                trace.open_span_ids.add(span_id)
             if trace.root is None:
                 trace.root, trace.root_id = root, root_id
 

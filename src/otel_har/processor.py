@@ -6,13 +6,14 @@ will not. Nothing is built here: the worker does that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import SpanContext, SpanKind, get_current_span
 
 from otel_har import correlation
+from otel_har.budget import Charge
 from otel_har.correlation import SpanKey
 from otel_har.exchange import Exchange
 from otel_har.export.interfaces import HarProcessor
@@ -26,6 +27,9 @@ from otel_har.record import HarRecord, SpanFacts
 # Spans that never end and bodies that never do are given up in the order of their coming beyond these numbers.
 _MAX_OPEN = 10_000
 _MAX_WAITING = 10_000
+_TOO_MANY = "too many exchanges were under way"
+_SPAN_BYTES = 600  # of the facts of a span without attributes
+_ATTRIBUTE_BYTES = 120  # of an attribute, besides the characters of its value
 
 
 class HarSpanProcessor(SpanProcessor):
@@ -52,9 +56,10 @@ class HarSpanProcessor(SpanProcessor):
     ) -> None:
         self._processor = processor
         self._limits = limits if limits is not None else CaptureLimits()
+        self._limits.budget.waiting = processor.waiting
         self._pages = PageBook(max_pages, title)
         self._open: dict[SpanKey, Span] = {}
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, tuple[_Waiting, Exchange]] = {}
         self._shut_down = False
         call_in_forked_child(self._forget)
 
@@ -71,7 +76,7 @@ class HarSpanProcessor(SpanProcessor):
             self._open[key] = span
             correlation.expect(key, self._limits)
             if len(self._open) > _MAX_OPEN:
-                self._give_up(next(iter(list(self._open))))
+                self._give_up(next(iter(list(self._open))), reason=_TOO_MANY)
 
     @guarded("ending a span")
     def on_end(self, span: ReadableSpan) -> None:
@@ -102,37 +107,43 @@ class HarSpanProcessor(SpanProcessor):
         """
         return guarded("flushing")(self._processor.force_flush)(timeout_millis) is True
 
-    def _join(self, span: ReadableSpan, context: SpanContext, trace: Trace, *, ended: bool) -> None:
+    def _join(
+        self, span: ReadableSpan, context: SpanContext, trace: Trace, *, ended: bool, reason: str | None = None
+    ) -> None:
         capture = correlation.settle(correlation.key_of(context), ended=ended)
-        facts = _span_facts(span, context)
-        if capture is None or not capture.exchanges:
-            if is_http_client_span(facts.attributes):
-                self._hand_on(None, facts, trace)
+        is_unhooked = capture is None or not capture.exchanges
+        if is_unhooked and not is_http_client_span(span.attributes or {}):
             return
+        facts = _span_facts(span, context, Charge(self._limits.budget))
+        if capture is None or is_unhooked:
+            self._hand_on(None, facts, trace)
+            return
+        if reason is not None:
+            _cut_short(capture.exchanges[-1], reason)
         for exchange in tuple(capture.exchanges):
-            waiting = _Waiting(self, exchange, facts, trace)
-            self._waiting[id(waiting)] = waiting
+            waiting = _Waiting(self, facts, trace)
+            self._waiting[id(waiting)] = waiting, exchange
             exchange.when_finished(waiting.hand_on)
         while len(self._waiting) > _MAX_WAITING:
             self._hand_on_oldest()
 
     def _hand_on_oldest(self) -> None:
-        oldest = next(iter(list(self._waiting.values())), None)
-        if oldest is not None:
-            oldest.hand_on(oldest.exchange)
+        for waiting, exchange in list(self._waiting.values())[:1]:
+            _cut_short(exchange, _TOO_MANY)
+            waiting.hand_on(exchange)
 
     @guarded("handing on what is in flight")
     def _hand_on_unfinished(self) -> None:
         for key in list(self._open):
             self._give_up(key)
-        for waiting in list(self._waiting.values()):
-            waiting.hand_on(waiting.exchange)
+        for waiting, exchange in list(self._waiting.values()):
+            waiting.hand_on(exchange)
 
-    def _give_up(self, key: SpanKey) -> None:
+    def _give_up(self, key: SpanKey, *, reason: str | None = None) -> None:
         """Treat a span that is still open as if it had ended."""
         span = self._open.pop(key, None)
         if span is not None and span.context is not None:
-            self._join(span, span.context, self._pages.trace(span.context.trace_id), ended=False)
+            self._join(span, span.context, self._pages.trace(span.context.trace_id), ended=False, reason=reason)
 
     def _forget(self) -> None:
         """In a forked child: what is in flight is the parent's."""
@@ -141,17 +152,16 @@ class HarSpanProcessor(SpanProcessor):
 
     def _hand_on(self, exchange: Exchange | None, span: SpanFacts, trace: Trace) -> None:
         page = self._pages.page_of(int(span.trace_id, 16), trace)
-        self._processor.on_record(HarRecord(exchange, span, page))
+        self._processor.on_record(HarRecord(exchange, span, page, is_over_budget=not _is_paid(span)))
 
 
 class _Waiting:
-    """An exchange whose span has ended, until its body has too."""
+    """What awaits the end of an exchange's body, once its span has ended. An exchange holds it, not it an exchange."""
 
-    __slots__ = ("_processor", "exchange", "span", "trace")
+    __slots__ = ("_processor", "span", "trace")
 
-    def __init__(self, processor: HarSpanProcessor, exchange: Exchange, span: SpanFacts, trace: Trace) -> None:
+    def __init__(self, processor: HarSpanProcessor, span: SpanFacts, trace: Trace) -> None:
         self._processor = processor
-        self.exchange = exchange
         self.span = span
         self.trace = trace
 
@@ -161,6 +171,13 @@ class _Waiting:
         processor = self._processor
         if processor._waiting.pop(id(self), None) is not None:  # noqa: SLF001 - a part of the processor
             processor._hand_on(exchange, self.span, self.trace)  # noqa: SLF001 - a part of the processor
+
+
+def _cut_short(exchange: Exchange, reason: str) -> None:
+    """More of the exchange may come, and will not be recorded."""
+    if not exchange.response_body.ended:
+        exchange.response_body.is_over_budget = True
+        exchange.end_reason = exchange.end_reason or reason
 
 
 def _local_root(
@@ -181,9 +198,12 @@ def _local_root(
     return None, None
 
 
-def _span_facts(span: ReadableSpan, context: SpanContext) -> SpanFacts:
-    status = span.status
-    scope = span.instrumentation_scope
+def _span_facts(span: ReadableSpan, context: SpanContext, charge: Charge) -> SpanFacts:
+    """What the span tells, where there is room for it."""
+    status, scope = span.status, span.instrumentation_scope
+    attributes, exception = span.attributes or {}, _exception(span)
+    texts = len(exception or "") + len(status.description or "")
+    is_paid = charge.raise_to(_SPAN_BYTES + texts + _memory_of(attributes))
     return SpanFacts(
         trace_id=f"{context.trace_id:032x}",
         span_id=f"{context.span_id:016x}",
@@ -192,10 +212,26 @@ def _span_facts(span: ReadableSpan, context: SpanContext) -> SpanFacts:
         start_unix_ns=span.start_time or 0,
         end_unix_ns=span.end_time,
         status_code=status.status_code.name,
-        status_description=status.description,
-        attributes=span.attributes or {},
-        exception=_exception(span),
+        status_description=status.description if is_paid else None,
+        attributes=attributes if is_paid else {},
+        exception=exception if is_paid else None,
+        charge=charge,
     )
+
+
+def _is_paid(span: SpanFacts) -> bool:
+    return span.charge is not None and span.charge.taken_bytes > 0
+
+
+def _memory_of(attributes: Mapping[str, object]) -> int:
+    """About how many bytes of memory attributes take: text, sequences of it, or numbers."""
+    return sum(_ATTRIBUTE_BYTES + _length(value) for value in attributes.values())
+
+
+def _length(value: object) -> int:
+    if isinstance(value, str | bytes):
+        return len(value)
+    return sum(_ATTRIBUTE_BYTES + _length(one) for one in value) if isinstance(value, tuple | list) else 0
 
 
 def _exception(span: ReadableSpan) -> str | None:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from otel_har.budget import Charge
 from otel_har.exchange import Exchange
 
 
@@ -29,6 +30,7 @@ class SpanFacts:
         status_description: The status's description; None without one.
         attributes: The span's attributes as they stand.
         exception: Type and message of the exception that the span recorded; None without one.
+        charge: What holds the room for all this; None where nobody keeps account.
     """
 
     trace_id: str
@@ -41,6 +43,7 @@ class SpanFacts:
     status_description: str | None
     attributes: Mapping[str, object]
     exception: str | None
+    charge: Charge | None = None
 
 
 class PageFacts:
@@ -101,9 +104,16 @@ class HarRecord:
         span: The client span.
         page: The page that the entry belongs to.
         process: The process that the exchange was in; this one by default.
+        is_over_budget: True when there was no room for what the span tells: it is not kept, and no entry is made.
     """
 
     exchange: Exchange | None
     span: SpanFacts
     page: PageFacts
     process: ProcessFacts = field(default_factory=this_process)
+    is_over_budget: bool = False
+
+    @property
+    def is_unaffordable(self) -> bool:
+        """Whether there was no room for what the entry needs to be one."""
+        return self.is_over_budget or (self.exchange is not None and self.exchange.is_over_budget)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from otel_har import environment
-from otel_har.export.batch import BatchSettings
+from otel_har.export.batch_settings import BatchSettings
 from otel_har.limits import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_INITIATOR_FRAMES, DEFAULT_MAX_QUEUE_BYTES
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions, Params
 from otel_har.pages import DEFAULT_MAX_PAGES
@@ -54,7 +54,7 @@ class HarSettings(BaseModel):
     max_queue_size: int = Field(_BATCH.max_queue_size, ge=1, alias=environment.OTEL_PYTHON_HAR_BSP_MAX_QUEUE_SIZE)
     """The most entries that wait to be written; further ones are dropped and counted."""
     max_queue_bytes: int = Field(DEFAULT_MAX_QUEUE_BYTES, ge=0, alias=environment.OTEL_PYTHON_HAR_BSP_MAX_QUEUE_BYTES)
-    """The most bytes of bodies held at one time, in flight and waiting; beyond it bodies are left out."""
+    """The most bytes held at one time, in flight and waiting; beyond it bodies are left out, then entries."""
     max_export_batch_size: int = Field(
         _BATCH.max_export_batch_size, ge=1, alias=environment.OTEL_PYTHON_HAR_BSP_MAX_EXPORT_BATCH_SIZE
     )
@@ -66,6 +66,13 @@ class HarSettings(BaseModel):
         alias=environment.OTEL_PYTHON_HAR_BSP_EXPORT_TIMEOUT,
     )
     """How long writing at the program's end may take, milliseconds."""
+    block_timeout_millis: int = Field(
+        int(_BATCH.block_timeout_millis),
+        ge=0,
+        le=_A_DAY_MILLIS,
+        alias=environment.OTEL_PYTHON_HAR_BSP_BLOCK_TIMEOUT,
+    )
+    """How long the program may wait for room before something of an entry is left out, milliseconds; 0: never."""
 
     @field_validator("params", mode="before")
     @classmethod
@@ -86,6 +93,7 @@ class HarSettings(BaseModel):
             schedule_delay_millis=self.schedule_delay_millis,
             max_export_batch_size=self.max_export_batch_size,
             export_timeout_millis=self.export_timeout_millis,
+            block_timeout_millis=self.block_timeout_millis,
         )
 
 

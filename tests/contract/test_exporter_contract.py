@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_har.export.file import FileHarExporter
-from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
+from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.har.models import Entry, Page, PageTimings, Request
 from otel_har.testing import InMemoryHarExporter
 
@@ -115,6 +115,13 @@ def test_nothing(subject: Subject) -> None:
     """An empty batch is no failure and delivers nothing."""
     assert HarExportResult.SUCCESS is subject.exporter.export(HarBatch((), ()))
     assert ([], []) == (subject.paths, subject.pages)
+
+
+def test_counts_alone(subject: Subject) -> None:
+    """A batch of nothing but counts is taken, and changes no entry."""
+    subject.exporter.export(_batch("1"))
+    assert HarExportResult.SUCCESS is subject.exporter.export(HarBatch((), (), HarStatistics(1, 2, 3, 4)))
+    assert ["1"] == subject.paths
 
 
 def test_page_replaces_the_one_of_its_id(subject: Subject) -> None:

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
+from otel_har.budget import ByteBudget
+from otel_har.errors import DestinationError
 from otel_har.exchange import Exchange
-from otel_har.export.batch import BatchHarProcessor, BatchSettings
-from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarProcessor
+from otel_har.export.batch import BatchHarProcessor
+from otel_har.export.batch_settings import BatchSettings
+from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarProcessor, HarStatistics
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.har.checker import check
 from otel_har.limits import CaptureLimits
+from otel_har.message import Body
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 from otel_har.testing import InMemoryHarExporter
 
@@ -194,6 +198,56 @@ def test_failing_exporter(make: Make, fault: Exception | None) -> None:
     processor.shutdown()
 
 
+class _Counting(InMemoryHarExporter):
+    """Keeps the statistics that it is told; takes nothing while there is a fault."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        super().__init__()
+        self.fault = fault
+        self.told = HarStatistics()
+
+    def export(self, batch: HarBatch) -> HarExportResult:
+        """Raise the fault, or keep the batch."""
+        if self.fault is not None:
+            raise self.fault
+        self.told += batch.statistics
+        return super().export(batch)
+
+
+def test_what_was_lost_is_told(make: Make) -> None:
+    """Bodies left out, entries dropped and exports failed are told with the batches, all of them by the end."""
+    exporter = _Counting(OSError("disk"))
+    processor = make(exporter)
+    full = CaptureLimits(budget=ByteBudget(1))
+    for path in ("failed", "kept"):
+        record = _record(path, _page())
+        assert record.exchange is not None
+        record.exchange.response_body = Body(full)
+        record.exchange.response_body.note(b"xyz")
+        processor.on_record(record)
+        processor.force_flush(PATIENCE_MS)
+        exporter.fault = None
+    processor.on_record(HarRecord(None, SPAN, _page(), is_over_budget=True))
+    processor.shutdown()
+    assert HarStatistics(dropped_entries=1, dropped_bodies=2, failed_entries=1, failed_exports=1) == exporter.told
+
+
+def test_destination_that_takes_nothing_for_now(make: Make) -> None:
+    """Every entry is delivered once or counted as failed, in order, whether the processor has a queue or not."""
+    exporter = _Counting(DestinationError(28, "No space left on device"))
+    processor = make(exporter)
+    for path in ("1", "2"):
+        processor.on_record(_record(path, _page()))
+        assert processor.force_flush(PATIENCE_MS) is False
+    exporter.fault = None
+    processor.on_record(_record("3", _page()))
+    assert processor.force_flush(PATIENCE_MS) is True
+    paths = [entry.request.url.rpartition("/")[2] for entry in exporter.entries]
+    assert ["1", "2", "3"][exporter.told.failed_entries :] == paths
+    assert (0 if isinstance(processor, BatchHarProcessor) else 2) == exporter.told.failed_entries
+    processor.shutdown()
+
+
 class _FailingOnce(InMemoryHarExporter):
     """Fails its first export."""
 
@@ -300,7 +354,8 @@ import threading
 
 from otel_har.exchange import Exchange
 from otel_har.limits import CaptureLimits
-from otel_har.export.batch import BatchHarProcessor, BatchSettings
+from otel_har.export.batch import BatchHarProcessor
+from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.file import FileHarExporter
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.record import HarRecord, PageFacts, SpanFacts

@@ -12,7 +12,13 @@ from servers import RecordingServer
 from servers.comparison import assert_same_request
 from servers.early import EarlyServer
 from servers.programs import CompletedRun, run_instrumented_program
-from servers.releases import REQUESTS_COUNTS_BYTES_OF_TEXT, REQUESTS_SENDS_ANY_PIECE, URLLIB3_SENDS_UTF_8
+from servers.releases import (
+    BYTEARRAYS_ARE_SENT,
+    READERS_ARE_READ,
+    REQUESTS_COUNTS_BYTES_OF_TEXT,
+    REQUESTS_SENDS_ANY_PIECE,
+    URLLIB3_SENDS_UTF_8,
+)
 from servers.transparency import assert_no_difference
 
 if TYPE_CHECKING:
@@ -123,7 +129,11 @@ WHOLE = {
 }
 if not REQUESTS_SENDS_ANY_PIECE:
     WHOLE["generator"] = "data=(piece for piece in [b'one ', b'two ', BINARY])"
-    del WHOLE["generator-of-text"], WHOLE["reader-without-length"]
+    del WHOLE["generator-of-text"]
+if not READERS_ARE_READ:
+    del WHOLE["reader-without-length"]
+if not BYTEARRAYS_ARE_SENT:
+    del WHOLE["generator-of-bytearrays"]
 if not URLLIB3_SENDS_UTF_8:
     WHOLE["string-io-in-latin-1"] = "data=io.StringIO('Größe')"
     del WHOLE["text-beyond-latin-1"]
@@ -132,8 +142,8 @@ if not REQUESTS_COUNTS_BYTES_OF_TEXT:
         del WHOLE[name]
 
 
-# A reader is read, unless a release of requests iterates over it.
-BROKEN_READER = "BrokenReader" if REQUESTS_SENDS_ANY_PIECE else "broken"
+# A reader is read, unless a release of the client iterates over it.
+BROKEN_READER = "BrokenReader" if READERS_ARE_READ else "broken"
 
 
 def _program(names: Iterable[str]) -> str:

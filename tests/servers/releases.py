@@ -46,6 +46,12 @@ URLLIB3_DECODES_X_GZIP = "x-gzip" in HTTPResponse.CONTENT_DECODERS
 URLLIB3_READS_ON = _URLLIB3 >= (2,)
 """A decoding read of an amount gives bytes until the end; before, it gives nothing where the decoder has none yet."""
 
+URLLIB3_LOOKS_BEFORE_IT_READS = _URLLIB3 >= (2,)
+"""Refuses a wrong amount and goes on; before, any error of a read closes the response."""
+
+URLLIB3_DELEGATES = _URLLIB3 >= (2,)
+"""To `read_chunked`, in iterations over chunked bodies; before, that does not see what is thrown into them."""
+
 URLLIB3_SENDS_UTF_8 = _URLLIB3 >= (2,)
 """Of a body that is text; before, http.client sends ISO 8859-1, and refuses what that lacks."""
 
@@ -54,6 +60,12 @@ URLLIB3_LEAVES_BACKSLASHES = _URLLIB3 >= (2,)
 
 REQUESTS_SENDS_ANY_PIECE = _REQUESTS >= (2, 29)
 """It leaves chunked bodies to urllib3; before, an empty piece ends one, text and readers are not taken."""
+
+READERS_ARE_READ = _REQUESTS >= (2, 29) and _URLLIB3 >= (2,)
+"""As bodies of unannounced length; before, they are iterated over."""
+
+BYTEARRAYS_ARE_SENT = _REQUESTS < (2, 29) or _URLLIB3 >= (2,)
+"""As pieces of a body; urllib3 1.26, where requests leaves chunked bodies to it, takes them for text."""
 
 REQUESTS_COUNTS_BYTES_OF_TEXT = _REQUESTS >= (2, 32) or _URLLIB3 < (2,)
 """Before, with urllib3 2, it announces as many bytes as a text has characters."""

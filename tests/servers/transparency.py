@@ -7,6 +7,7 @@ out of what is compared.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,7 +64,9 @@ class BothRuns:
         assert self.plain[1]
         differences = _differences(self.plain, _neutral(self.run, self.server))
         assert not differences, "\n".join(differences)
-        assert self.plain_requests == _seen(self.server)
+        seen = _seen(self.server)
+        others = [pair for pair in itertools.zip_longest(self.plain_requests, seen) if pair[0] != pair[1]]
+        assert not others, f"the server saw, plain and recorded: {others}"
         assert [] == self.server.gates.expired
 
 

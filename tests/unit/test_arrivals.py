@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_har.arrivals import MOST_PIECES, Arrivals
+from otel_har.budget import ByteBudget
 
 
 def _arrivals(*pieces: tuple[int, int]) -> Arrivals:
@@ -102,3 +103,27 @@ def test_merging_keeps_the_whole(steps: list[tuple[int, int]], most: int) -> Non
     assert sorted(set(offsets)) == offsets
     assert [offset] * bool(steps) == offsets[-1:]
     assert set(merged) <= set(arrivals)
+
+
+def test_room_for_many_pieces_is_taken_and_given_back() -> None:
+    """A few pieces cost nothing; the room for more is taken from the budget, and given back with the body."""
+    budget = ByteBudget(1_000_000)
+    arrivals = Arrivals(budget)
+    taken = []
+    for number in range(5_000):
+        arrivals.note(number, number + 1)
+        if number in {30, 40, 4_000}:
+            taken.append(budget.taken_bytes)
+    assert [0, 32 * 16, (MOST_PIECES - 32) * 16] == taken
+    del arrivals
+    assert 0 == budget.taken_bytes
+
+
+def test_fewer_pieces_where_there_is_no_room() -> None:
+    """Without room for many pieces those that came close together are one; the last one keeps its instant."""
+    arrivals = Arrivals(ByteBudget(0))
+    for number in range(1_000):
+        arrivals.note(number, number + 1)
+    noted = list(arrivals)
+    assert len(noted) <= 32
+    assert (999, 1_000) == noted[-1]

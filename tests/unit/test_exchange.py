@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+from typing import Any
 
 import pytest
 
-from otel_har.budget import ByteBudget
+from otel_har.budget import LEAST_ENTRY_BYTES, ByteBudget
 from otel_har.duplex import Duplex, Passage
 from otel_har.exchange import Exchange
 from otel_har.limits import CaptureLimits
@@ -174,7 +175,8 @@ def test_bodies_share_one_budget() -> None:
     exchange = _exchange(CaptureLimits(10, ByteBudget(4)))
     exchange.request_body.note(b"abc")
     exchange.response_body.note(b"de")
-    assert (3, "dropped") == (exchange.kept_bytes, exchange.response_body.state)
+    assert (3, "dropped") == (exchange.held_bytes, exchange.response_body.state)
+    assert exchange.has_body_over_budget
 
 
 def test_listener_before_the_end() -> None:
@@ -254,7 +256,7 @@ def test_listener_may_finish_again() -> None:
 
 def test_small_chunks_are_put_together() -> None:
     """A body that comes in many tiny pieces is not held as many tiny objects."""
-    body = _body(max_body_bytes=300_000, budget_bytes=300_000)
+    body = _body(max_body_bytes=300_000, budget_bytes=400_000)
     for _ in range(100_000):
         body.note(b"abc")
     assert b"abc" * 100_000 == body.kept()
@@ -308,12 +310,63 @@ def test_passage_has_a_number_of_pieces_at_most() -> None:
     assert (100_000, 100_003, 99_999) == (passage.body.kept_bytes, passage.body.size_bytes, passage.last_at)
 
 
-def test_kept_bytes_have_those_of_a_websocket() -> None:
-    """What an exchange holds is both bodies and both directions."""
+def test_held_bytes_have_those_of_a_websocket() -> None:
+    """What an exchange holds is both bodies and both directions, with the marks of their pieces."""
     exchange = _exchange()
     exchange.request_body.note(b"a")
     exchange.response_body.note(b"bc")
     exchange.duplex = Duplex(CaptureLimits())
     exchange.duplex.sent.note(b"def", 1)
     exchange.duplex.received.note(b"ghij", 2)
-    assert 10 == exchange.kept_bytes
+    assert 10 + 2 * 16 == exchange.held_bytes
+
+
+def test_heads_are_charged() -> None:
+    """What the heads take is taken from the budget when it is noted, and given back with the exchange."""
+    budget = ByteBudget(LEAST_ENTRY_BYTES)
+    exchange = _exchange(CaptureLimits(budget=budget))
+    exchange.charge()
+    own = budget.taken_bytes
+    exchange.request_head = b"x" * 1_000
+    exchange.response_headers = [("Name", "v" * 2_000)]
+    exchange.charge()
+    exchange.charge()
+    assert 3_000 <= budget.taken_bytes - own < 4_000
+    del exchange
+    assert 0 == budget.taken_bytes
+
+
+def test_heads_without_room_are_let_go() -> None:
+    """An exchange whose heads do not fit keeps nothing of them, and says so."""
+    exchange = _exchange(CaptureLimits(budget=ByteBudget(LEAST_ENTRY_BYTES)))
+    exchange.url = "http://h.test/" + "x" * 10_000
+    exchange.request_headers = [("A", "a" * 2 * LEAST_ENTRY_BYTES)]
+    exchange.response_headers = [("B", "b")]
+    exchange.request_head = b"head"
+    exchange.charge()
+    assert exchange.is_over_budget
+    assert [] == [*exchange.request_headers, *exchange.response_headers]
+    assert (1_000, "None") == (len(exchange.url), repr(exchange.request_head))
+
+
+def test_odd_header_fields_are_charged() -> None:
+    """What an adapter of the program's own calls a header field is charged as its text."""
+    odd: Any = [("Name", 5), (None, "x")]
+    exchange = _exchange()
+    exchange.response_headers = odd
+    exchange.charge()
+    assert not exchange.is_over_budget
+    assert exchange.held_bytes > 0
+
+
+def test_body_over_its_own_limit_is_not_over_the_budget() -> None:
+    """A body that is cut at its own limit does not blame the others; one that found no room does."""
+    own = Body(CaptureLimits(2, ByteBudget(100)))
+    own.note(b"abc")
+    crowded = Body(CaptureLimits(10, ByteBudget(2)))
+    crowded.note(b"abc")
+    assert (False, True) == (own.is_over_budget, crowded.is_over_budget)
+    moved = crowded.moved_out()
+    assert (True, False) == (moved.is_over_budget, crowded.is_over_budget)
+    moved.clear()
+    assert not moved.is_over_budget

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+from collections import Counter
 
 import pytest
 
+from otel_har import guard
 from otel_har.guard import fault_counts, guarded
 
 
@@ -50,3 +53,22 @@ def test_what_stops_a_program_passes(stop: type[BaseException]) -> None:
 
     with pytest.raises(stop):
         fail()
+
+
+def test_kinds_are_bounded_and_keep_no_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes of exceptions that a program makes as it goes are counted, and let go."""
+
+    @guarded("a task of test_kinds_are_bounded")
+    def fail(number: int) -> None:
+        raise type(f"Fault{number}", (Exception,), {})
+
+    monkeypatch.setattr(guard, "_faults", Counter())  # the kinds that other tests count stay theirs
+    logging.getLogger("otel_har").disabled = True  # a record would keep its exception
+    for number in range(2_000):
+        fail(number)
+    logging.getLogger("otel_har").disabled = False
+    counts = {task: count for task, count in fault_counts().items() if "test_kinds_are_bounded" in task}
+    gc.collect()
+    assert 2_000 == sum(counts.values())
+    assert len(fault_counts()) <= 1_001
+    assert [] == [one for one in Exception.__subclasses__() if one.__name__.startswith("Fault")]

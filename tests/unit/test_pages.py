@@ -253,3 +253,11 @@ def test_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     for nothing in ([], [""]):
         monkeypatch.setattr(sys, "argv", nothing)
         assert "python" == command_line()
+
+
+def test_spans_of_one_trace_that_never_end_are_bounded() -> None:
+    """A trace that goes on for ever, with spans that nobody ends, holds no more than so many of them."""
+    book = _book()
+    for span_id in range(MANY):
+        book.span_started(1, span_id)
+    assert 10_000 == len(book.trace(1).open_span_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 from otel_har import correlation
 from otel_har.budget import ByteBudget
 from otel_har.exchange import Exchange
-from otel_har.export.batch import BatchHarProcessor, BatchSettings
-from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
+from otel_har.export.batch import BatchHarProcessor
+from otel_har.export.batch_settings import BatchSettings
+from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.limits import CaptureLimits
 from otel_har.processor import HarSpanProcessor
@@ -44,6 +46,12 @@ class _Recording:
         self.provider = TracerProvider(shutdown_on_exit=False)
         self.provider.add_span_processor(self.processor)
         self.tracer: Tracer = self.provider.get_tracer("test")
+
+    @property
+    def statistics(self) -> HarStatistics:
+        processor = self.processor._processor
+        assert isinstance(processor, SimpleHarProcessor)
+        return processor._delivery.account.statistics
 
     @property
     def urls(self) -> list[str]:
@@ -460,3 +468,46 @@ def test_many_threads(recording: _Recording) -> None:
         thread.join(timeout=20)
     expected = sorted(f"http://example.test/{number}/{count}" for number in range(8) for count in range(20))
     assert expected == sorted(recording.urls)
+
+
+def test_entry_whose_span_has_no_room_is_dropped() -> None:
+    """What a span tells is charged, too: without room for it there is no entry, hooked or not, and it is counted."""
+    recording = _Recording(limits=CaptureLimits(budget=ByteBudget(0)))
+    large = OLD | {"http.large": "x" * 2_000_000}
+    for is_hooked in (True, False):
+        span = _client(recording.tracer, attributes=large)
+        if is_hooked:
+            _note(span)
+        span.end()
+    _client(recording.tracer, attributes=OLD).end()
+    recording.processor.shutdown()
+    assert ["http://example.test/old"] == recording.urls
+    assert HarStatistics(dropped_entries=2) == recording.statistics
+
+
+def test_bytes_are_given_back_with_the_entries() -> None:
+    """When everything is exported nothing is charged any more."""
+    budget = ByteBudget(10_000_000)
+    recording = _Recording(limits=CaptureLimits(budget=budget))
+    for _ in range(3):
+        span = _client(recording.tracer, attributes=OLD)
+        _note(span)
+        span.end()
+    del span
+    gc.collect()
+    assert 0 < budget.most_taken_bytes
+    assert 0 == budget.taken_bytes
+    recording.processor.shutdown()
+
+
+def test_what_is_cut_short_is_counted() -> None:
+    """Bodies and spans that are given up because too many are under way say so, and are counted."""
+    recording = _Recording(limits=CaptureLimits(budget=ByteBudget(1_000_000_000)))
+    spans = [_client(recording.tracer) for _ in range(10_001)]
+    assert [] == recording.urls  # the first one was given up, and no hook had noted anything of it
+    _note(spans[1], finished=False)
+    spans.append(_client(recording.tracer))
+    recording.processor.shutdown()
+    [entry] = recording.exporter.entries
+    assert "not read by the program: too many exchanges were under way" == entry.response.content.comment
+    assert HarStatistics(dropped_bodies=1) == recording.statistics

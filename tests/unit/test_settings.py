@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from otel_har import environment
-from otel_har.export.batch import BatchSettings
+from otel_har.export.batch_settings import BatchSettings
 from otel_har.mapping.options import MappingOptions
 from otel_har.settings import HarSettings, settings_from
 
@@ -24,6 +24,7 @@ DEFAULTS = {
     "max_queue_bytes": 64 * 1024 * 1024,
     "max_export_batch_size": 512,
     "export_timeout_millis": 30_000,
+    "block_timeout_millis": 0,
 }
 NUMBERS = {
     environment.OTEL_PYTHON_HAR_INDENT: ("indent", 0, 16),
@@ -35,6 +36,7 @@ NUMBERS = {
     environment.OTEL_PYTHON_HAR_BSP_MAX_QUEUE_BYTES: ("max_queue_bytes", 0, None),
     environment.OTEL_PYTHON_HAR_BSP_MAX_EXPORT_BATCH_SIZE: ("max_export_batch_size", 1, None),
     environment.OTEL_PYTHON_HAR_BSP_EXPORT_TIMEOUT: ("export_timeout_millis", 1, 86_400_000),
+    environment.OTEL_PYTHON_HAR_BSP_BLOCK_TIMEOUT: ("block_timeout_millis", 0, 86_400_000),
 }
 FLAGS = {
     environment.OTEL_PYTHON_HAR_AUDIT_EVENTS: "audit_events",

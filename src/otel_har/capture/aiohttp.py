@@ -149,6 +149,7 @@ class RequestTrace:
         exchange.method = params.method
         exchange.url = str(params.url)
         exchange.request_headers = _as_sent(params.headers)
+        exchange.charge()
         exchange.instants.request_started = now
         exchange.request_http_version = _http_version(session.version)
         exchange.request_body.ended = not _announces_body(params.headers)
@@ -188,6 +189,7 @@ class RequestTrace:
             exchange.request_headers = _as_sent(params.headers)
         exchange.error = error_text(params.exception)
         _note_refused_response(exchange, params.exception)
+        exchange.charge()
         exchange.finish(time.perf_counter_ns())
 
     def _found_capture(self) -> SpanCapture | None:
@@ -286,6 +288,7 @@ def _add_exchange(capture: SpanCapture, method: str, url: Any, started: int, sta
     exchange = Exchange(method, str(url), started_unix_ns=started_unix_ns, started=started, limits=capture.limits)
     if capture.exchanges:
         exchange.initiator = capture.exchanges[0].initiator
+    exchange.charge()
     capture.exchanges.append(exchange)
     return exchange
 
@@ -297,6 +300,7 @@ def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None
     if response.version is not None:
         exchange.http_version = _http_version(response.version)
     exchange.response_headers = list(response.raw_headers)
+    exchange.charge()
     exchange.response_body.ended = (
         response.method == "HEAD"
         or response.status in _BODILESS_STATUS

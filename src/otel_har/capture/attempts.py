@@ -36,9 +36,20 @@ class Attempt:
         holder: The `http.client` connection that it was sent on.
         connection: What is known of the connection.
         head: The request line and the header fields as they were sent; None when it never came to that.
+        lost_before: How many attempts at the same request came before those that are kept.
     """
 
-    __slots__ = ("_addresses", "_body_left", "_unfinished", "connection", "head", "holder", "instants", "place")
+    __slots__ = (
+        "_addresses",
+        "_body_left",
+        "_unfinished",
+        "connection",
+        "head",
+        "holder",
+        "instants",
+        "lost_before",
+        "place",
+    )
 
     def __init__(self, started: int) -> None:
         self.place: tuple[object, object] | None = None
@@ -46,6 +57,7 @@ class Attempt:
         self.holder: object = None
         self.connection: Connection | None = None
         self.head: bytes | None = None
+        self.lost_before = 0
         self._addresses: dict[int, object] = {}
         self._unfinished = b""
         self._body_left = 0
@@ -202,7 +214,10 @@ class Attempts:
         else:
             # The rest of a body may be sent after something else was, from within what gives the body.
             attempt = self._under_way(holder) or self._connected_for(holder) or self._new(at)
+        had_head = attempt.head is not None
         attempt.sending(holder, data, at)
+        if attempt.head is not None and not had_head:  # a request that is sent again has the same head: hold it once
+            attempt.head = next(one.head for one in self._attempts if one.head == attempt.head)
 
     def _under_way(self, holder: object) -> Attempt | None:
         return next((one for one in self._attempts if one.holder is holder and not one.is_sent), None)
@@ -222,14 +237,21 @@ class Attempts:
     def _new(self, at: int) -> Attempt:
         attempt = Attempt(at)
         self._attempts.append(attempt)
-        del self._attempts[:-_MAX_ATTEMPTS]
+        if len(self._attempts) > _MAX_ATTEMPTS:
+            lost = self._attempts.pop(0)
+            successor = next((one for one in self._attempts if _is_repeated_by(one, lost)), None)
+            if successor is not None:
+                successor.lost_before += lost.lost_before + 1
         return attempt
 
 
 def _with_repeated(attempts: list[Attempt], last: Attempt | None) -> tuple[list[Attempt], Attempt | None]:
     """The attempts that the last one repeated, and the last one."""
     before = [] if last is None else attempts[: attempts.index(last)]
-    return [one for one in before if last is not None and _is_repeated_by(last, one)], last
+    repeated = [one for one in before if last is not None and _is_repeated_by(last, one)]
+    if last is not None:
+        last.lost_before += sum(one.lost_before for one in repeated)
+    return repeated, last
 
 
 def _is_repeated_by(later: Attempt, earlier: Attempt) -> bool:

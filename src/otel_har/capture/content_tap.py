@@ -14,6 +14,7 @@ from otel_har.capture.proxy import Tap
 from otel_har.capture.streams import ResponseNotes
 from otel_har.guard import guarded
 from otel_har.message import RawHeaders, SomeHeaders
+from otel_har.waiting import Finalising
 
 # What the program and aiohttp call on the stream, and the method here that makes the call a noting one.
 _NOTING = {
@@ -61,7 +62,8 @@ class ContentTap(Tap):
 
     def __del__(self) -> None:
         """The program let go of the response."""
-        self._self_left("the response was dropped before its end")
+        with Finalising():
+            self._self_left("the response was dropped before its end")
 
     def _self_noting_read(self, read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def noting_read(*args: Any, **kwargs: Any) -> Any:

@@ -85,8 +85,8 @@ class _Sending:
         "_exchange",
         "_hooked",
         "_hooks",
-        "_last_response",
         "_request",
+        "_responses",
         "_thread_id",
     )
 
@@ -98,7 +98,7 @@ class _Sending:
         self._body_notes: RequestBodyNotes | None = None
         self._exchange: Exchange | None = None
         self._attempts = Attempts()
-        self._last_response: weakref.ref[Response] | None = None
+        self._responses: list[weakref.ref[Response]] = []
         self._hooked: list[PreparedRequest] = [request]
         self._thread_id = threading.get_ident()
 
@@ -106,6 +106,7 @@ class _Sending:
         """Note the request and put the callbacks in their places."""
         exchange = self._new_exchange(self._request, time.perf_counter_ns(), time.time_ns())
         exchange.initiator = program_frames(self._capture.limits.max_initiator_frames)
+        exchange.charge()
         self._exchange = exchange
         body: Any = self._body
         if body is not None and is_read_piecemeal(body):
@@ -134,13 +135,12 @@ class _Sending:
 
         One prepared request may be sent by several threads at a time; each notes what its own thread receives.
         """
-        is_known = self._last_response is not None and self._last_response() is response
-        if is_known or threading.get_ident() != self._thread_id:
+        if self._last_response() is response or threading.get_ident() != self._thread_id:
             return
         now = time.perf_counter_ns()
         known: PreparedRequest | None = response.request
         request = self._request if known is None else known  # an adapter of the program's own may leave it out
-        self._last_response = weakref.ref(response)
+        self._responses.append(weakref.ref(response))
         if not any(request is known for known in self._hooked):
             self._hooked.append(request)
         repeated, attempt = self._attempts.take(getattr(response.raw, "connection", None))
@@ -166,6 +166,7 @@ class _Sending:
         """
         if last is None:
             return
+        self._capture.exchanges[0].lost_attempts += last.lost_before
         known_ends = retries if len(retries) == len(repeated) else [None] * len(repeated)
         for attempt, following, retry in zip(repeated, [*repeated, last][1:], known_ends, strict=True):
             exchange = self._next_exchange(request, attempt, attempt.instants.started)
@@ -180,6 +181,7 @@ class _Sending:
                 error = getattr(retry, "error", None)
                 what_came = _SENT_AGAIN if attempt.head is not None else _TRIED_AGAIN
                 exchange.error = what_came if error is None else f"{error_text(error)}; {what_came}"
+            exchange.charge()
             exchange.finish(following.instants.started)
 
     def _next_exchange(self, request: PreparedRequest, attempt: Attempt | None, now: int) -> Exchange:
@@ -227,10 +229,14 @@ class _Sending:
         note_body_at_hand(noted, body)
         return noted
 
+    def _last_response(self) -> Response | None:
+        """The last one, while the program or requests has it."""
+        return self._responses[-1]() if self._responses else None
+
     @guarded("ending a request of requests")
     def end(self) -> None:
         """The span has ended: give the requests back as they were."""
-        last = self._last_response() if self._last_response is not None else None
+        last = self._last_response()
         url = _redirect_target(last) if self._exchange is None else self._request.url
         repeated, attempt = self._attempts.take_unanswered(urlsplit(url or ""))
         unanswered = self._request if self._exchange is not None else _failed_hop(last, url, attempt)
@@ -242,10 +248,11 @@ class _Sending:
                 exchange.request_headers = SomeHeaders()  # of a redirect that was never sent nobody knows them
             if attempt is not None:
                 attempt.describe(exchange)
+            exchange.charge()
             exchange.finish(time.perf_counter_ns())
-        if last is not None and last.next is not None:  # a redirect that the program follows itself
-            self._hooked.append(last.next)
-        for request in self._hooked:
+        # What follows a redirect: the program may send it itself, and requests makes it ready in any case.
+        following = [getattr(response(), "next", None) for response in self._responses]
+        for request in (*self._hooked, *(request for request in following if request is not None)):
             request.hooks = self._hooks
             tap: Any = request.body
             if isinstance(tap, RequestBodyTap):
@@ -303,6 +310,7 @@ def _note_response(exchange: Exchange, response: Response, now: int) -> None:
     exchange.reason = response.reason or ""
     exchange.http_version = http_version(raw)
     exchange.response_headers = response_headers(raw, response.headers)
+    exchange.charge()
     notes = ResponseNotes(exchange)
     if raw is None or exchange.method == "HEAD" or is_empty(raw, exchange.status):
         notes.ended(0)

@@ -17,6 +17,7 @@ from otel_har.capture.pieces import NotedPieces
 from otel_har.capture.proxy import Tap
 from otel_har.capture.streams import ResponseNotes
 from otel_har.guard import guarded
+from otel_har.waiting import Finalising
 
 # What the program calls to read, and the method here that notes what the call got.
 _NOTED = {
@@ -73,7 +74,8 @@ class ResponseTap(Tap):
 
     def __del__(self) -> None:
         """The program let go of the response."""
-        self._self_left("the response was dropped before its end")
+        with Finalising():
+            self._self_left("the response was dropped before its end")
 
     def _self_iter(self) -> Iterator[bytes]:
         iterator = iter(self.__wrapped__)

@@ -1,5 +1,6 @@
 """`otel-har repair`: HAR files that were cut off, made whole."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -62,7 +63,9 @@ def _repaired(name: str, output: str | None) -> int:
     except BrokenPipeError:
         raise  # whoever reads our output went away: click ends the command quietly
     except OSError as error:
-        click.echo(f"otel-har: {shown}: {error.strerror or error}", err=True)
+        is_it = error.filename is None or os.path.realpath(error.filename) == os.path.realpath(name)
+        other = "" if is_it else f": {click.format_filename(error.filename)}"
+        click.echo(f"otel-har: {shown}: {error.strerror or error}{other}", err=True)
         return _EXIT_UNUSABLE
     for line in _lines(report):
         click.echo(f"{shown}: {line}", err=output == _STANDARD_STREAM)

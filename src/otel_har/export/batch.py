@@ -1,8 +1,9 @@
 """`BatchHarProcessor`: a queue and one worker thread between the program and the exporter.
 
 The rule: the program's thread appends to a queue and returns. Everything else, building entries included, happens in
-the worker. The queue is bounded: in entries here, in bytes by the budget that the bodies take from. What does not
-fit is dropped, counted, and said once at the end.
+the worker. The queue is bounded: in entries here, in bytes by the budget that exchanges take from. What does not fit is
+dropped and counted, unless the program chose to wait for room; what a destination does not take for now waits in the
+queue, in its order.
 
 `collections.deque` and `queue.SimpleQueue` are used because both may be entered again from a finaliser or a signal
 handler in the middle of a call: an abandoned response hands its record on from there.
@@ -11,69 +12,48 @@ handler in the middle of a call: an abandoned response hands its record on from 
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
+import sys
 import threading
+import time
 from collections import deque
-from dataclasses import dataclass
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.metrics import MeterProvider
 
-from otel_har.export.building import QueueItem, build_batch
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarExportResult, HarProcessor
-from otel_har.forking import call_in_forked_child
+from otel_har.export.batch_settings import BatchSettings
+from otel_har.export.building import QueueItem, records_of
+from otel_har.export.delivery import INTERRUPTED, Delivery, Outcome
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
+from otel_har.export.metrics import Measured, observe
+from otel_har.export.orders import PARK, Flush, Order, Park
+from otel_har.forking import call_around_fork, call_in_forked_child, thread_has_gone
 from otel_har.guard import guarded
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.record import HarRecord, PageFacts
+from otel_har.waiting import WaitingRoom, is_in_event_loop
 
-# Beyond so many bytes of bodies a batch is exported as it is: building and writing it takes a multiple of them.
+# Beyond so many bytes a batch is exported as it is: building and writing it takes a multiple of them.
 _MAX_BATCH_BYTES = 8 * 1024 * 1024
-
-_logger = logging.getLogger("otel_har")
-
-
-@dataclass(frozen=True, slots=True)
-class BatchSettings:
-    """The settings of OpenTelemetry's batch span processor, for HAR records.
-
-    Attributes:
-        max_queue_size: The most records that wait; further ones are dropped and counted.
-        schedule_delay_millis: The longest time between two exports, milliseconds.
-        max_export_batch_size: The most records of one export; as soon as so many wait, the worker starts.
-        export_timeout_millis: How long a flush at shutdown may take, milliseconds.
-    """
-
-    max_queue_size: int = 10_000
-    schedule_delay_millis: float = 1_000
-    max_export_batch_size: int = 512
-    export_timeout_millis: float = DEFAULT_TIMEOUT_MILLIS
-
-
-class _Flush:
-    """A request to the worker to export everything that waits; answered through `done`."""
-
-    __slots__ = ("done", "last", "succeeded")
-
-    def __init__(self, *, last: bool) -> None:
-        self.last = last
-        self.done = threading.Event()
-        self.succeeded = False
+_MAX_RETRY_DELAY_S = 4.0  # recording goes on within that after a fault has ended
+_MAX_LAST_RETRY_DELAY_S = 1.0
+_FIRST_LAST_RETRY_DELAY_S = 0.05
+_MAX_FORK_HOLD_S = 0.1
+# Python 3.13 looks for threads when the hooks behind a fork have run: then no worker should have to start there.
+_EMPTIES_QUEUE_BEFORE_FORK = sys.version_info >= (3, 13)
 
 
 class BatchHarProcessor(HarProcessor):
     """Exports records in batches from a thread of its own.
 
     The thread starts with the first record, and anew in a forked child: what waited in the parent is exported by the
-    parent only.
+    parent only. It ends before a fork and starts again after it, unless it is in the middle of an export.
 
     Args:
         exporter: Where the entries go.
         settings: Queue, delay and batch sizes.
         options: The form of the entries.
-
-    Attributes:
-        dropped_entries: Records that did not fit into the queue.
-        failed_entries: Entries whose export failed.
+        meter_provider: Where the counts are told as metrics; the global one by default.
     """
 
     def __init__(
@@ -82,38 +62,61 @@ class BatchHarProcessor(HarProcessor):
         settings: BatchSettings | None = None,
         *,
         options: MappingOptions = DEFAULT_OPTIONS,
+        meter_provider: MeterProvider | None = None,
     ) -> None:
         self._exporter = exporter
         self._settings = settings if settings is not None else BatchSettings()
         self._options = options
+        self.waiting: WaitingRoom = WaitingRoom(self._settings.block_timeout_millis, self._may_make_room)
         self._shut_down = False
         self._start_afresh()
         call_in_forked_child(self._start_afresh)
+        call_around_fork(self._before_fork, self._after_fork)
+        observe("batch_har_processor", self, meter_provider)
 
     def _start_afresh(self) -> None:
         """The state of a process without records: at the beginning, and in a child after a fork."""
         self._items: deque[QueueItem] = deque()
-        self._wake: queue.SimpleQueue[_Flush | None] = queue.SimpleQueue()
+        self._in_flight = 0  # taken from the queue by an export that is under way
+        self._wake: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._wake_pending = False
         self._worker: threading.Thread | None = None
         self._worker_lock = threading.RLock()
         self._export_lock = threading.Lock()  # of whoever calls the exporter: the worker, or a flush without one
+        self._is_forking = False
         self._pages_waiting: set[str] = set()
         self._bytes_since_wake = 0
         self._is_behind = False  # the last batch was cut by its bytes: more waits
-        self.dropped_entries = 0
-        self.failed_entries = 0
+        self._delivery = Delivery(self._exporter, self._options)
+        self._account = self._delivery.account
+        self._retry_at: float | None = None  # when to try a destination again that takes nothing for now
         self._failed_until_flush = 0
+        self.waiting.forget()
+
+    @property
+    def dropped_entries(self) -> int:
+        """Records that did not fit into the queue."""
+        return self._account.statistics.dropped_entries
+
+    @property
+    def failed_entries(self) -> int:
+        """Entries that could not be built or delivered."""
+        return self._account.statistics.failed_entries
+
+    def measured(self) -> Measured:
+        """What the metrics tell."""
+        return Measured(self._account, len(self._items), self._settings.max_queue_size, self._in_flight)
 
     def on_record(self, record: HarRecord) -> None:
-        """Queue the record, or drop and count it where the queue is full."""
+        """Queue the record. Where there is no room wait, if the settings say so, then drop and count it."""
         if self._shut_down:
             return
-        if len(self._items) >= self._settings.max_queue_size:
-            self.dropped_entries += 1
+        has_room = not record.is_unaffordable and (self._has_room() or self.waiting.wait_until(self._has_room))
+        if not has_room or self._shut_down:
+            self._account.drop()
             return
         if record.exchange is not None:
-            self._bytes_since_wake += record.exchange.kept_bytes
+            self._bytes_since_wake += record.exchange.held_bytes
         self._queue(record)
 
     def on_page(self, page: PageFacts) -> None:
@@ -127,8 +130,8 @@ class BatchHarProcessor(HarProcessor):
         """Export everything that was taken before this call, and flush the exporter.
 
         Returns:
-            False when that took longer than `timeout_millis`, an export failed since the last flush, or the processor
-            was shut down.
+            False when that took longer than `timeout_millis`, an export failed since the last flush, the destination
+            takes nothing for now, or the processor was shut down.
         """
         return not self._shut_down and self._flush(timeout_millis, last=False) is True
 
@@ -136,26 +139,39 @@ class BatchHarProcessor(HarProcessor):
         """Stop taking in, export what waits, shut the exporter down. Idempotent.
 
         Args:
-            timeout_millis: Milliseconds; the settings' export timeout by default. What is not exported by then stays
-                unexported, and the exporter is shut down by the worker when it gets there.
+            timeout_millis: Milliseconds; the settings' export timeout by default. A destination that takes nothing for
+                now is tried again until then. What is not exported by then stays unexported, and the exporter is shut
+                down by the worker when it gets there.
+        """
+        with self._worker_lock:  # else a worker that another thread starts meanwhile would never end
+            if self._shut_down:
+                return
+            self._shut_down = True
+        self.waiting.wake()
+        timeout_millis = self._settings.export_timeout_millis if timeout_millis is None else timeout_millis
+        is_done = self._flush(timeout_millis, last=True) is not None
+        unexported = 0 if is_done else self._in_flight + records_of(self._items)
+        self._delivery.say_what_was_lost(unexported=unexported, timeout_millis=timeout_millis)
+
+    def _has_room(self) -> bool:
+        return len(self._items) + self._in_flight < self._settings.max_queue_size
+
+    def _may_make_room(self) -> bool:
+        """Whether the worker may make room for whoever waits; it is hurried.
+
+        In an event loop nothing else can: what is under way there stands still meanwhile.
         """
         if self._shut_down:
-            return
-        self._shut_down = True
-        timeout_millis = self._settings.export_timeout_millis if timeout_millis is None else timeout_millis
-        if self._flush(timeout_millis, last=True) is None or self._items:
-            _logger.warning(
-                "otel-har: not everything was exported within %d ms, %d entries still wait",
-                timeout_millis,
-                len(self._items),
-            )
-        if self.dropped_entries or self.failed_entries:
-            _logger.warning(
-                "otel-har: %d entries were dropped (queue of %d full), the export of %d failed",
-                self.dropped_entries,
-                self._settings.max_queue_size,
-                self.failed_entries,
-            )
+            return False
+        if self._worker is None:
+            self._start_worker()
+        worker = self._worker
+        if worker is None or worker is threading.current_thread() or not worker.is_alive():
+            return False
+        if not self._wake_pending:
+            self._wake_pending = True
+            self._wake.put(None)
+        return bool(self._items) or self._in_flight > 0 or not is_in_event_loop()
 
     def _queue(self, item: QueueItem) -> None:
         self._items.append(item)
@@ -170,26 +186,69 @@ class BatchHarProcessor(HarProcessor):
     @guarded("starting the worker")
     def _start_worker(self) -> None:
         with self._worker_lock:
-            if self._worker is None:
-                # The queue is made with the thread, for the kind of thread there is now: gevent puts greenlets and
-                # queues that yield in their places, and may do so after this processor was made.
-                self._wake = queue.SimpleQueue()
-                worker = threading.Thread(target=self._work, name="otel-har", daemon=True)
-                self._worker = worker  # before it starts: a finaliser may come here meanwhile
-                # From Python 3.12 on no thread starts while the interpreter shuts down: the last flush does its work.
-                with contextlib.suppress(RuntimeError):
-                    worker.start()
+            if self._worker is None and not self._shut_down and not self._is_forking:
+                self._start_new_worker()
+
+    def _start_new_worker(self) -> None:
+        # The queue is made with the thread, for the kind of thread there is now: gevent puts greenlets and queues that
+        # yield in their places, and may do so after this processor was made.
+        self._wake = queue.SimpleQueue()
+        self._wake_pending = False
+        worker = threading.Thread(target=self._work, name="otel-har", daemon=True)
+        self._worker = worker  # before it starts: a finaliser may come here meanwhile
+        # From Python 3.12 on no thread starts while the interpreter shuts down: the last flush does its work.
+        with contextlib.suppress(RuntimeError):
+            worker.start()
+        if self._shut_down:  # by a signal handler, since the lock is this thread's
+            self._wake.put(Flush(last=True))
+
+    @guarded("stopping the worker before a fork")
+    def _before_fork(self) -> None:
+        """End the worker: a process with threads should not fork, and Python 3.12 warns of it.
+
+        It ends at once where it is idle. One that is in the middle of an export is left alone, and so is a greenlet.
+        """
+        with self._worker_lock:
+            self._is_forking = True
+            worker, wake = self._worker, self._wake
+        is_thread = type(wake).__module__ == "_queue"
+        if worker is None or worker is threading.current_thread() or not worker.is_alive() or not is_thread:
+            return
+        deadline = time.monotonic() + _MAX_FORK_HOLD_S
+        wake.put(PARK)
+        worker.join(_MAX_FORK_HOLD_S)
+        while not thread_has_gone(worker) and time.monotonic() < deadline:
+            time.sleep(0)
+
+    @guarded("starting the worker after a fork")
+    def _after_fork(self) -> None:
+        with self._worker_lock:
+            self._is_forking = False
+        if self._worker is None and self._items:
+            self._start_worker()
+
+    def _parked(self) -> bool:
+        """Whether the worker may end: the fork has not taken place yet, and nobody asked for anything meanwhile."""
+        with self._worker_lock:
+            if not self._is_forking or not self._wake.empty():
+                return False
+            self._worker = None
+            return True
 
     def _flush(self, timeout_millis: float, *, last: bool) -> bool | None:
         """Whether everything was exported; None when that is not known after the time."""
-        flush = _Flush(last=last)
-        worker = self._worker
-        if worker is threading.current_thread():
+        flush = Flush(timeout_millis, last=last)
+        if self._worker is threading.current_thread():
             return False
-        if worker is not None and worker.is_alive():
-            self._wake.put(flush)
+        if self._worker is None:
+            self._start_worker()
+        with self._worker_lock:  # a worker that ends before a fork looks for orders under this lock
+            is_ordered = self._worker is not None and self._worker.is_alive()
+            if is_ordered:
+                self._wake.put(flush)
+        if is_ordered:
             return flush.succeeded if flush.done.wait(timeout_millis / 1000) else None
-        # Nothing was ever taken, or the interpreter lets no thread start any more: work here.
+        # The interpreter lets no thread start any more: work here, where nothing bounds what the exporter does.
         if not self._export_lock.acquire(timeout=timeout_millis / 1000):
             return None
         try:
@@ -202,71 +261,126 @@ class BatchHarProcessor(HarProcessor):
         """The worker's life: it ends with the last flush."""
         with suppress_instrumentation():
             while True:
-                flush = self._next_flush()
+                order = self._next_order()
+                if isinstance(order, Park):
+                    if _EMPTIES_QUEUE_BEFORE_FORK and self._retry_at is None:
+                        with self._export_lock:
+                            self._export_all()
+                    if self._parked():
+                        return
+                    continue
                 with self._export_lock:
-                    if flush is None:
+                    if order is None:
                         self._export_one()
                         continue
-                    self._carry_out(flush)
-                flush.done.set()
-                if flush.last:
+                    self._carry_out(order)
+                order.done.set()
+                if order.last:
                     return
 
-    def _next_flush(self) -> _Flush | None:
-        """Wait until a batch is full, the delay is over, or a flush is asked for."""
-        is_full = self._is_behind or len(self._items) >= self._settings.max_export_batch_size
-        try:
-            flush = self._wake.get(timeout=0 if is_full else self._settings.schedule_delay_millis / 1000)
-        except queue.Empty:
-            return None
-        self._wake_pending = False
-        return flush
+    def _next_order(self) -> Order:
+        """Wait until a batch is full, the delay is over, or a flush is asked for; between retries, for their time."""
+        while True:
+            try:
+                order = self._wake.get(timeout=self._pause_s())
+            except queue.Empty:
+                return None
+            if order is not None:
+                return order
+            if self._retry_at is None:  # else nobody need wake the worker again before its time
+                self._wake_pending = False
+                return None
 
-    def _carry_out(self, flush: _Flush) -> None:
+    def _pause_s(self) -> float:
+        if self._retry_at is not None:
+            return max(0.0, self._retry_at - time.monotonic())
+        is_full = self._is_behind or len(self._items) >= self._settings.max_export_batch_size
+        return 0 if is_full else self._settings.schedule_delay_millis / 1000
+
+    def _carry_out(self, flush: Flush) -> None:
         self._export_all()
+        if flush.last:
+            self._export_rest(flush)
         finished = self._finish(flush)
-        flush.succeeded = finished is True and self.failed_entries == self._failed_until_flush
-        self._failed_until_flush = self.failed_entries
+        failed_entries = self._account.statistics.failed_entries
+        flush.succeeded = finished is True and self._retry_at is None and failed_entries == self._failed_until_flush
+        self._failed_until_flush = failed_entries
 
     def _export_all(self) -> None:
         """Export what waits now; what comes in meanwhile is left for the next time."""
         remaining = len(self._items)
         while remaining > 0:
-            remaining -= max(1, self._export_one(remaining))
+            taken = self._export_one(remaining)
+            if self._retry_at is not None:
+                return
+            remaining -= max(1, taken)
+
+    def _export_rest(self, flush: Flush) -> None:
+        """Try a destination that takes nothing for now until shortly before the end of the time; then give up."""
+        delay_s = _FIRST_LAST_RETRY_DELAY_S
+        spare_s = min(1.0, flush.left_s / 4)  # for what has to be done after that
+        while self._retry_at is not None and flush.left_s > spare_s + delay_s:
+            flush.done.wait(delay_s)
+            delay_s = min(2 * delay_s, _MAX_LAST_RETRY_DELAY_S)
+            self._export_all()
+        if self._retry_at is not None:
+            self._account.fail(records_of(self._items), INTERRUPTED)
+            self._items.clear()
+        elif self._account.untold:
+            self._delivery.deliver([])
 
     def _export_one(self, most: int | None = None) -> int:
         """Export one batch; how many items it took from the queue."""
         size = self._settings.max_export_batch_size if most is None else min(most, self._settings.max_export_batch_size)
+        items = self._taken(size)
+        count = len(items)
+        if items:
+            self._pages_waiting.difference_update([item.id for item in items if isinstance(item, PageFacts)])
+            self._deliver(items)
+        return count
+
+    def _taken(self, size: int) -> list[QueueItem]:
+        """Take at most so many items from the queue, and about as many bytes as a batch may have."""
         items: list[QueueItem] = []
-        body_bytes = 0
-        while len(items) < size and body_bytes < _MAX_BATCH_BYTES:
+        held_bytes = 0
+        while len(items) < size and held_bytes < _MAX_BATCH_BYTES:
             try:
                 item = self._items.popleft()
             except IndexError:
                 break
             items.append(item)
-            if isinstance(item, HarRecord) and item.exchange is not None:
-                body_bytes += item.exchange.kept_bytes
-        self._is_behind = body_bytes >= _MAX_BATCH_BYTES
-        if items:
-            self._pages_waiting.difference_update([item.id for item in items if isinstance(item, PageFacts)])
-            records = sum(isinstance(item, HarRecord) for item in items)
-            self.failed_entries += records - (self._export(items) or 0)
-        return len(items)
+            if isinstance(item, HarRecord):
+                self._in_flight += 1
+                held_bytes += item.exchange.held_bytes if item.exchange is not None else 0
+        self._is_behind = held_bytes >= _MAX_BATCH_BYTES
+        return items
 
-    @guarded("exporting")
-    def _export(self, items: list[QueueItem]) -> int:
-        """Build and export a batch; how many entries that delivered."""
-        batch = build_batch(items, self._options)
-        with suppress_instrumentation():
-            result = self._exporter.export(batch)
-        return len(batch.entries) if result is HarExportResult.SUCCESS else 0
+    def _deliver(self, items: list[QueueItem]) -> None:
+        """Deliver a batch and let go of it, or put its items back to the front of the queue."""
+        outcome = self._delivery.deliver(items, waiting=records_of(self._items))
+        if outcome is Outcome.INTERRUPTED:
+            self._pages_waiting.update([item.id for item in items if isinstance(item, PageFacts)])
+            self._items.extendleft(reversed(items))
+            self._in_flight = 0
+            self._is_behind = False
+            self._retry_at = time.monotonic() + self._retry_delay_s()
+            return
+        items.clear()  # its bytes are given back before anybody is told that nothing is under way
+        self._in_flight = 0
+        if self._retry_at is not None:
+            self._retry_at = None
+            self._wake_pending = False
+        self.waiting.wake()
+
+    def _retry_delay_s(self) -> float:
+        """The schedule delay, doubled with every failed attempt up to a limit; a longer one stays as it is."""
+        delay_s = self._settings.schedule_delay_millis / 1000
+        return max(delay_s, min(delay_s * (1 << min(self._delivery.failed_attempts - 1, 10)), _MAX_RETRY_DELAY_S))
 
     @guarded("flushing the exporter")
-    def _finish(self, flush: _Flush) -> bool:
-        timeout_millis = int(self._settings.export_timeout_millis)
+    def _finish(self, flush: Flush) -> bool:
         with suppress_instrumentation():
-            flushed = self._exporter.force_flush(timeout_millis)
+            flushed = self._exporter.force_flush(int(flush.left_s * 1000))
             if flush.last:
-                self._exporter.shutdown(timeout_millis)
+                self._exporter.shutdown(int(flush.left_s * 1000))
         return flushed

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from otel_har.export.interfaces import HarBatch
+from otel_har.export.interfaces import HarBatch, HarStatistics
 from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page
 from otel_har.mapping.entries import entry_from_record, page_from_facts
@@ -29,7 +29,11 @@ def _page(facts: PageFacts) -> Page:
 
 
 def build_batch(items: Iterable[QueueItem], options: MappingOptions = DEFAULT_OPTIONS) -> HarBatch:
-    """The batch of what was queued; a record that fails to build is left out and logged."""
+    """The batch of what was queued; a record that fails to build is left out, logged, and in the statistics.
+
+    It changes nothing: the same items may be built again.
+    """
+    dropped_entries = dropped_bodies = failed_entries = 0
     pages: dict[str, PageFacts] = {}
     entries: list[tuple[int, Entry]] = []
     for item in items:
@@ -37,13 +41,27 @@ def build_batch(items: Iterable[QueueItem], options: MappingOptions = DEFAULT_OP
             pages[item.id] = item
             continue
         entry = _entry(item, options) or _entry(replace(item, exchange=None), options)  # else what the span tells of it
-        if entry is not None:
+        if item.exchange is not None:
+            dropped_entries += item.exchange.lost_attempts
+            dropped_bodies += item.exchange.has_body_over_budget
+        if entry is None:
+            failed_entries += 1
+        else:
             pages[item.page.id] = item.page
             started = item.exchange.started_unix_ns if item.exchange is not None else item.span.start_unix_ns
             entries.append((started, entry))
     entries.sort(key=_start)
     built = (_page(page) for page in pages.values())
-    return HarBatch(tuple(page for page in built if page is not None), tuple(entry for _, entry in entries))
+    return HarBatch(
+        tuple(page for page in built if page is not None),
+        tuple(entry for _, entry in entries),
+        HarStatistics(dropped_entries, dropped_bodies, failed_entries),
+    )
+
+
+def records_of(items: Iterable[QueueItem]) -> int:
+    """How many of the items are to be entries; others may be adding to them meanwhile."""
+    return sum(isinstance(item, HarRecord) for item in list(items))
 
 
 def _start(pair: tuple[int, Entry]) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from otel_har.har.models import Entry, Page
 from otel_har.record import HarRecord, PageFacts
+from otel_har.waiting import WaitingRoom
 
 DEFAULT_TIMEOUT_MILLIS = 30_000
 
@@ -29,9 +30,9 @@ class HarStatistics:
     """What a recording lost, in counts that add up: over batches, and over processes that write one file.
 
     Attributes:
-        dropped_entries: Exchanges without an entry, because too many entries waited.
-        dropped_bodies: Entries without a body that was there, or with a part of it, because the bodies that waited
-            held too many bytes.
+        dropped_entries: Exchanges without an entry, because too many entries waited, or held too many bytes.
+        dropped_bodies: Entries without a body that was there, or with a part of it, because too many bytes were held,
+            or too many exchanges were under way.
         failed_entries: Exchanges whose entry could not be built or not be delivered.
         failed_exports: Attempts to deliver that the destination did not take, be they made good later or not.
     """
@@ -48,6 +49,15 @@ class HarStatistics:
             self.dropped_bodies + other.dropped_bodies,
             self.failed_entries + other.failed_entries,
             self.failed_exports + other.failed_exports,
+        )
+
+    def __sub__(self, other: HarStatistics) -> HarStatistics:
+        """What this account has beyond another one."""
+        return HarStatistics(
+            self.dropped_entries - other.dropped_entries,
+            self.dropped_bodies - other.dropped_bodies,
+            self.failed_entries - other.failed_entries,
+            self.failed_exports - other.failed_exports,
         )
 
     def __bool__(self) -> bool:
@@ -84,12 +94,14 @@ class HarExporter(ABC):
     def export(self, batch: HarBatch) -> HarExportResult:
         """Deliver a batch.
 
-        An entry is delivered once; what failed is not handed in again. May raise: that counts as a failure. Must
-        return in bounded time.
+        An entry is delivered once; what failed is not handed in again, but for one fault, see below. The statistics
+        count as told when the batch is delivered, those of a failed batch come again with the next one. May raise: that
+        counts as a failure. Must return in bounded time: meanwhile entries wait, up to the limits of the processor.
 
         Raises:
-            DestinationError: When nothing of the batch was delivered and the destination may take it later: the same
-                entries are then handed in again, alone or with others.
+            DestinationError: When nothing of the batch was delivered and the destination may take it later. A processor
+                with a queue hands the same entries in again, built anew, alone or with others; its `errno` tells faults
+                apart in the log.
         """
 
     def force_flush(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> bool:  # noqa: ARG002 - nothing is held back here
@@ -109,8 +121,13 @@ class HarProcessor(ABC):
     """Takes complete records, builds entries and has them exported.
 
     `on_record` and `on_page` are called on the program's threads and from finalisers: they must be cheap, must not
-    block, must be reentrant and must not raise. After `shutdown` they do nothing.
+    block unless the user chose so, must be reentrant and must not raise. After `shutdown` they do nothing.
+
+    Attributes:
+        waiting: Where the program's threads wait for room, if it chose to; None for a processor that makes none.
     """
+
+    waiting: WaitingRoom | None = None
 
     @abstractmethod
     def on_record(self, record: HarRecord) -> None:

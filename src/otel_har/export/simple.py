@@ -1,6 +1,7 @@
 """`SimpleHarProcessor`: each record is exported on the thread that completes it.
 
 The rule: a record that completes while its own thread is exporting (a finaliser ran) is exported by that outer call.
+Nothing waits here, so nothing is tried again: what the destination does not take at once has failed.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ import threading
 from collections import deque
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.metrics import MeterProvider
 
-from otel_har.export.building import QueueItem, build_batch
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarExportResult, HarProcessor
+from otel_har.export.building import QueueItem
+from otel_har.export.delivery import INTERRUPTED, Delivery, Outcome
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
+from otel_har.export.metrics import Measured, observe
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
@@ -19,19 +23,30 @@ from otel_har.record import HarRecord, PageFacts
 
 
 class SimpleHarProcessor(HarProcessor):
-    """Exports each record at once: for tests and short scripts, the program waits for the destination.
+    """Exports each record at once: for tests and short scripts.
+
+    The program waits for the destination, as long as that takes; only `force_flush` and `shutdown` have a time. What an
+    export did not deliver has failed.
 
     Args:
         exporter: Where the entries go.
         options: The form of the entries.
+        meter_provider: Where the counts are told as metrics; the global one by default.
 
     Attributes:
-        failed_entries: Entries whose export failed.
+        failed_entries: Entries that could not be built or delivered.
     """
 
-    def __init__(self, exporter: HarExporter, *, options: MappingOptions = DEFAULT_OPTIONS) -> None:
+    def __init__(
+        self,
+        exporter: HarExporter,
+        *,
+        options: MappingOptions = DEFAULT_OPTIONS,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
         self._exporter = exporter
         self._options = options
+        observe("simple_har_processor", self, meter_provider)
         self._shut_down = False
         self._start_afresh()
         call_in_forked_child(self._start_afresh)
@@ -41,12 +56,24 @@ class SimpleHarProcessor(HarProcessor):
         self._items: deque[QueueItem] = deque()
         self._lock = threading.RLock()  # of whoever calls the exporter; a finaliser of its own thread comes through
         self._is_exporting = False
-        self.failed_entries = 0
+        self._delivery = Delivery(self._exporter, self._options)
         self._failed_until_flush = 0
+
+    @property
+    def failed_entries(self) -> int:
+        """See above."""
+        return self._delivery.account.statistics.failed_entries
+
+    def measured(self) -> Measured:
+        """What the metrics tell."""
+        return Measured(self._delivery.account)
 
     def on_record(self, record: HarRecord) -> None:
         """Export the record's entry."""
-        self._take(record)
+        if not record.is_unaffordable:
+            self._take(record)
+        elif not self._shut_down:
+            self._delivery.account.drop()
 
     def on_page(self, page: PageFacts) -> None:
         """Export the page's new state."""
@@ -76,10 +103,12 @@ class SimpleHarProcessor(HarProcessor):
         if not self._lock.acquire(timeout=timeout_millis / 1000):
             return
         try:
+            self._tell_rest()
             with suppress_instrumentation():
                 self._exporter.shutdown(timeout_millis)
         finally:
             self._lock.release()
+            self._delivery.say_what_was_lost()
 
     def _take(self, item: QueueItem) -> None:
         if self._shut_down:
@@ -97,13 +126,10 @@ class SimpleHarProcessor(HarProcessor):
 
     def _export_next(self) -> None:
         item = self._items.popleft()
-        if self._export(item) is not HarExportResult.SUCCESS and isinstance(item, HarRecord):
-            self.failed_entries += 1
+        if self._delivery.deliver([item]) is Outcome.INTERRUPTED and isinstance(item, HarRecord):
+            self._delivery.account.fail(1, INTERRUPTED)
 
-    @guarded("exporting")
-    def _export(self, item: QueueItem) -> HarExportResult:
-        batch = build_batch([item], self._options)
-        if isinstance(item, HarRecord) and not batch.entries:
-            return HarExportResult.FAILURE
-        with suppress_instrumentation():
-            return self._exporter.export(batch)
+    @guarded("exporting counts")
+    def _tell_rest(self) -> None:
+        if self._delivery.account.untold and not self._is_exporting:
+            self._delivery.deliver([])

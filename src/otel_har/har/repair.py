@@ -28,7 +28,7 @@ from otel_har.har.dates import has_offset, parse_instant
 from otel_har.har.faults import Fault
 from otel_har.har.models import Browser, Creator, Page
 from otel_har.har.source import Source
-from otel_har.har.survey import Container, FoundPage, PageList, Piece, Walk
+from otel_har.har.survey import Container, FoundPage, PageList, Walk
 
 __all__ = ["LOST_PAGE_TITLE", "Mending", "RepairReport", "Survey", "find_damage", "repair", "survey"]
 
@@ -161,21 +161,23 @@ class Mending:
 
     def _lost_pages(self) -> Iterator[bytes]:
         walk = self._walk
-        has_place = bool(walk.page_lists) or any(
-            container.kind == "log" and "pages" not in container.names for container in walk.open
-        )
+        logs = [one for one in (*walk.open, *walk.kept) if isinstance(one, Container) and one.kind == "log"]
+        has_place = bool(walk.page_lists) or any("pages" not in log.names for log in logs)
         there = {page.id for pages in walk.page_lists for page in pages.pages}
         for identity, started in walk.references.items() if has_place else ():
             if identity not in there:
                 page = Page(started_date_time=_date(started), id=identity, title=LOST_PAGE_TITLE)
                 yield page.to_json()
 
-    def _pieces(self) -> Iterator[Piece]:
+    def _pieces(self) -> Iterator[tuple[int, int] | bytes]:
         """Yield the pieces in order."""
         walk = self._walk
         lists = iter(walk.page_lists)
         pages = next(lists, None)
         for piece in walk.kept:
+            if isinstance(piece, Container):
+                yield from self._added(piece)
+                continue
             if isinstance(piece, bytes):
                 yield piece
                 continue
@@ -188,7 +190,7 @@ class Mending:
             yield (start, end)
         yield self._closing()
 
-    def _page_list(self, pages: PageList, *, is_last: bool) -> Iterator[Piece]:
+    def _page_list(self, pages: PageList, *, is_last: bool) -> Iterator[tuple[int, int] | bytes]:
         """What stands in the place of the pages: they themselves, as long as all of them stay."""
         wanted = [page for page in pages.pages if self._is_wanted(page)]
         dropped = len(pages.pages) - len(wanted)
@@ -292,7 +294,7 @@ def _size(stream: BinaryIO) -> int:
     return size
 
 
-def _write(pieces: Iterable[Piece], source: BinaryIO, target: BinaryIO) -> None:
+def _write(pieces: Iterable[tuple[int, int] | bytes], source: BinaryIO, target: BinaryIO) -> None:
     for piece in pieces:
         if isinstance(piece, bytes):
             target.write(piece)

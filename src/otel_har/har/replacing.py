@@ -70,6 +70,8 @@ def _write(
     if target_path.exists() and not target_path.is_file():
         with target_path.open("wb") as target:  # a device or a pipe, whose place nothing can take
             return mending.write(target)
+    if not target_path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such directory", str(target_path.parent))
     with _beside(target_path) as beside:
         with beside.open("wb") as target:
             report = mending.write(target)

@@ -3,6 +3,7 @@ r"""A file or stream of bytes as chunks of UTF-8 that a JSON parser takes.
 Browsers decode the files they import leniently: a byte order mark is dropped, UTF-16 recognised by it, bytes that are
 not UTF-8 become U+FFFD, lone surrogates (`\ud83d`, from texts cut between the halves of an emoji) are harmless. JSON
 parsers are not like that, yajl even joins a lone surrogate with whatever escape follows. So all of it is settled here.
+Two characters that yajl takes for blanks and no browser does become what it refuses.
 """
 
 import codecs
@@ -78,9 +79,9 @@ class Utf8Source:
             held = grown[cut:]
             # An empty chunk would be the end to a parser.
             if cut:
-                yield _without_lone_escapes(grown[:cut])
+                yield _settled(grown[:cut])
         if held:
-            yield _without_lone_escapes(held)
+            yield _settled(held)
 
     def _texts(self) -> Iterator[str]:
         start = self._read()
@@ -133,7 +134,10 @@ def _escape_start(text: str, backslash: int) -> int:
     return backslash - run % 2
 
 
-def _without_lone_escapes(text: str) -> bytes:
+def _settled(text: str) -> bytes:
+    # RFC 8259, section 2: blanks are space, tab, line feed, carriage return; section 7: no others stand in strings.
+    if "\v" in text or "\f" in text:
+        text = text.replace("\v", "\1").replace("\f", "\1")
     if "\\ud" in text or "\\uD" in text:
         text = _ESCAPES.sub(lambda match: "\\ufffd" if match[1] else match[0], text)
     return text.encode()

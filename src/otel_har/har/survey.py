@@ -17,9 +17,6 @@ from otel_har.har.window import BrokenError, JsonWindow, TooDeepError
 
 __all__ = ["Container", "FoundPage", "PageList", "Piece", "Walk"]
 
-Piece: TypeAlias = tuple[int, int] | bytes
-"""A part of a mended document: bytes of the source from one offset to another, or new ones."""
-
 # An entry behind a fault is not looked for in what is longer: what never ends would be read to the end of the file.
 _LONGEST_FOUND_BYTES = 64 << 20
 # How often bytes behind a fault are looked at again, each time as the beginning of something else.
@@ -45,6 +42,10 @@ class Container:
     items: int = 0
     names: set[str] = field(default_factory=set)
     member: str | None = None
+
+
+Piece: TypeAlias = tuple[int, int] | bytes | Container
+"""A part of a mended document: bytes of the source from one offset to another, new ones, or what a log lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Walk:
         faults: What was found to be wrong, the first hundred of it. None: the document is whole.
         has_log: Whether there is a log, or the beginning of one.
         gaps: How many faults there are with entries behind them.
-        kept: What to keep: bytes of the source, and what joins them.
+        kept: What to keep: bytes of the source, what joins them, and each log that lost something, before its closing.
         open: What is open at the end: nothing, or outermost first what a fault left open.
         page_lists: The pages.
         references: Each page referred to, with the earliest `startedDateTime` of its entries, in any form.
@@ -125,10 +126,20 @@ class Walk:
 
     def _begun(self, broken: BrokenError) -> None:
         """A document that ends before its log may be anything, unless there is nothing but the beginning of one."""
-        self._stream.seek(self._whole_end)
-        begun = self._stream.read(_BEGUN_BYTES).rstrip(b"\0")
-        if self.open[-1].items or not _BEGUN_DOCUMENT.fullmatch(begun):
+        if self.open[-1].items or not _BEGUN_DOCUMENT.fullmatch(self._text_before_zeros()):
             raise HarFormatError(f"not a HAR: {broken.message}, and no log before that", f"byte {broken.offset}")
+
+    def _text_before_zeros(self) -> bytes:
+        """What is left of the file, without the zeros at its end, or the beginning of that if it is long."""
+        self._stream.seek(self._whole_end)
+        text, zeros = b"", b""
+        while len(text) < _BEGUN_BYTES and (chunk := self._stream.read(_BEGUN_BYTES)):
+            if begun := chunk.rstrip(b"\0"):
+                text += zeros + begun
+                zeros = b""
+            if len(begun) < len(chunk):
+                zeros = b"\0"  # one is as good as many
+        return text
 
     def _document(self) -> None:
         document = self._enter("document", "{")
@@ -140,7 +151,9 @@ class Walk:
                 self._value()
         if not self.has_log:
             raise HarFormatError("not a HAR: there is no log object")
-        if self._window.peek():
+        rest = self._window.peek()
+        self._whole_end = self._window.offset  # with the blanks behind it
+        if rest:
             self._window.take("")
 
     def _log(self) -> None:
@@ -261,6 +274,10 @@ class Walk:
             self._window.take(closing)
         if closes:
             self._leave()
+            if self.gaps and container.kind == "log":
+                # Before its closing: it may have lost more than entries.
+                self.kept += [(self._kept_from, self._whole_end - 1), container]
+                self._kept_from = self._whole_end - 1
         return closes
 
     def _place(self) -> str:

@@ -23,6 +23,8 @@ _OBJECT = re.compile(r'\{[ \t\n\r]{0,200}"')
 _LONGEST_OBJECT_START = 202
 # No token of JSON is longer but for strings and numbers, and a number ends where the scanner stops to understand it.
 _LONGEST_TOKEN = 16
+# The scanner's errors count the lines before them: where many are to be expected, little text may stand there.
+_TRIED_BYTES = 4096
 _BEGUN_TOKEN = re.compile(r"[-+.\\\w]*", re.ASCII)
 _SHOWN_CHARACTERS = 20
 
@@ -158,6 +160,8 @@ class JsonWindow:
         The offset is that of a fault or of something taken since: what was taken before is forgotten.
         """
         self._at = offset - self._base
+        if self._at > _TRIED_BYTES:
+            self._forget()
         while True:
             found = _OBJECT.search(self._text, self._at)
             if found:
@@ -170,40 +174,49 @@ class JsonWindow:
     def _scanned(self, maximum_bytes: int | None) -> tuple[Any, int]:
         """Return the value that begins here and where it ends, having read as much as it takes."""
         while True:
-            try:
-                value, end = self._scan(self._text, self._at)
-            except json.JSONDecodeError as error:
-                # The place of an unterminated string is where it begins, of everything else where it is wrong.
-                at = len(self._text) if error.msg.startswith("Unterminated string") else error.pos
-            except RecursionError:
-                raise TooDeepError(self.offset) from None
-            except InvalidOperation:
-                raise BrokenError("a number beyond what decimal arithmetic holds", self.offset) from None
-            except ValueError as error:
-                # A constant that JSON does not have, or an integer of more digits than Python converts.
-                raise BrokenError(f"not JSON: {error}", self.offset) from None
-            else:
-                # A number at the end of the text may go on behind it.
-                if end < len(self._text) or not isinstance(value, int | Decimal) or isinstance(value, bool):
-                    return value, end
-                at = end
+            value, end, is_all = self._parsed()
+            if is_all:
+                return value, end
             if maximum_bytes is not None and len(self._text) - self._at > maximum_bytes:
                 raise BrokenError(f"longer than {maximum_bytes} bytes", self.offset)
-            if at < len(self._text) - _LONGEST_TOKEN:
-                self._break(at)
+            if end < len(self._text) - _LONGEST_TOKEN:
+                self._break(end)
             if not self._read_more():
-                self._break(at, is_end=_end(_BEGUN_TOKEN, self._text, at) == len(self._text))
+                self._break(end, is_end=_end(_BEGUN_TOKEN, self._text, end) == len(self._text))
+
+    def _parsed(self) -> tuple[Any, int, bool]:
+        """Return the value that begins here, where it ends, or else where it is wrong or not all there, and which."""
+        try:
+            value, end = self._scan(self._text, self._at)
+        except json.JSONDecodeError as error:
+            # The place of an unterminated string is where it begins, of everything else where it is wrong.
+            return None, len(self._text) if error.msg.startswith("Unterminated string") else error.pos, False
+        except RecursionError:
+            raise TooDeepError(self.offset) from None
+        except InvalidOperation:
+            raise BrokenError("a number beyond what decimal arithmetic holds", self.offset) from None
+        except ValueError as error:
+            # A constant that JSON does not have, or an integer of more digits than Python converts.
+            raise BrokenError(f"not JSON: {error}", self.offset) from None
+        # A number at the end of the text may go on behind it.
+        is_open = end == len(self._text) and isinstance(value, int | Decimal) and not isinstance(value, bool)
+        return value, end, not is_open
 
     def _read_more(self) -> bool:
         """Read a further chunk, as large as what is there already, and forget what was taken; false at the end."""
         chunk = self._stream.read(max(_CHUNK_BYTES, len(self._text) - self._at))
         if not chunk:
             return False
-        self._text = self._text[self._at :] + chunk.decode("latin-1")
+        self._forget()
+        self._text += chunk.decode("latin-1")
+        return True
+
+    def _forget(self) -> None:
+        """Let go of the text that was taken."""
+        self._text = self._text[self._at :]
         self._base += self._at
         self._value_at = max(self._value_at - self._at, 0)
         self._at = 0
-        return True
 
     def _break(self, at: int, *, is_end: bool = False) -> NoReturn:
         """Say what is wrong at a place of the text."""

@@ -34,6 +34,7 @@ _MISSING_PARTS: dict[BodyState, str] = {
     "truncated": "cut: the first {kept} of {size} bytes",
     "dropped": "left out: {size} bytes over the limit",
 }
+OVER_BUDGET = "too many bytes, or exchanges, were waiting"
 _NOT_READ: dict[BodyState, str] = {
     "partial": "the first {size} bytes; the rest was not read",
     "unread": "not read by the program",
@@ -168,7 +169,8 @@ def missing_part(body: Body, state: BodyState, *, sent: bool) -> str:
         sent: True for a request's body, which the program sends, False for a response's, which it reads.
     """
     words = _MISSING_PARTS | (_NOT_SENT if sent else _NOT_SEEN if body.has_gaps else _NOT_READ)
-    return words[state].format(kept=body.kept_bytes, size=body.size_bytes)
+    missing = words[state].format(kept=body.kept_bytes, size=body.size_bytes)
+    return f"{missing}; {OVER_BUDGET}" if body.is_over_budget and body.kept_bytes < body.size_bytes else missing
 
 
 def _charsets(content_type: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from otel_har.duplex import Passage
 from otel_har.exchange import Exchange, Instants
+from otel_har.mapping.bodies import OVER_BUDGET
 from otel_har.mapping.frames import CLOSE, TEXT, Message, Reading, read_messages
 
 _CLOSE_CODE_BYTES = 2
@@ -66,7 +67,9 @@ def _missing(direction: str, passage: Passage, reading: Reading) -> list[str]:
     """What is not among the messages of one direction, in words."""
     remarks = []
     if passage.is_cut:
-        remarks.append(f"{direction}: cut, the first {passage.body.kept_bytes} of {passage.body.size_bytes} bytes")
+        why = f": {OVER_BUDGET}" if passage.body.is_over_budget else ""
+        kept_bytes, size_bytes = passage.body.kept_bytes, passage.body.size_bytes
+        remarks.append(f"{direction}: cut, the first {kept_bytes} of {size_bytes} bytes{why}")
     if reading.full:
         remarks.append(f"{direction}: cut, the first {len(reading.messages)} messages")
     if reading.fault is not None:

@@ -379,3 +379,14 @@ def test_where_an_attempt_was_to_go(events: _Events, url: str, *, expected: bool
     _, attempt = events.attempts.take_unanswered(URL)
     assert attempt is not None
     assert expected is attempt.is_at(urlsplit(url))
+
+
+def test_attempts_beyond_the_limit_are_counted(events: _Events) -> None:
+    """Of a request that is sent again and again the last attempts are kept, with one head; the others are counted."""
+    for _ in range(130):
+        holder = events.connect()
+        events.send(holder, bytes(bytearray(GET)))
+    repeated, last = events.attempts.take(holder)
+    assert last is not None
+    assert (99, 30) == (len(repeated), last.lost_before)
+    assert 1 == len({id(one.head) for one in [*repeated, last]})

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class _BrokenBudget(ByteBudget):
     """A fault of ours."""
 
-    def take(self, count: int) -> bool:
-        raise LookupError(count)
+    def take(self, count: int, *, may_wait: bool = True) -> bool:
+        raise LookupError(count, may_wait)
 
 
 class _Client:

@@ -12,7 +12,8 @@ import pytest
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from otel_har.exchange import Exchange
-from otel_har.export.batch import BatchHarProcessor, BatchSettings
+from otel_har.export.batch import BatchHarProcessor
+from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
 from otel_har.limits import CaptureLimits
 from otel_har.record import HarRecord, PageFacts, SpanFacts
@@ -158,20 +159,20 @@ def test_large_bodies_make_small_batches() -> None:
 
 
 def test_full_queue(caplog: pytest.LogCaptureFixture) -> None:
-    """What does not fit is dropped, counted, and said once, at shutdown."""
+    """What does not fit is dropped, counted, and said once, at shutdown; what is being exported takes room, too."""
     exporter = _Exporter(held=True)
     processor = _processor(exporter, max_queue_size=2, max_export_batch_size=1)
     processor.on_record(_record("0"))
     assert exporter.entered.acquire(timeout=PATIENCE_S)
     for number in range(1, 6):
         processor.on_record(_record(str(number)))
-    assert 3 == processor.dropped_entries
+    assert 4 == processor.dropped_entries
     assert [] == _warnings(caplog)
     exporter.gate.set()
     processor.shutdown()
     processor.shutdown()
-    assert ["0", "1", "2"] == exporter.paths
-    expected = "otel-har: 3 entries were dropped (queue of 2 full), the export of 0 failed"
+    assert ["0", "1"] == exporter.paths
+    expected = "otel-har: not everything was recorded: 4 entries were dropped (too many, or too large, waited)"
     assert [expected] == _warnings(caplog)
 
 
@@ -209,7 +210,8 @@ def test_failed_export(fault: Exception | None, caplog: pytest.LogCaptureFixture
     assert processor.force_flush(PATIENCE_MS) is True
     processor.shutdown()
     assert "3" == exporter.paths[-1]
-    assert "otel-har: 0 entries were dropped (queue of 10000 full), the export of 2 failed" in _warnings(caplog)
+    [said] = _warnings(caplog)
+    assert said.startswith("otel-har: not everything was recorded: 2 entries failed (1 exports did)")
 
 
 def test_flush_that_the_exporter_does_not_do() -> None:
@@ -276,7 +278,8 @@ def test_timeout_of_shutdown_holds(caplog: pytest.LogCaptureFixture) -> None:
     before = time.monotonic()
     processor.shutdown()
     assert time.monotonic() - before < PATIENCE_S / 2
-    assert ["otel-har: not everything was exported within 50 ms, 0 entries still wait"] == _warnings(caplog)
+    expected = "otel-har: not everything was recorded: 1 entries were not exported within 50 ms"
+    assert [expected] == _warnings(caplog)
     assert [] == exporter.shutdowns
     exporter.gate.set()
     assert exporter.was_shut_down.wait(PATIENCE_S)
@@ -304,6 +307,29 @@ def test_shutdown_exports_what_waits() -> None:
     processor.shutdown()
     assert [["1"]] == exporter.batches
     assert 1 == len(exporter.shutdowns)
+
+
+class _EndsRecording(Exchange):
+    """Shuts the processor down between its taking a record and its starting a worker, as another thread may."""
+
+    processor: BatchHarProcessor
+
+    @property
+    def held_bytes(self) -> int:
+        """Of its bodies and texts."""
+        self.processor.shutdown()
+        return super().held_bytes
+
+
+def test_shutdown_while_a_record_comes_in() -> None:
+    """No worker is started that nobody would end."""
+    before = set(threading.enumerate())
+    exporter = _Exporter()
+    exchange = _EndsRecording("GET", "http://h.test/", started_unix_ns=1, started=1, limits=CaptureLimits())
+    exchange.processor = _processor(exporter)
+    exchange.processor.on_record(HarRecord(exchange, SPAN, PAGE))
+    assert before == set(threading.enumerate())
+    assert exporter.was_shut_down.is_set()
 
 
 def test_shutdown_without_a_record() -> None:

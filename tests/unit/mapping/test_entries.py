@@ -291,7 +291,7 @@ def test_dropped_body() -> None:
     """A body for which there was no room is left out and says so."""
     content = _entry(_answered(b"12345", limits=CaptureLimits(budget=ByteBudget(0))))["response"]["content"]
     assert (5, "dropped") == (content["size"], content["_bodyState"])
-    assert "left out: 5 bytes over the limit" == content["comment"]
+    assert "left out: 5 bytes over the limit; too many bytes, or exchanges, were waiting" == content["comment"]
 
 
 def test_size_of_a_dropped_encoded_body_is_not_known() -> None:

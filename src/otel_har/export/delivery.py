@@ -1,0 +1,134 @@
+"""One batch to the exporter: built, handed in, and what became of it.
+
+The rule: a destination that takes nothing for now (`DestinationError`) costs no entry, so nothing of such a batch
+counts yet. Every other fault costs the batch. Faults are logged when they come and when they have gone, and each kind
+once a minute at most.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+from otel_har.errors import DestinationError
+from otel_har.export.account import Account
+from otel_har.export.building import QueueItem, build_batch
+from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
+from otel_har.guard import faults_so_far, guarded, take_fault_counts
+from otel_har.mapping.options import MappingOptions
+
+_QUIET_S = 60.0  # between two reports of one kind of fault
+
+# Values of `error.type`; `_OTHER` is the conventions' own for what has no name.
+BUILD_FAILED = "build_failed"
+INTERRUPTED = "interrupted"
+OTHER = "_OTHER"
+
+_logger = logging.getLogger("otel_har")
+
+
+class Outcome(enum.Enum):
+    """What became of a batch."""
+
+    DELIVERED = enum.auto()
+    INTERRUPTED = enum.auto()
+    """Not taken for now: the same items may be delivered later."""
+    FAILED = enum.auto()
+
+
+class Delivery:
+    """Delivers batches to one exporter, one at a time.
+
+    Args:
+        exporter: Where they go.
+        options: The form of the entries.
+
+    Attributes:
+        account: What became of the items.
+        failed_attempts: How often in a row the destination took nothing.
+    """
+
+    def __init__(self, exporter: HarExporter, options: MappingOptions) -> None:
+        self._exporter = exporter
+        self._options = options
+        self.account = Account()
+        self._faults_before = faults_so_far()
+        self.failed_attempts = 0
+        self._reported_at: dict[int | None, float] = {}
+        self._is_reported = False
+
+    def deliver(self, items: Sequence[QueueItem], *, waiting: int = 0) -> Outcome:
+        """Build a batch and hand it in.
+
+        Args:
+            items: What it is built from; none where there is nothing to deliver but counts.
+            waiting: How many entries wait besides these, for the log.
+        """
+        batch = build_batch(items, self._options)
+        found = batch.statistics
+        told = self.account.untold + found
+        result = self._exported(replace(batch, statistics=told))
+        if isinstance(result, DestinationError):
+            self.account.add(HarStatistics(failed_exports=1))
+            self._interrupted(result, waiting + len(batch.entries))
+            return Outcome.INTERRUPTED
+        self.account.add(found)
+        if found.failed_entries:
+            self.account.failures[BUILD_FAILED] += found.failed_entries
+        if result is HarExportResult.SUCCESS:
+            self.account.exported_entries += len(batch.entries)
+            self.account.tell(told)
+            self._goes_on(waiting + len(batch.entries))
+            return Outcome.DELIVERED
+        self.account.add(HarStatistics(failed_exports=1))
+        self.account.fail(len(batch.entries), OTHER)
+        return Outcome.FAILED
+
+    @guarded("exporting")
+    def _exported(self, batch: HarBatch) -> HarExportResult | DestinationError:
+        """What the exporter returned, or said of its destination."""
+        try:
+            with suppress_instrumentation():
+                return self._exporter.export(batch)
+        except DestinationError as fault:
+            return fault
+
+    def _interrupted(self, fault: DestinationError, waiting: int) -> None:
+        self.failed_attempts += 1
+        now = time.monotonic()
+        last = self._reported_at.get(fault.errno)
+        if last is None or now - last >= _QUIET_S:
+            self._reported_at[fault.errno] = now
+            self._is_reported = True
+            _logger.error("otel-har: exporting is interrupted, %d entries wait to be tried again: %s", waiting, fault)
+
+    def _goes_on(self, waited: int) -> None:
+        attempts, self.failed_attempts = self.failed_attempts, 0
+        if self._is_reported:
+            self._is_reported = False
+            _logger.warning("otel-har: exporting goes on after %d failed attempts, %d entries waited", attempts, waited)
+
+    def say_what_was_lost(self, *, unexported: int = 0, timeout_millis: float = 0) -> None:
+        """One line at the end, if anything was lost.
+
+        Args:
+            unexported: Entries that are still not exported.
+            timeout_millis: The time that they had, milliseconds.
+        """
+        lost = self.account.statistics
+        parts = [
+            (lost.dropped_entries, f"{lost.dropped_entries} entries were dropped (too many, or too large, waited)"),
+            (lost.dropped_bodies, f"{lost.dropped_bodies} bodies were left out or cut (too many bytes were held)"),
+            (lost.failed_entries, f"{lost.failed_entries} entries failed ({lost.failed_exports} exports did)"),
+            (unexported, f"{unexported} entries were not exported within {timeout_millis:g} ms"),
+        ]
+        said = [text for count, text in parts if count]
+        faults = ", ".join(f"{fault} ({count})" for fault, count in take_fault_counts(self._faults_before).items())
+        said += [f"faults: {faults}"] if faults else []
+        if said:
+            _logger.warning("otel-har: not everything was recorded: %s", "; ".join(said))
