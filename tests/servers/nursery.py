@@ -25,7 +25,8 @@ import requests
 from opentelemetry.sdk.trace import TracerProvider
 
 import otel_har.capture.requests  # noqa: F401 - as above
-from otel_har.export.batch import BatchHarProcessor, BatchSettings
+from otel_har.export.batch import BatchHarProcessor
+from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.file import FileHarExporter
 from otel_har.instrumentor import HarInstrumentor
 from otel_har.processor import HarSpanProcessor
