@@ -1,32 +1,25 @@
-"""Child processes of a recorded program record to files of their own, to their end."""
+"""Child processes of multiprocessing record to the program's file, to their end."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_har.har.checker import check
 from servers.releases import OTEL_IS_PASSED_ON
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from servers import InstrumentedRunner, RecordingServer
 
 
-def _paths(har: Path, server: RecordingServer) -> list[str]:
-    assert [] == list(check(har))
-    entries = json.loads(har.read_text())["log"]["entries"]
-    return [entry["request"]["url"].removeprefix(server.url("")) for entry in entries]
+_NAMES = {"fork": "ForkProcess", "forkserver": "ForkServerProcess", "spawn": "SpawnProcess"}
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_children_of_multiprocessing(
     run_instrumented: InstrumentedRunner, server: RecordingServer, method: str
 ) -> None:
-    """Each child's exchange is in its own file, the program's in the program's, where children are instrumented."""
+    """Each child's exchange is in the program's file, under the child's name, where children are instrumented."""
     run = run_instrumented(f"""
         import multiprocessing, requests
         from harness import BASE
@@ -41,15 +34,22 @@ def test_children_of_multiprocessing(
             requests.get(BASE + '/item/after')
     """)
     assert (0, "") == (run.returncode, run.stderr)
-    assert ["/item/before", "/item/after"] == _paths(run.har_path, server)
-    others = [path for path in run.har_path.parent.glob("*.har") if path != run.har_path]
+    own = [("/item/after", "MainProcess"), ("/item/before", "MainProcess")]
     is_instrumented = method == "fork" or OTEL_IS_PASSED_ON
-    expected = [["/item/0"], ["/item/1"]] if is_instrumented else []
-    assert expected == sorted(_paths(path, server) for path in others)
+    theirs = [(f"/item/{n}", f"{_NAMES[method]}-{n + 1}") for n in range(2)] if is_instrumented else []
+    recorded = [
+        (entry["request"]["url"].removeprefix(server.url("")), entry["_otel"]["process"]["name"])
+        for entry in run.entries
+    ]
+    assert sorted(theirs + own) == sorted(recorded)
+    assert {page["id"] for page in run.pages} == {entry["pageref"] for entry in run.entries}
+    # A fork shares its parent's page, be that the program or the fork server; a new program has one of its own.
+    programs = {"fork": 0, "forkserver": 1, "spawn": 2}[method] if is_instrumented else 0
+    assert 1 + programs == len(run.pages)
 
 
 def test_a_pool_of_processes(run_instrumented: InstrumentedRunner, server: RecordingServer) -> None:
-    """What the workers of a process pool did is in their files."""
+    """What the workers of a process pool did is in the program's file."""
     run = run_instrumented("""
         import concurrent.futures, requests
         from harness import BASE
@@ -60,7 +60,6 @@ def test_a_pool_of_processes(run_instrumented: InstrumentedRunner, server: Recor
                 print(*pool.map(work, range(8)))
     """)
     assert (0, "", "200 200 200 200 200 200 200 200\n") == (run.returncode, run.stderr, run.stdout)
-    others = [path for path in run.har_path.parent.glob("*.har") if path != run.har_path]
-    assert [f"/item/{number}" for number in range(8)] == sorted(
-        requested for path in others for requested in _paths(path, server)
-    )
+    requested = sorted(entry["request"]["url"].removeprefix(server.url("")) for entry in run.entries)
+    assert [f"/item/{number}" for number in range(8)] == requested
+    assert [run.har_path] == list(run.har_path.parent.glob("*.har"))

@@ -252,35 +252,28 @@ def locked_within(descriptor: int, seconds: float) -> bool:
     return True
 
 
-def is_used_by_others(descriptor: int) -> bool:
-    """Whether a file that has no name for others any more is open elsewhere yet, or has another name all the same.
-
-    Linux tells the first: it grants a lease (fcntl(2), F_SETLEASE) only on what nobody else has open. Elsewhere a
-    reader that is slower than two additions may see both.
-
-    Args:
-        descriptor: Of the file, open for writing.
-    """
-    if os.fstat(descriptor).st_nlink > 1:
-        return True
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        fcntl.fcntl(
-            descriptor, fcntl.F_SETSIG, signal.SIGURG
-        )  # nobody minds it, should the lease be broken this moment
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except OSError as fault:
-        return fault.errno == errno.EAGAIN  # else this filesystem, or this user, has no leases
-    return False
-
-
 def unlocked(descriptor: int) -> None:
     """Let a lock go, also where a forked child has a duplicate of the descriptor."""
     if sys.platform != "win32" and descriptor >= 0:
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def is_open_elsewhere(descriptor: int) -> bool | None:
+    """Whether the file is open a second time, in whatever process; None where that cannot be known.
+
+    Linux gives a write lease on a file to who is the only one to have it open (fcntl(2), F_SETLEASE). It is given back
+    at once. Should somebody open the file just then, the signal of that is one that is ignored by default.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    except OSError as fault:
+        return True if fault.errno == errno.EAGAIN else None
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False
 
 
 def written(descriptor: int, data: bytes, position: int) -> None:

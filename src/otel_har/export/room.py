@@ -141,8 +141,8 @@ class Room:
         for name in (*COPIES, _NEW, _NEXT):
             self._unlink(name)
 
-    def drop(self, name: str) -> None:
-        """Remove one of the copies."""
+    def discard(self, name: str) -> None:
+        """Take the name from a copy that is not published. Who has it open reads on."""
         self._unlink(name)
 
     def adopt(self) -> None:

@@ -3,7 +3,10 @@
 The rule: what stands under the file's name is never written to. Two copies of the document take turns: the one that is
 not published is brought up to date, gets the addition and takes the name by `rename`, which is atomic (POSIX). The
 other then is what was published before, complete up to where its entries ended, so the next turn copies no more than
-the last addition: each byte is written twice, whatever the size of the file.
+the last addition: each byte is written twice, whatever the size of the file. Who opened that one while it was
+published may be reading it still. Then it is left to him, and the next turn makes another copy, of the whole. Where the
+system cannot tell (it can on Linux), small files are copied each time, and of large ones a reader that takes longer
+than from one write to the next may find the end changed.
 
 No write in place can do that. A process may be killed between two pages of a `write`, and a reader may come in the
 middle of one.
@@ -42,6 +45,7 @@ from otel_har.export.mending import Salvage, salvaged, whole
 from otel_har.export.room import COPIES, Room, RoomError
 
 _FIRST_TURN_SECONDS = 1.0  # the program's start waits for it
+_MOST_COPIED_BYTES = 4 * 1024 * 1024  # with each addition, where nobody can tell whether a copy is read
 _State = tuple[int, int, int]  # of a file: inode, size, time of the last change
 _logger = logging.getLogger("otel_har")
 
@@ -311,15 +315,14 @@ class SwappedFile(GrowingFile):
 
     @contextlib.contextmanager
     def _open_other(self, name: str, like: int) -> Iterator[int]:
-        """The copy that is not published; it is made with the first addition, and its mode follows the file's.
-
-        It was published before. Whoever has it open since, moved it away meanwhile or linked to it, keeps it as it is.
-        """
-        with contextlib.ExitStack() as stack:
-            descriptor = stack.enter_context(self._open(name, os.O_RDWR | os.O_CREAT))
-            if access.is_used_by_others(descriptor):
-                self._room.drop(name)
-                descriptor = stack.enter_context(self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+        """The copy that is not published; it is made with the first addition, and when the one there is still read."""
+        with self._open(name, os.O_RDWR | os.O_CREAT) as descriptor:
+            if _may_change(descriptor):
+                access.given_mode_of(descriptor, os.fstat(like))
+                yield descriptor
+                return
+        self._room.discard(name)
+        with self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL) as descriptor:
             access.given_mode_of(descriptor, os.fstat(like))
             yield descriptor
 
@@ -342,3 +345,10 @@ class SwappedFile(GrowingFile):
 def _state(descriptor: int) -> _State:
     status = os.fstat(descriptor)
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _may_change(descriptor: int) -> bool:
+    """Whether nobody can be reading a copy that was published, or has given it a name of his own."""
+    status = os.fstat(descriptor)
+    is_read = access.is_open_elsewhere(descriptor)
+    return status.st_nlink == 1 and (status.st_size > _MOST_COPIED_BYTES if is_read is None else not is_read)

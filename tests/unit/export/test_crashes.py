@@ -1,0 +1,173 @@
+"""A process that is killed before any of its system calls: nothing is lost, doubled or left, nobody hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from children import Child, batch, doubled, names
+from otel_har.export.file import FileHarExporter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import FrameType
+
+# They change nothing, so that being killed before one is being killed after the call before it.
+_HARMLESS = frozenset({"close", "fspath", "fstat", "geteuid", "getpid", "lseek", "lstat", "pread", "read", "stat"})
+
+
+def _killed_before(call: int, work: Callable[[], None]) -> None:
+    """Do the work, in a child, and end it before one of its system calls that change something."""
+    left = call
+
+    def profile(_: FrameType, event: str, function: Any) -> None:
+        nonlocal left
+        if event != "c_call" or function.__module__ not in {"posix", "fcntl"} or function.__name__ in _HARMLESS:
+            return
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(profile)
+    work()
+    sys.setprofile(None)
+
+
+def _each_crash(work: Callable[[Child], None], check: Callable[[list[str]], None]) -> int:
+    """Kill a child before each call of its work in turn; how many calls there were."""
+    for call in range(10_000):
+        code, told = Child(lambda child, call=call: _killed_before(call, lambda: work(child))).end()  # type: ignore[misc]
+        assert code in {0, -signal.SIGKILL}
+        check(told)
+        if code == 0:
+            return call
+    raise AssertionError("no end")
+
+
+def _work(path: Path, *, append: bool = False, recording: str = "run") -> Callable[[Child], None]:
+    """A recorder's whole life; it tells of each batch that it was told is written."""
+
+    def work(child: Child) -> None:
+        exporter = FileHarExporter(path, append=append, recording=recording)
+        for number in range(3):
+            name = f"{os.getpid()}.{number}"
+            exporter.export(batch(name))
+            child.tell(name)
+        exporter.shutdown()
+
+    return work
+
+
+def _succeed(path: Path, name: str, recording: str = "run") -> None:
+    exporter = FileHarExporter(path, recording=recording)
+    exporter.export(batch(name))
+    exporter.shutdown()
+
+
+def _must_have(told: list[str], written: list[str]) -> None:
+    """What was told to be written is there, in its order, and at most one batch more."""
+    assert [] == doubled(written)
+    assert told == written[: len(told)]
+    assert len(written) - len(told) in {0, 1}
+
+
+def test_first_recorder(tmp_path: Path) -> None:
+    """A recorder that begins the file: it is whole or not there, the next of the recording goes on and clears up."""
+    path = tmp_path / "out.har"
+
+    def check(told: list[str]) -> None:
+        if path.exists():
+            _must_have(told, names(path))
+        _succeed(path, "next")
+        *written, last = names(path)
+        assert "next" == last
+        _must_have(told, written)
+        assert [path] == list(tmp_path.iterdir())
+        path.unlink()
+
+    assert 50 < _each_crash(_work(path), check)
+
+
+def test_one_of_several_recorders(tmp_path: Path) -> None:
+    """One of the recording's processes: another one goes on at once, and each batch stays where it is."""
+    path = tmp_path / "out.har"
+    other = FileHarExporter(path, recording="run")
+    other.export(batch("first"))
+    known = ["first"]
+
+    def check(told: list[str]) -> None:
+        nonlocal known
+        written = names(path)
+        assert known == written[: len(known)]
+        _must_have(told, written[len(known) :])
+        other.export(batch(f"after{len(written)}"))
+        known = names(path)
+        assert [*written, f"after{len(written)}"] == known
+
+    assert 30 < _each_crash(_work(path), check)
+    other.shutdown()
+    assert known == names(path)
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_appending(tmp_path: Path) -> None:
+    """A recorder that goes on with another one's file: what was there stays, and the next one goes on."""
+    path = tmp_path / "out.har"
+    _succeed(path, "0", "earlier")
+    known = ["0"]
+
+    def check(told: list[str]) -> None:
+        nonlocal known
+        written = names(path)
+        assert known == written[: len(known)]
+        _must_have(told, written[len(known) :])
+        known = written
+
+    assert 50 < _each_crash(_work(path, append=True, recording="later"), check)
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_starting_anew(tmp_path: Path) -> None:
+    """A recorder that replaces an earlier file: there is the old or the new one, whole."""
+    path = tmp_path / "out.har"
+
+    def work(child: Child) -> None:
+        _work(path, recording=f"{os.getpid()}")(child)
+
+    earlier = ["0"]
+
+    def check(told: list[str]) -> None:
+        nonlocal earlier
+        written = names(path)
+        if told or written != earlier:
+            _must_have(told, written)
+        earlier = [f"{int(earlier[0]) + 1}"]
+        _succeed(path, *earlier, *earlier)
+        assert earlier == names(path)
+
+    _succeed(path, "0", "0")
+    assert 50 < _each_crash(work, check)
+    assert [path] == list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+def test_in_place(tmp_path: Path) -> None:
+    """Where the file cannot be replaced: between two calls it is whole all the same, once it has begun."""
+    path = tmp_path / ("x" * 250 + ".har")  # there is no name for a room
+    _succeed(path, "0")
+    known = ["0"]
+
+    def check(told: list[str]) -> None:
+        nonlocal known
+        written = names(path)
+        assert known == written[: len(known)]
+        _must_have(told, written[len(known) :])
+        known = written
+
+    assert 10 < _each_crash(_work(path, append=True), check)
+    assert [path] == list(tmp_path.iterdir())
