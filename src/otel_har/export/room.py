@@ -120,10 +120,10 @@ class Room:
         """Record to the file from now on."""
         self.is_present = access.locked(_number(self._presence), shared=True)
 
-    def leave(self) -> None:
-        """Record no longer; the last one clears the room away."""
+    def leave(self, seconds: float = _LEAVE_SECONDS) -> None:
+        """Record no longer; the last one clears the room away, if it has its turn within the time."""
         with contextlib.suppress(OSError):
-            if self._is_open() and access.locked_within(_number(self._turn), _LEAVE_SECONDS):
+            if self._is_open() and access.locked_within(_number(self._turn), seconds):
                 self._clear_away()
         self.forget()
 
