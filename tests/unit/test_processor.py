@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -196,6 +197,7 @@ def test_span_facts(recording: _Recording) -> None:
         "scope": "test",
         "status": {"code": "ERROR", "description": "ValueError: why"},
         "attributes": OLD,
+        "process": {"pid": os.getpid(), "parentPid": os.getppid(), "name": "MainProcess"},
     } == entry.otel
 
 

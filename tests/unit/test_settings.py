@@ -17,8 +17,10 @@ DEFAULTS = {
     "max_body_bytes": 10 * 1024 * 1024,
     "initiator_frames": 10,
     "audit_events": True,
+    "append": False,
     "max_pages": 100,
     "params": "auto",
+    "signals": True,
     "schedule_delay_millis": 1_000,
     "max_queue_size": 10_000,
     "max_queue_bytes": 64 * 1024 * 1024,
@@ -39,7 +41,9 @@ NUMBERS = {
     environment.OTEL_PYTHON_HAR_BSP_BLOCK_TIMEOUT: ("block_timeout_millis", 0, 86_400_000),
 }
 FLAGS = {
+    environment.OTEL_PYTHON_HAR_APPEND: "append",
     environment.OTEL_PYTHON_HAR_AUDIT_EVENTS: "audit_events",
+    environment.OTEL_PYTHON_HAR_SIGNALS: "signals",
 }
 WORDS = {environment.OTEL_PYTHON_HAR_PARAMS: ("params", ("auto", "always", "never"))}
 

@@ -77,14 +77,18 @@ def _first_link(path: Path) -> Path | None:
         except FileNotFoundError:
             return None
         if stat.S_ISLNK(status.st_mode):
-            _must_be_ours(place, status)
+            must_be_ours(place, status)
             return place
-    _must_be_ours(path, status)
+    must_be_ours(path, status)
     return None
 
 
-def _must_be_ours(path: Path, status: os.stat_result) -> None:
-    """Refuse what belongs to somebody else in a directory that others may write to."""
+def must_be_ours(path: Path, status: os.stat_result) -> None:
+    """Refuse what belongs to somebody else in a directory that others may write to.
+
+    Raises:
+        PermissionError: When it does.
+    """
     if sys.platform == "win32" or status.st_uid == os.geteuid():
         return
     directory = path.parent.stat()
@@ -94,14 +98,13 @@ def _must_be_ours(path: Path, status: os.stat_result) -> None:
         )
 
 
-def must_be_writable_in_place(path: Path, descriptor: int) -> None:
-    """Refuse to write to what somebody else may have given this name.
+def must_be_ours_alone(path: Path, status: os.stat_result) -> None:
+    """Refuse, too, what somebody else may have given this name: a link to a file of ours.
 
     Raises:
-        OSError: When the file is somebody else's, or has further names, in a directory that others may write to.
+        PermissionError: When the file is somebody else's or has further names, in a directory that others may write to.
     """
-    status = os.fstat(descriptor)
-    _must_be_ours(path, status)
+    must_be_ours(path, status)
     if sys.platform != "win32" and status.st_nlink > 1 and path.parent.stat().st_mode & stat.S_IWOTH:
         raise PermissionError(errno.EACCES, "it has further names, in a directory that others may write to")
 

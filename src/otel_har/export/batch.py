@@ -200,7 +200,7 @@ class BatchHarProcessor(HarProcessor):
         with contextlib.suppress(RuntimeError):
             worker.start()
         if self._shut_down:  # by a signal handler, since the lock is this thread's
-            self._wake.put(Flush(last=True))
+            self._wake.put(Flush(self._settings.export_timeout_millis, last=True))
 
     @guarded("stopping the worker before a fork")
     def _before_fork(self) -> None:

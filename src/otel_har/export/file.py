@@ -147,7 +147,7 @@ class FileHarExporter(HarExporter):
             suffix = f"{os.getpid()}" if number == 1 else f"{os.getpid()}.{number}"
             asked = _of_this_process(self._asked_path)
             path = asked.with_name(f"{asked.stem}.{suffix}{asked.suffix}")
-            if path.exists():  # of a further recording of this process, or of an earlier one with its number
+            if os.path.lexists(path):  # of a further recording of this process, or of an earlier one with its number
                 continue
             try:
                 self._file = _opened(path, self._document, claim)

@@ -44,7 +44,7 @@ class InPlaceFile(GrowingFile):
         self._held: access.Held | None = None
         try:
             self._held = access.Held(access.opened(path))
-            access.must_be_writable_in_place(path, self._descriptor)
+            access.must_be_ours_alone(path, os.fstat(self._descriptor))
             self._standing = self._take()
         except OSError as fault:
             self.forget()
@@ -145,7 +145,7 @@ class InPlaceFile(GrowingFile):
         """Open the file again, or another one after it is gone."""
         held = access.Held(access.opened(self.path, os.O_RDWR | os.O_CREAT | flags))
         try:
-            access.must_be_writable_in_place(self.path, held.number)
+            access.must_be_ours_alone(self.path, os.fstat(held.number))
         except OSError:
             held.close()
             raise

@@ -54,6 +54,16 @@ def room_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.otel-har")
 
 
+def is_recorded(path: Path) -> bool:
+    """Whether any process records to a file by way of its room."""
+    try:
+        presence = access.opened(room_path(path) / _PRESENCE, os.O_RDWR)
+    except OSError:
+        return False
+    with access.closing(presence):
+        return not access.locked(presence)
+
+
 class Room:
     """The room of one file, as one process has it open.
 
@@ -120,10 +130,10 @@ class Room:
         """Record to the file from now on."""
         self.is_present = access.locked(_number(self._presence), shared=True)
 
-    def leave(self) -> None:
-        """Record no longer; the last one clears the room away."""
+    def leave(self, seconds: float = _LEAVE_SECONDS) -> None:
+        """Record no longer; the last one clears the room away, if it has its turn within the time."""
         with contextlib.suppress(OSError):
-            if self._is_open() and access.locked_within(_number(self._turn), _LEAVE_SECONDS):
+            if self._is_open() and access.locked_within(_number(self._turn), seconds):
                 self._clear_away()
         self.forget()
 

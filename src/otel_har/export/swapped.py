@@ -73,7 +73,7 @@ class SwappedFile(GrowingFile):
         try:
             self._begin()
         except OSError as fault:
-            self._room.leave()
+            self._room.leave(seconds=0)
             raise fault if isinstance(fault, ExportError) else access.cannot_write(path, fault) from fault
         self._claim = replace(claim, may_replace=False)  # what another recording began since is never replaced
 
@@ -134,7 +134,7 @@ class SwappedFile(GrowingFile):
         """Others are at work: it must be on the same recording. A file that is gone nobody has to be asked for."""
         if self._status() is None:
             return
-        with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
+        with self._open_published() as there:
             standing = read_standing(there)
         if standing is None or not self._claim.continues(standing):
             raise TakenError(f"another recording writes {self.path}")
@@ -147,40 +147,52 @@ class SwappedFile(GrowingFile):
             return
         if os.geteuid() not in {0, status.st_uid}:
             raise RoomError(f"{self.path} would not be user {status.st_uid}'s any more")
-        with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
+        with self._open_published() as there:
             if not access.locked(there, shared=True):
                 raise TakenError(f"another process writes {self.path} in place")
             standing = read_standing(there)
-        if (standing is not None and self._claim.continues(standing)) or (self._claim.append and status.st_size):
-            self._go_on()
+        left_as = self._room.name_of(status)
+        there_is_some = status.st_size > 0 or left_as is not None
+        if (standing is not None and self._claim.continues(standing)) or (self._claim.append and there_is_some):
+            self._go_on(left_as)
         elif self._claim.may_replace:
             self._begin_anew()
         else:
             raise TakenError(f"another recording wrote {self.path}")
 
-    def _go_on(self) -> None:
-        """Go on with the file that is there, whoever left it and in whatever state."""
-        self._room.clear()
-        status = os.lstat(self.path)
-        with access.closing(access.opened(self.path, os.O_RDONLY)) as there:
+    def _go_on(self, left_as: str | None) -> None:
+        """Go on with the file that is there, whoever left it and in whatever state.
+
+        Args:
+            left_as: The name of the copy that it is, where the room is left of a recording that was not ended.
+        """
+        with self._open_published() as there:
             standing = read_standing(there)
             # Another recording's file may have been through a crash of the machine since: all of it is looked at.
             if standing is not None and standing.recording == self._claim.recording:
-                self._adopt_or_copy(there, standing, status)
+                self._adopt_or_copy(there, standing)
                 return
             with salvaged(there, self._document, self._claim.recording) as found:
-                if found is None:
-                    raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is no HAR file to append to"))
-                if standing is not None and found.is_whole:
-                    self._adopt_or_copy(there, standing, status)
-                else:
+                if standing is not None and found is not None and found.is_whole:
+                    self._adopt_or_copy(there, standing)
+                elif left_as is not None:
+                    self._restored(left_as)  # the machine crashed: the other copy may have more
+                elif found is not None:
                     self._begin_with(found)
+                else:
+                    raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is no HAR file to append to"))
 
-    def _adopt_or_copy(self, there: int, standing: Standing, status: os.stat_result) -> None:
-        if status.st_nlink == 1:
-            self._room.adopt()
-        else:  # it has a second name, whose owner does not expect it to change
+    def _adopt_or_copy(self, there: int, standing: Standing) -> None:
+        self._room.clear()
+        status = os.fstat(there)
+        access.must_be_ours(self.path, status)
+        if status.st_nlink > 1:  # it has a second name, whose owner does not expect it to change
             self._begin_with(whole(there, standing))
+            return
+        self._room.adopt()
+        if self._room.name_of(status) is None:
+            self._room.clear()
+            raise TakenError(f"{self.path} was replaced by another file")
 
     def _published(self) -> tuple[str, Standing]:
         """The name of the copy that the file is, and what that holds."""
@@ -188,12 +200,10 @@ class SwappedFile(GrowingFile):
         if status is None:
             _logger.warning("otel-har: %s is gone, it starts anew", self.path)
             return self._begin_anew()
-        name = self._room.name_of(status)
-        if name is None:
-            raise TakenError(f"{self.path} was replaced by another file")
+        name = self._room.name_of(status) or self._recognised(status)
         state = (status.st_ino, status.st_size, status.st_mtime_ns)
         standing = self._seen.get(state)
-        if standing is None:
+        if standing is None and not self._was_changed(state):
             with self._open(name, os.O_RDONLY) as there:
                 standing = read_standing(there)
         if standing is not None and not self._claim.continues(standing):
@@ -205,26 +215,45 @@ class SwappedFile(GrowingFile):
             return self._begin_anew()
         return self._restored(name)
 
+    def _recognised(self, status: os.stat_result) -> str:
+        """The name of the copy that a file becomes which is none: of this recording, when somebody removed its copy."""
+        recordings = {self._claim.recording, *(standing.recording for standing in self._seen.values())}
+        if stat.S_ISREG(status.st_mode):
+            with contextlib.suppress(PermissionError), self._open_published() as there:
+                standing = read_standing(there)
+                if standing is not None and standing.recording in recordings:
+                    self._adopt_or_copy(there, standing)
+                    return COPIES[0]
+        raise TakenError(f"{self.path} was replaced by another file")
+
+    def _was_changed(self, state: _State) -> bool:
+        """Whether a copy is not as this process left it, and no other one that records had a turn since."""
+        return any(state[0] == seen[0] and state != seen for seen in self._seen)
+
     def _restored(self, name: str) -> tuple[str, Standing]:
         """After somebody changed the file in place: go on with what is whole of it, or with the other copy."""
         with contextlib.ExitStack() as stack:
             there = stack.enter_context(self._open(name, os.O_RDONLY))
             found = [stack.enter_context(salvaged(there, self._document, self._claim.recording))]
+            standing = read_standing(there)
+            if found[0] is not None and found[0].is_whole and standing is not None:  # `touch` changes nothing
+                self._seen = {}
+                return name, standing
             with contextlib.suppress(FileNotFoundError):
                 other = stack.enter_context(self._open(COPIES[1 - COPIES.index(name)], os.O_RDONLY))
                 standing = read_standing(other)
                 found += [] if standing is None else [whole(other, standing)]
             best = max((one for one in found if one is not None), key=lambda one: one.standing.entries, default=None)
             if best is None:
-                _logger.warning("otel-har: %s was overwritten, it starts anew", self.path)
+                _logger.warning("otel-har: %s has nothing that is whole, it starts anew", self.path)
                 return self._begin_anew()
             kept = best.standing.entries
-            _logger.warning("otel-har: %s was changed by another program, %d entries are kept", self.path, kept)
+            _logger.warning("otel-har: %s is not as it was left, %d entries are kept", self.path, kept)
             return self._begin_with(best)
 
     def _begin_anew(self) -> tuple[str, Standing]:
         growth = self._document.new(self._claim.recording)
-        with self._room.fresh(self._status()) as target:
+        with self._room.fresh(self._like()) as target:
             access.written(target, growth.entries + growth.tail, 0)
             self._seen = {_state(target): growth.standing}
         self._room.publish_fresh()
@@ -232,7 +261,7 @@ class SwappedFile(GrowingFile):
 
     def _begin_with(self, salvage: Salvage) -> tuple[str, Standing]:
         """Publish a new file with the entries of another one."""
-        with self._room.fresh(self._status()) as target:
+        with self._room.fresh(self._like()) as target:
             salvage.copy(target, self._document.ended(salvage.standing))
             self._seen = {_state(target): salvage.standing}
         self._room.publish_fresh()
@@ -240,7 +269,8 @@ class SwappedFile(GrowingFile):
 
     def _bring_up_to_date(self, source: int, target: int, standing: Standing) -> None:
         """Copy the entries that the published copy has and the other one has not."""
-        known = self._seen.get(_state(target)) or read_standing(target)
+        state = _state(target)
+        known = self._seen.get(state) or (None if self._was_changed(state) else read_standing(target))
         good = 0
         # A copy that was being written when its process was killed has no whole end, or one that was whole before.
         if known is not None and known.recording == standing.recording and known.entries_end <= standing.entries_end:
@@ -279,6 +309,11 @@ class SwappedFile(GrowingFile):
             yield descriptor
 
     @contextlib.contextmanager
+    def _open_published(self) -> Iterator[int]:
+        with access.closing(access.opened(self.path, os.O_RDONLY)) as descriptor:
+            yield descriptor
+
+    @contextlib.contextmanager
     def _open_other(self, name: str, like: int) -> Iterator[int]:
         """The copy that is not published; it is made with the first addition, and when the one there is still read."""
         with self._open(name, os.O_RDWR | os.O_CREAT) as descriptor:
@@ -290,6 +325,15 @@ class SwappedFile(GrowingFile):
         with self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL) as descriptor:
             access.given_mode_of(descriptor, os.fstat(like))
             yield descriptor
+
+    def _like(self) -> os.stat_result | None:
+        """Whose the new file is to be, and with which mode: as the one before, unless somebody else put that there."""
+        try:
+            status = os.lstat(self.path)
+            access.must_be_ours_alone(self.path, status)
+        except (FileNotFoundError, PermissionError):
+            return None
+        return status if stat.S_ISREG(status.st_mode) else None
 
     def _status(self) -> os.stat_result | None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import os
 from typing import Any
 
 import pytest
@@ -135,6 +136,7 @@ def test_whole_entry() -> None:
             "scope": "opentelemetry.instrumentation.requests",
             "status": {"code": "UNSET"},
             "attributes": {"http.method": "GET"},
+            "process": {"pid": os.getpid(), "parentPid": os.getppid(), "name": "MainProcess"},
         },
     }
     assert expected == _entry(exchange)
