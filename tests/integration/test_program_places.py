@@ -186,7 +186,7 @@ _DEPTHS = """
 
 
 def test_near_the_limit_of_recursion(run_instrumented: InstrumentedRunner, tmp_path: Path) -> None:
-    """A request works as near to the limit as with OpenTelemetry's instrumentation alone; the end tells what was lost."""
+    """A request works as near to the limit as with OpenTelemetry alone; the end tells what was lost."""
     recorded = run_instrumented(_DEPTHS)
     instrumented = run_instrumented(_DEPTHS, env={"OTEL_PYTHON_HAR": ""}, har_path=tmp_path / "none.har")
     [told] = recorded.stderr.splitlines()
