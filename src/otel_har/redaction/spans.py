@@ -1,0 +1,84 @@
+"""Where a secret stands in a text, and what takes its place.
+
+The rule: whoever finds a secret says where it is and how it is written there; one place writes what takes its place,
+so that JSON stays JSON and a form stays a form.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+REDACTED = "[REDACTED]"
+
+Mark = Callable[[str], str]
+"""Gives what takes the place of a secret value."""
+
+
+class Writing(enum.Enum):
+    """How a value is written where it stands."""
+
+    PLAIN = "plain"
+    """As it is; in a JSON string too: what takes its place needs no escape there."""
+    PERCENT = "percent"
+    """Percent-encoded, in a URL or in a urlencoded form."""
+    BARE = "bare"
+    """A JSON number: what takes its place is a string and needs its quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A secret in a text.
+
+    Attributes:
+        start: Its first character.
+        end: The character after it.
+        rule: The name of the rule that found it, for the entry to tell: `json-field`, `jwt`.
+        value: The value without the escapes of its writing, to be found again in other places.
+        writing: How it is written.
+    """
+
+    start: int
+    end: int
+    rule: str
+    value: str
+    writing: Writing = Writing.PLAIN
+
+
+def plain_mark(_: str) -> str:
+    """What takes the place of every secret where equal ones are not to be recognised."""
+    return REDACTED
+
+
+def hashed_mark(salt: bytes) -> Mark:
+    """A mark that is the same for equal secrets of one recording, and tells nothing else of them.
+
+    Args:
+        salt: The recording's own, never written.
+    """
+
+    def mark(value: str) -> str:
+        digest = hmac.new(salt, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return f"[REDACTED:{digest[:12]}]"
+
+    return mark
+
+
+def replaced(text: str, spans: Iterable[Span], mark: Mark) -> str:
+    """The text with each secret's mark in its place; of spans that overlap the first and longest counts."""
+    parts, done = [], 0
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        if span.start < done:
+            continue
+        parts += [text[done : span.start], _written(mark(span.value), span.writing)]
+        done = span.end
+    return "".join((*parts, text[done:])) if parts else text
+
+
+def _written(mark: str, writing: Writing) -> str:
+    if writing is Writing.PERCENT:
+        return mark.replace("[", "%5B").replace("]", "%5D").replace(":", "%3A")
+    return f'"{mark}"' if writing is Writing.BARE else mark
