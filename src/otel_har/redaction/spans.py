@@ -68,10 +68,11 @@ def hashed_mark(salt: bytes) -> Mark:
 
 
 def replaced(text: str, spans: Iterable[Span], mark: Mark) -> str:
-    """The text with each secret's mark in its place; of spans that overlap the first and longest counts."""
+    """The text with each secret's mark in its place; spans that overlap have one mark."""
     parts, done = [], 0
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):
-        if span.start < done:
+        if span.start < done:  # what reaches beyond the one before is covered by its mark
+            done = max(done, span.end)
             continue
         parts += [text[done : span.start], _written(mark(span.value), span.writing)]
         done = span.end
