@@ -74,12 +74,13 @@ def replaced(text: str, spans: Iterable[Span], mark: Mark) -> str:
         if span.start < done:  # what reaches beyond the one before is covered by its mark
             done = max(done, span.end)
             continue
-        parts += [text[done : span.start], _written(mark(span.value), span.writing)]
+        parts += [text[done : span.start], written(mark(span.value), span.writing)]
         done = span.end
     return "".join((*parts, text[done:])) if parts else text
 
 
-def _written(mark: str, writing: Writing) -> str:
+def written(mark: str, writing: Writing) -> str:
+    """A mark as it stands in a writing."""
     if writing is Writing.PERCENT:
         return mark.replace("[", "%5B").replace("]", "%5D").replace(":", "%3A")
     return f'"{mark}"' if writing is Writing.BARE else mark

@@ -1,0 +1,93 @@
+"""The values that were found secret, wherever else they stand in an entry.
+
+The rule: a value is looked for in every writing that it may have elsewhere: as it is, percent-encoded, escaped as JSON
+escapes, in base64. What is too short or too common to be a secret by itself is only taken out where it was found.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
+
+from otel_har.redaction.spans import Mark, Writing, written
+
+_MAX_VALUES = 200
+_MAX_VALUE = 20_000
+_SURE_LENGTH = 12  # so long a value is not by chance a part of another word
+_LEAST_LENGTH = 5
+_COMMON = frozenset(
+    """
+    accept admin allow application bearer basic bytes chunked close config console cookie debug default deflate deny
+    development digest disabled empty enabled english error example expired failed false first guest hidden hello
+    identity inactive index invalid keep-alive latest local localhost login logout master message missing nobody none
+    normal number object off optional other pending plain private production public redacted refresh required
+    sandbox secret secure server session staging standard status string strict success system test testing text token
+    true undefined unknown user username utf-8 valid value world
+    """.split()
+)
+
+
+class Sweep:
+    """Takes known values out of texts.
+
+    Args:
+        values: The values found, without the escapes of their writing.
+        mark: Gives what takes their place.
+    """
+
+    def __init__(self, values: Iterable[str], mark: Mark) -> None:
+        self._variants: list[tuple[str, str, bool]] = []
+        for value in sorted(set(values), key=len, reverse=True)[:_MAX_VALUES]:
+            if _is_telling(value):
+                is_sure = len(value) >= _SURE_LENGTH
+                self._variants += [(text, by, is_sure) for text, by in _variants(value, mark(value))]
+        self.count = 0
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to look for."""
+        return bool(self._variants)
+
+    def __call__(self, text: str) -> str:
+        """The text without the values."""
+        for variant, by, is_sure in self._variants:
+            if variant not in text:
+                continue
+            before = text
+            text = text.replace(variant, by) if is_sure else _whole(variant).sub(lambda _, by=by: by, text)
+            self.count += text != before
+        return text
+
+
+def _is_telling(value: str) -> bool:
+    """Whether a value is secret by itself, not only where it stood."""
+    if not _LEAST_LENGTH <= len(value) <= _MAX_VALUE or value.lower() in _COMMON:
+        return False
+    return not (value.isdecimal() and len(value) < _SURE_LENGTH - 4) and not value.startswith("[REDACTED")
+
+
+def _variants(value: str, mark: str) -> Iterator[tuple[str, str]]:
+    percent = written(mark, Writing.PERCENT)
+    seen = set()
+    raw = value.encode("utf-8", "surrogatepass")
+    forms = [
+        (value, mark),
+        (json.dumps(value)[1:-1], mark),
+        (json.dumps(value, ensure_ascii=False)[1:-1], mark),
+        (quote(raw, safe=""), percent),
+        (quote(raw, safe="/"), percent),
+        (quote_plus(raw), percent),
+        (base64.b64encode(raw).decode().rstrip("="), mark),
+        (base64.urlsafe_b64encode(raw).decode().rstrip("="), mark),
+    ]
+    for text, by in forms:
+        if text not in seen and len(text) >= _LEAST_LENGTH:
+            seen.add(text)
+            yield text, by
+
+
+def _whole(variant: str) -> re.Pattern[str]:
+    """The variant where it is no part of a longer word."""
+    return re.compile(rf"(?<![A-Za-z0-9]){re.escape(variant)}(?![A-Za-z0-9])")
