@@ -1,0 +1,192 @@
+"""One entry without its secrets, in the form that JSON has of it, whoever made it.
+
+The rule: two passes. The first goes through every member and takes out what is secret where it stands, by the name it
+stands under, by its form, or by what kind of text it is in; the second takes out of every text what the first found
+anywhere. Names stay, and so does the structure. Members that nobody here knows are gone through like all others.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from otel_har.redaction.bodies import body_spans
+from otel_har.redaction.headers import HeaderSpans
+from otel_har.redaction.names import Names
+from otel_har.redaction.spans import Mark, Span, replaced
+from otel_har.redaction.sweep import Sweep
+from otel_har.redaction.text import text_spans
+from otel_har.redaction.urls import url_spans
+
+# What HAR 1.2 itself fills with facts that are no secrets, where a secret may stand in the text by chance only.
+_FACTS = frozenset({"startedDateTime", "pageref", "httpVersion", "serverIPAddress", "connection", "mimeType", "encoding"})
+_URLS = frozenset({"url", "redirectURL", "_proxy"})
+_LISTS = frozenset({"headers", "_trailers", "cookies", "queryString", "params"})
+_MESSAGES = frozenset({"_webSocketMessages", "_eventSourceMessages"})
+_BINARY_FRAME = 2  # Chrome's `opcode` of a message in base64
+_MAX_DEPTH = 100
+_Find = Callable[[str], list[Span]]
+
+
+class EntryRedaction:
+    """Redacts one entry.
+
+    Args:
+        names: The names of secrets.
+        headers: Finds the secrets of header fields.
+        mark: Gives what takes a secret's place.
+        is_strict: Whether bodies, messages, cookies, all values of queries and unknown header fields go.
+
+    Attributes:
+        rules: The names of the rules that acted.
+    """
+
+    def __init__(self, names: Names, headers: HeaderSpans, mark: Mark, *, is_strict: bool = False) -> None:
+        self._names = names
+        self._headers = headers
+        self._mark = mark
+        self._is_strict = is_strict
+        self._values: set[str] = set()
+        self._sweep = Sweep((), mark)
+        self.rules: set[str] = set()
+
+    def redact(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """The entry without its secrets; the one that is given is not changed."""
+        found: dict[str, Any] = self._object(entry, 0)
+        self._sweep = Sweep(self._values, self._mark)
+        if self._sweep:
+            found = self._swept(found)
+            if self._sweep.count:
+                self.rules.add("again")
+        return found
+
+    def _object(self, value: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        return {name: self._member(value, name, one, depth + 1) for name, one in value.items()}
+
+    def _member(self, parent: Mapping[str, Any], name: str, value: Any, depth: int) -> Any:
+        if name in _LISTS and isinstance(value, list):
+            return [self._pair(name, one, depth) if isinstance(one, Mapping) else one for one in value]
+        if name in _MESSAGES and isinstance(value, list):
+            return [self._message(one, depth) if isinstance(one, Mapping) else one for one in value]
+        if name == "text" and isinstance(value, str) and ("mimeType" in parent or "encoding" in parent):
+            return self._body(value, parent)
+        if isinstance(value, str):
+            return value if name in _FACTS else self._string(name, value)
+        return self._value(name, value, depth)
+
+    def _value(self, name: str, value: Any, depth: int) -> Any:
+        """A member that is no text, under whatever name; a list under the name of a secret is a list of secrets."""
+        if depth > _MAX_DEPTH:
+            return self._mark("")
+        if isinstance(value, Mapping):
+            return self._object(value, depth)
+        if isinstance(value, list | tuple):
+            return [
+                self._string(name, one) if isinstance(one, str) else self._value(name, one, depth + 1) for one in value
+            ]
+        return value
+
+    def _string(self, name: str, value: str) -> str:
+        if name in _URLS:
+            return self._replaced(value, url_spans(value, self._names), "url")
+        header = name.rpartition("header.")[2] if "header." in name else ""
+        if header:  # of a span's attributes: http.request.header.NAME
+            return self._header(header.replace("_", "-"), value)
+        if self._names.field(name) and value:
+            return self._whole(value, "field")
+        return self._replaced(value, text_spans(value, self._names), "text")
+
+    def _pair(self, kind: str, pair: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        """A header field, a cookie, a parameter of a query or a field of a form."""
+        name, value = pair.get("name"), pair.get("value")
+        others = self._object({key: one for key, one in pair.items() if key not in {"name", "value"}}, depth)
+        if not isinstance(name, str) or not isinstance(value, str):
+            return {**pair, **others}
+        if kind in {"headers", "_trailers"}:
+            value = self._header(name, value)
+        elif kind == "cookies":
+            value = self._whole(value, "cookie")
+        elif kind == "queryString":
+            is_secret = self._is_strict or self._names.query(name)
+            value = self._whole(value, "query") if is_secret else self._in_text(value)
+        else:
+            is_secret = self._is_strict or self._names.field(name)
+            value = self._whole(value, "form") if is_secret else self._in_text(value)
+        return {key: {"name": name, "value": value}.get(key, others.get(key)) for key in pair}
+
+    def _in_text(self, value: str) -> str:
+        return self._replaced(value, text_spans(value, self._names), "text")
+
+    def _header(self, name: str, value: str) -> str:
+        found = self._headers.find(name, value, is_strict=self._is_strict)
+        self._values.update(found.values)
+        return self._replaced(value, found.spans, "header")
+
+    def _message(self, message: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        """A WebSocket message or a server-sent event."""
+        others = self._object({key: one for key, one in message.items() if key != "data"}, depth)
+        data = message.get("data")
+        if not isinstance(data, str):
+            return others
+        redacted = self._body(data, {"encoding": "base64" if message.get("opcode") == _BINARY_FRAME else ""})
+        return {key: redacted if key == "data" else others[key] for key in message}
+
+    def _body(self, text: str, parent: Mapping[str, Any]) -> str:
+        """A body's text by its media type; what is in base64 is looked into."""
+        if self._is_strict and text:
+            self.rules.add("body")
+            return ""
+        mime_type = parent.get("mimeType")
+        media_type = mime_type if isinstance(mime_type, str) else ""
+        if parent.get("encoding") == "base64":
+            return self._in_base64(text, lambda latin: self._body_text(latin, media_type))
+        return self._body_text(text, media_type)
+
+    def _body_text(self, text: str, media_type: str) -> str:
+        return self._replaced(text, body_spans(text, media_type, self._names), "body")
+
+    def _in_base64(self, text: str, change: Callable[[str], str]) -> str:
+        """Change the bytes that a text stands for; the text itself where there is nothing to change."""
+        try:
+            raw = base64.b64decode(text, validate=True)
+        except (ValueError, binascii.Error):
+            return change(text)
+        try:
+            decoded, charset = raw.decode(), "utf-8"
+        except UnicodeDecodeError:
+            decoded, charset = raw.decode("latin-1"), "latin-1"
+        changed = change(decoded)
+        return text if changed == decoded else base64.b64encode(changed.encode(charset, "replace")).decode()
+
+    def _whole(self, value: str, rule: str) -> str:
+        """A value that is secret as a whole."""
+        if not value:
+            return value
+        self.rules.add(rule)
+        self._values.add(value)
+        return self._mark(value)
+
+    def _replaced(self, text: str, spans: list[Span], place: str) -> str:
+        if not spans:
+            return text
+        self.rules.update(f"{place}: {span.rule}" if span.rule != place else place for span in spans)
+        self._values.update(span.value for span in spans)
+        return replaced(text, spans, self._mark)
+
+    def _swept(self, value: Any, parent: Mapping[str, Any] | None = None, name: str = "") -> Any:
+        """The second pass."""
+        if isinstance(value, str):
+            if not value or name in _FACTS or (name == "name" and parent is not None and "value" in parent):
+                return value
+            is_base64 = parent is not None and (
+                (name == "text" and parent.get("encoding") == "base64")
+                or (name == "data" and parent.get("opcode") == _BINARY_FRAME)
+            )
+            return self._in_base64(value, self._sweep) if is_base64 else self._sweep(value)
+        if isinstance(value, Mapping):
+            return {key: self._swept(one, value, key) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._swept(one) for one in value]
+        return value

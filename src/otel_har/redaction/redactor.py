@@ -1,0 +1,120 @@
+"""`Redactor`: a policy at work on entries, pages and other texts.
+
+The rule: no entry leaves as it was because its redaction failed. What cannot be redacted in detail is redacted as a
+whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from otel_har.guard import report
+from otel_har.har.models import Entry
+from otel_har.redaction.entry import EntryRedaction
+from otel_har.redaction.headers import HeaderSpans
+from otel_har.redaction.names import Names
+from otel_har.redaction.policy import RedactionPolicy
+from otel_har.redaction.spans import REDACTED, hashed_mark, plain_mark, replaced
+from otel_har.redaction.text import text_spans
+
+_FAILED = "failed"
+_DEFAULT_POLICY = RedactionPolicy()
+
+
+class Redactor:
+    """Takes secrets out of what is to be written.
+
+    Args:
+        policy: What is to be taken out.
+    """
+
+    def __init__(self, policy: RedactionPolicy = _DEFAULT_POLICY) -> None:
+        self.policy = policy
+        self._names = Names(policy.headers, policy.queries, policy.fields, policy.keep)
+        self._headers = HeaderSpans(self._names, policy.header_patterns)
+        self._mark = hashed_mark(policy.salt) if policy.hashes else plain_mark
+
+    def entry(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """An entry, as JSON has it, without its secrets, and with a `_redaction` that tells the rules that acted."""
+        if self.policy.mode == "none":
+            return dict(entry)
+        redaction = EntryRedaction(
+            self._names, self._headers, self._mark, is_strict=self.policy.mode == "strict"
+        )
+        try:
+            redacted = redaction.redact(entry)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the entry must not leave as it was
+            report("redacting an entry", fault)
+            return without_values(entry, self.policy.mode)
+        if redaction.rules:
+            redacted["_redaction"] = {"policy": self.policy.mode, "rules": sorted(redaction.rules)}
+        return redacted
+
+    def text(self, text: str) -> str:
+        """A text that stands outside of entries, such as the title of a page."""
+        if self.policy.mode == "none":
+            return text
+        return replaced(text, text_spans(text, self._names), self._mark)
+
+    def last(self, entry: Entry) -> Entry | None:
+        """What the program's own redactor makes of an entry; None when it is not to be written."""
+        redactor = self.policy.redactor
+        if redactor is None:
+            return entry
+        try:
+            seen = redactor(entry)
+            if seen is not None and not isinstance(seen, Entry):
+                raise TypeError(f"a redactor gives an Entry or None, not {type(seen).__qualname__}")
+        except Exception as fault:  # noqa: BLE001 - the program's own code
+            report("the program's redactor", fault)
+            return Entry.model_validate(without_values(entry.model_dump(mode="json", by_alias=True), self.policy.mode))
+        return seen
+
+
+def without_values(entry: Mapping[str, Any], mode: str) -> dict[str, Any]:
+    """What is left of an entry whose redaction failed: no bodies, and every value redacted."""
+    request, response = entry.get("request") or {}, entry.get("response") or {}
+    url = urlsplit(str(request.get("url", "")))
+    host = url.hostname if url.hostname is not None else ""
+    facts = ("startedDateTime", "time", "timings", "pageref")
+    return {
+        **{name: entry[name] for name in facts if name in entry},
+        "cache": {},
+        "request": {
+            "method": request.get("method", ""),
+            "url": f"{url.scheme}://{host}/%5BREDACTED%5D",
+            "httpVersion": request.get("httpVersion", ""),
+            "headers": _redacted_values(request.get("headers")),
+            "cookies": _redacted_values(request.get("cookies")),
+            "queryString": [],
+            "headersSize": request.get("headersSize", -1),
+            "bodySize": request.get("bodySize", -1),
+        },
+        "response": {
+            "status": response.get("status", 0),
+            "statusText": "",
+            "httpVersion": response.get("httpVersion", ""),
+            "headers": _redacted_values(response.get("headers")),
+            "cookies": _redacted_values(response.get("cookies")),
+            "content": {"size": _size(response), "mimeType": "x-unknown", "_bodyState": "dropped"},
+            "redirectURL": "",
+            "headersSize": response.get("headersSize", -1),
+            "bodySize": response.get("bodySize", -1),
+            "_transferSize": response.get("_transferSize", -1),
+        },
+        "_redaction": {"policy": mode, "rules": [_FAILED]},
+        "comment": "the redaction of this entry failed: it has no bodies and no values",
+    }
+
+
+def _size(response: Mapping[str, Any]) -> int:
+    content = response.get("content")
+    size = content.get("size", -1) if isinstance(content, Mapping) else -1
+    return size if isinstance(size, int) else -1
+
+
+def _redacted_values(pairs: Any) -> list[dict[str, str]]:
+    named = [pair for pair in pairs or () if isinstance(pair, Mapping)]
+    return [{"name": str(pair.get("name", "")), "value": REDACTED} for pair in named]
