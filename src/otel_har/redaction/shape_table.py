@@ -1,0 +1,163 @@
+"""How the tokens of known services begin, go on and how long they are.
+
+The rule: facts alone; `shapes` reads with them. A pattern is a fixed beginning and one run of one kind of character at
+its end, so that it is read forward once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The form of a token.
+
+    Attributes:
+        rule: Its name.
+        pattern: What it looks like from its beginning.
+        strict: Whether it stands after no `-`, `_`, `.`, `/` and `+` either: its beginning is a common one.
+        check: What it must be besides.
+    """
+
+    rule: str
+    pattern: re.Pattern[str]
+    strict: bool = False
+    check: Callable[[str], bool] | None = None
+
+
+def _is_mixed(token: str) -> bool:
+    """Whether it has a digit, and both cases or a long run: no words joined by hyphens."""
+    tail = token[3:]
+    if not any(map(str.isdigit, tail)):
+        return False
+    return tail != tail.lower() or max(map(len, re.split("[-_]", tail))) >= _LONG_RUN
+
+
+def _has_digit(token: str) -> bool:
+    return any(map(str.isdigit, token))
+
+
+_LONG_RUN = 24
+
+_WORD = "A-Za-z0-9_-"
+_ALNUM = "A-Za-z0-9"
+_HEX = "0-9a-f"
+
+_PLAIN: tuple[tuple[str, str, str, int], ...] = (
+    # rule, beginnings, kind of character, at least so many of them
+    ("github-token", "ghp_ gho_ ghu_ ghs_ ghr_", "A-Za-z0-9_", 30),
+    ("github-token", "github_pat_", "A-Za-z0-9_", 22),
+    (
+        "gitlab-token",
+        "glpat- gldt- glrt- glcbt- glptt- glft- glimt- glagent- gloas- glsoat- glffct- GR1348941",
+        "A-Za-z0-9_.-",
+        16,
+    ),
+    ("slack-token", "xoxa- xoxb- xoxc- xoxd- xoxe- xoxe. xoxo- xoxp- xoxr- xoxs- xapp-", "A-Za-z0-9.%-", 10),
+    ("google-oauth-token", "ya29.", _WORD, 20),
+    ("google-client-secret", "GOCSPX-", _WORD, 20),
+    ("stripe-key", "sk_live_ sk_test_ rk_live_ rk_test_", _ALNUM, 10),
+    ("stripe-webhook-secret", "whsec_", "A-Za-z0-9+/=", 16),
+    ("npm-token", "npm_", _ALNUM, 30),
+    ("pypi-token", "pypi-AgE", _WORD, 30),
+    ("hugging-face-token", "hf_ api_org_", _ALNUM, 30),
+    ("digitalocean-token", "dop_v1_ doo_v1_ dor_v1_", _HEX, 40),
+    ("shopify-token", "shpat_ shpca_ shppa_ shpss_ shptka_", "A-Fa-f0-9", 32),
+    ("square-token", "sq0atp- sq0csp- sq0idb-", _WORD, 20),
+    ("dropbox-token", "sl.", _WORD, 60),
+    ("databricks-token", "dapi", _HEX, 32),
+    ("doppler-token", "dp.pt. dp.st. dp.sa. dp.ct. dp.scim. dp.audit.", "A-Za-z0-9_.-", 30),
+    ("linear-token", "lin_api_ lin_oauth_ lin_wh_", _ALNUM, 30),
+    ("new-relic-key", "NRAK- NRAL- NRJS- NRIQ- NRII- NRBR-", _WORD, 15),
+    ("sentry-token", "sntrys_ sntryu_ sntrya_", "A-Za-z0-9_=+/", 30),
+    ("vault-token", "hvs. hvb. hvr.", _WORD, 20),
+    ("age-key", "AGE-SECRET-KEY-1", "A-Za-z0-9", 50),
+    ("atlassian-token", "ATATT3x ATCTT3x ATSTT3x ATBB ATOATT", "A-Za-z0-9_=-", 24),
+    ("fly-token", "fm1r_ fm2_ fo1_", "A-Za-z0-9+/=_,-", 30),
+    ("fastly-token", "fastly-", _WORD, 32),
+    ("docker-token", "dckr_pat_ dckr_oat_", _WORD, 20),
+    ("grafana-token", "glc_ glsa_", "A-Za-z0-9_+/=", 30),
+    ("postman-key", "PMAK-", "a-f0-9-", 40),
+    ("pulumi-token", "pul-", _HEX, 40),
+    ("notion-token", "ntn_", _ALNUM, 40),
+    ("figma-token", "figd_ figu_ figdr_", _WORD, 20),
+    ("netlify-token", "nfp_ nfc_ nfo_ nfu_", _ALNUM, 30),
+    ("supabase-token", "sbp_ sb_secret_", "A-Za-z0-9_", 20),
+    ("planetscale-token", "pscale_tkn_ pscale_pw_ pscale_oauth_", "A-Za-z0-9_.=-", 30),
+    ("rubygems-key", "rubygems_", _HEX, 40),
+    ("brevo-key", "xkeysib- xsmtpsib-", "A-Za-z0-9-", 60),
+    ("openai-like-key", "gsk_ xai- pplx- nvapi- tvly- pcsk_ lsv2_pt_ lsv2_sk_ csk-", _WORD, 30),
+    ("replicate-token", "r8_", _ALNUM, 30),
+    ("tailscale-key", "tskey-", "A-Za-z0-9-", 20),
+    ("heroku-token", "HRKU-", _WORD, 30),
+    ("dynatrace-token", "dt0c01. dt0s01. dt0s16.", "A-Z0-9.", 60),
+    ("contentful-token", "CFPAT-", _WORD, 40),
+    ("buildkite-token", "bkua_", _ALNUM, 30),
+    ("sonar-token", "squ_ sqp_ sqa_", _HEX, 40),
+    ("shippo-token", "shippo_live_ shippo_test_", _HEX, 40),
+    ("typeform-token", "tfp_", "A-Za-z0-9_.=-", 40),
+    ("readme-key", "rdme_", "a-z0-9", 60),
+    ("prefect-key", "pnu_ pnb_", _ALNUM, 30),
+    ("duffel-token", "duffel_live_ duffel_test_", "A-Za-z0-9_=-", 40),
+    ("adafruit-key", "aio_", _ALNUM, 26),
+    ("easypost-key", "EZAK EZTK", _ALNUM, 50),
+    ("flutterwave-key", "FLWSECK-FLWSECK_TEST-", "A-Za-z0-9-", 12),
+    ("posthog-key", "phx_", _ALNUM, 40),
+    ("confluent-token", "cflt", "A-Za-z0-9+/", 56),
+    ("plaid-token", "access-sandbox- access-development- access-production-", "0-9a-f-", 36),
+    ("facebook-token", "EAA", _ALNUM, 80),
+    ("twitter-bearer", "AAAAAAAAAAAAAAAAAAAAA", "A-Za-z0-9%", 40),
+    ("onepassword-token", "ops_eyJ", "A-Za-z0-9_=-", 100),
+    ("yandex-token", "AQVN y0_", _WORD, 35),
+    ("hubspot-token", "pat-na1- pat-na2- pat-eu1-", "A-Fa-f0-9-", 36),
+    ("vercel-token", "vcp_ vck_", _ALNUM, 24),
+    ("openvsx-token", "ovsxp_ ovsxat_", _WORD, 30),
+)
+
+_STRICT = frozenset({"sl.", "dapi", "hf_", "pul-", "EAA", "cflt", "aio_", "fastly-", "y0_", "csk-", "r8_"})
+"""Beginnings that are common within other words."""
+
+_FIXED: tuple[tuple[str, str, str, Callable[[str], bool] | None], ...] = (
+    # rule, beginning, pattern from the beginning on, check
+    ("aws-access-key", "AKIA", "AKIA[A-Z0-9]{16}(?![A-Za-z0-9])", None),
+    ("aws-access-key", "ASIA", "ASIA[A-Z0-9]{16}(?![A-Za-z0-9])", None),
+    ("aws-access-key", "ABIA", "ABIA[A-Z0-9]{16}(?![A-Za-z0-9])", None),
+    ("aws-access-key", "ACCA", "ACCA[A-Z0-9]{16}(?![A-Za-z0-9])", None),
+    ("alibaba-access-key", "LTAI", "LTAI[A-Za-z0-9]{12,24}(?![A-Za-z0-9])", _has_digit),
+    ("tencent-secret-id", "AKID", "AKID[A-Za-z0-9]{32}(?![A-Za-z0-9])", _has_digit),
+    ("google-api-key", "AIza", "AIza[A-Za-z0-9_-]{35}", None),
+    ("google-refresh-token", "1//0", "1//0[A-Za-z0-9_-]{20,}", None),
+    ("google-auth-code", "4/0A", "4/0A[A-Za-z0-9_-]{20,}", None),
+    ("twilio-key", "SK", "SK[0-9a-f]{32}(?![A-Za-z0-9])", None),
+    ("sendgrid-key", "SG.", r"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,}", None),
+    ("mailgun-key", "key-", "key-[0-9a-f]{32}(?![A-Za-z0-9])", None),
+    ("api-key", "sk-", "sk-[A-Za-z0-9_-]{18,}", _is_mixed),
+    ("api-key", "sk_", "sk_[0-9a-f]{40,64}(?![A-Za-z0-9])", None),
+    ("square-token", "EAAA", "EAAA[A-Za-z0-9_-]{60}(?![A-Za-z0-9])", None),
+    ("airtable-token", "pat", r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}", None),
+    ("notion-token", "secret_", "secret_[A-Za-z0-9]{43}(?![A-Za-z0-9])", None),
+    ("mapbox-token", "sk.eyJ", r"sk\.eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}", None),
+)
+
+
+def _tokens() -> Iterable[tuple[str, Token]]:
+    for rule, beginning, pattern, check in _FIXED:
+        yield beginning, Token(rule, re.compile(pattern), strict=True, check=check)
+    for rule, beginnings, kind, least in _PLAIN:
+        for beginning in beginnings.split():
+            pattern = re.compile(f"{re.escape(beginning)}[{kind}]{{{least},}}")
+            yield beginning, Token(rule, pattern, strict=beginning in _STRICT)
+
+
+def _by_beginning() -> dict[str, tuple[Token, ...]]:
+    table: dict[str, tuple[Token, ...]] = {}
+    for beginning, token in _tokens():
+        table[beginning] = (*table.get(beginning, ()), token)
+    return table
+
+
+TOKENS = _by_beginning()
+"""The forms of tokens by how they begin."""
