@@ -10,6 +10,7 @@ from otel_har.instrumentor import HarInstrumentor
 from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
 from otel_har.processor import HarSpanProcessor
+from otel_har.signals import shut_down_on_signals
 from otel_har.version import __version__
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "SettingError",
     "SimpleHarProcessor",
     "__version__",
+    "shut_down_on_signals",
 ]

@@ -44,7 +44,10 @@ def guarded(task: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
             try:
                 return function(*args, **kwargs)
             except Exception as fault:  # noqa: BLE001 - the one broad except: see the rule above
-                report(task, fault)
+                try:  # noqa: SIM105 - that takes room on the stack, too
+                    report(task, fault)
+                except Exception:  # noqa: BLE001, S110 - no room on the stack, or in the program's logging
+                    pass
                 return None
 
         return guarded_function
@@ -53,7 +56,10 @@ def guarded(task: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
 
 
 def report(task: str, fault: Exception) -> None:
-    """Log the first fault of a kind, count the others; beyond so many kinds, all of one task are one."""
+    """Log the first fault of a kind, count the others; beyond so many kinds, all of one task are one.
+
+    May raise itself: handlers of the program's own log, and there may be no room left on the stack.
+    """
     kind = (task, type(fault).__qualname__)
     if kind not in _faults and len(_faults) >= _MAX_KINDS:
         kind = (task, Exception.__qualname__)

@@ -61,6 +61,8 @@ class HarSpanProcessor(SpanProcessor):
         self._open: dict[SpanKey, Span] = {}
         self._waiting: dict[int, tuple[_Waiting, Exchange]] = {}
         self._shut_down = False
+        self._has_shut_down = False
+        self._after_shutdown: list[Callable[[], object]] = []
         call_in_forked_child(self._forget)
 
     @guarded("starting a span")
@@ -98,6 +100,27 @@ class HarSpanProcessor(SpanProcessor):
         self._shut_down = True
         self._hand_on_unfinished()
         guarded("shutting down")(self._processor.shutdown)()
+        self._has_shut_down = True
+        self._call_after_shutdown()
+
+    @property
+    def is_shutting_down(self) -> bool:
+        """Whether `shutdown` was called and has not returned yet."""
+        return self._shut_down and not self._has_shut_down
+
+    def when_shut_down(self, call: Callable[[], object]) -> None:
+        """Call `call` once, when `shutdown` is done; at once when it is already. It must not raise."""
+        self._after_shutdown.append(call)
+        if self._has_shut_down:
+            self._call_after_shutdown()
+
+    def _call_after_shutdown(self) -> None:
+        while True:
+            try:  # `pop` hands each to one thread only
+                call = self._after_shutdown.pop()
+            except IndexError:
+                return
+            call()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Export every entry that is complete.

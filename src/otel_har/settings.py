@@ -44,6 +44,8 @@ class HarSettings(BaseModel):
     """The most pages; traces beyond it share the page of the program's run."""
     params: Params = Field(DEFAULT_OPTIONS.params, alias=environment.OTEL_PYTHON_HAR_PARAMS)
     """When the fields of a form are written beside its text: `auto`, `always` or `never`."""
+    signals: bool = Field(default=True, alias=environment.OTEL_PYTHON_HAR_SIGNALS)
+    """Whether everything is written before SIGTERM or SIGHUP ends the program."""
     schedule_delay_millis: int = Field(
         int(_BATCH.schedule_delay_millis),
         ge=1,

@@ -27,6 +27,7 @@ from otel_har.processor import HarSpanProcessor
 from otel_har.recording import span_processor
 from otel_har.settings import settings_from
 from otel_har.shared_provider import SharedTracerProvider
+from otel_har.signals import DEFAULT_SIGNAL_TIMEOUT_MILLIS, shut_down_on_signals
 
 _logger = logging.getLogger("otel_har")
 
@@ -58,6 +59,8 @@ def post_instrument() -> None:
     _recording = processor
     atexit.register(processor.shutdown)
     call_at_exit_of_multiprocessing_children(processor, HarSpanProcessor.shutdown)
+    if settings.signals:
+        shut_down_on_signals(processor, min(settings.export_timeout_millis, DEFAULT_SIGNAL_TIMEOUT_MILLIS))
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         own = TracerProvider(shutdown_on_exit=False)

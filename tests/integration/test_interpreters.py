@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from servers import assert_same_exchange
 
@@ -61,3 +62,23 @@ def test_finalizers_at_the_interpreters_end(run_instrumented: InstrumentedRunner
     run = run_instrumented(_FINALIZER, args=[str(path) for path in paths])
     assert (0, "") == (run.returncode, run.stderr)
     assert [False, False] == [path.exists() for path in paths]
+
+
+def test_a_signal_to_greenlets(run_instrumented: InstrumentedRunner) -> None:
+    """Everything is written when a signal ends a program whose threads are greenlets, wherever they are."""
+    run = run_instrumented(
+        """
+        from gevent import monkey
+        monkey.patch_all()
+        import gevent, os, requests, signal
+        from harness import BASE
+        requests.get(BASE + '/item/1')
+        reading = gevent.spawn(lambda: next(requests.get(BASE + '/stream?gate=never', stream=True).iter_content(5)))
+        reading.join()
+        gevent.spawn(os.kill, os.getpid(), signal.SIGTERM)
+        gevent.sleep(60)
+        """,
+        python_options=["-W", "ignore"],
+    )
+    assert (-15, "") == (run.returncode, run.stderr)
+    assert ["/item/1", "/stream"] == [urlsplit(entry["request"]["url"]).path for entry in run.entries]

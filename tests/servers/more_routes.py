@@ -40,4 +40,11 @@ def websocket(call: Call) -> None:
     raise Disconnected
 
 
-MORE_ROUTES = {"delay": delay, "redirect-to": redirect_to, "trickle": trickle, "websocket": websocket}
+def big(call: Call) -> None:
+    """Answer with header fields of so many bytes altogether, none of which is too long for a client."""
+    size_bytes = int(call.argument)
+    fields = [(f"X-{number}", "y" * 60_000) for number in range(min(90, size_bytes // 60_000))]
+    call.reply(b"big", [("Content-Type", "text/plain"), *fields])
+
+
+MORE_ROUTES = {"big": big, "delay": delay, "redirect-to": redirect_to, "trickle": trickle, "websocket": websocket}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from collections import Counter
 
 import pytest
@@ -72,3 +73,43 @@ def test_kinds_are_bounded_and_keep_no_class(monkeypatch: pytest.MonkeyPatch) ->
     assert 2_000 == sum(counts.values())
     assert len(fault_counts()) <= 1_001
     assert [] == [one for one in Exception.__subclasses__() if one.__name__.startswith("Fault")]
+
+
+class _Raising(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise LookupError(record.getMessage())
+
+
+def test_a_logging_handler_that_raises() -> None:
+    """What the program's own logging raises does not come out of ours."""
+
+    @guarded("a task of test_a_logging_handler_that_raises")
+    def fail() -> None:
+        raise ValueError
+
+    logger, handler = logging.getLogger("otel_har"), _Raising()
+    logger.addHandler(handler)
+    try:
+        assert None is fail()
+    finally:
+        logger.removeHandler(handler)
+    assert 1 == fault_counts()["a task of test_a_logging_handler_that_raises: ValueError"]
+
+
+def test_a_full_stack() -> None:
+    """A fault with no room left on the stack to tell of it is no fault of the program's either."""
+
+    @guarded("a task of test_a_full_stack")
+    def fail() -> int:
+        return fail_at_the_limit()
+
+    def fail_at_the_limit() -> int:
+        return fail_at_the_limit() + 1
+
+    def descend(frames: int) -> int | None:
+        return descend(frames - 1) if frames else fail()
+
+    frame, frames = sys._getframe(), 0
+    while frame.f_back is not None:
+        frame, frames = frame.f_back, frames + 1
+    assert [None] * 20 == [descend(sys.getrecursionlimit() - frames - room) for room in range(10, 30)]

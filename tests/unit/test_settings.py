@@ -20,6 +20,7 @@ DEFAULTS = {
     "append": False,
     "max_pages": 100,
     "params": "auto",
+    "signals": True,
     "schedule_delay_millis": 1_000,
     "max_queue_size": 10_000,
     "max_queue_bytes": 64 * 1024 * 1024,
@@ -42,6 +43,7 @@ NUMBERS = {
 FLAGS = {
     environment.OTEL_PYTHON_HAR_APPEND: "append",
     environment.OTEL_PYTHON_HAR_AUDIT_EVENTS: "audit_events",
+    environment.OTEL_PYTHON_HAR_SIGNALS: "signals",
 }
 WORDS = {environment.OTEL_PYTHON_HAR_PARAMS: ("params", ("auto", "always", "never"))}
 

@@ -146,7 +146,7 @@ class RequestTrace:
             exchange.error = _SENT_AGAIN
             exchange.finish(now)
             exchange = self._exchange = _add_exchange(self._capture, params.method, params.url, now, time.time_ns())
-        exchange.method = params.method
+        exchange.method = _method(params.method)
         exchange.url = str(params.url)
         exchange.request_headers = _as_sent(params.headers)
         exchange.charge()
@@ -185,7 +185,7 @@ class RequestTrace:
             return
         exchange = self._exchange
         if exchange.instants.request_started is None:  # it never came to sending
-            exchange.method, exchange.url = params.method, str(params.url)
+            exchange.method, exchange.url = _method(params.method), str(params.url)
             exchange.request_headers = _as_sent(params.headers)
         exchange.error = error_text(params.exception)
         _note_refused_response(exchange, params.exception)
@@ -215,10 +215,19 @@ class RequestTrace:
 
 def _as_sent(headers: Mapping[str, str]) -> RawHeaders:
     """The header fields in the bytes that aiohttp writes: UTF-8."""
-    return [
-        (name.encode("utf-8", "surrogatepass"), value.encode("utf-8", "surrogatepass"))
-        for name, value in headers.items()
-    ]
+    return [(_written(name), _written(value)) for name, value in headers.items()]
+
+
+def _written(text: object) -> bytes:
+    """The bytes of a text; of what is none, and is refused by aiohttp, no more than its kind."""
+    if isinstance(text, str):
+        return str.encode(text, "utf-8", "surrogatepass")
+    return f"<{type(text).__qualname__}>".encode("utf-8", "replace")
+
+
+def _method(method: str | bytes) -> str:
+    """The request method, of which aiohttp asks no more than an `upper`."""
+    return method.decode("latin-1") if isinstance(method, bytes) else str.__str__(method)
 
 
 def _reason(text: str | None) -> bytes:
@@ -279,13 +288,15 @@ def _instant(name: str) -> Any:
 
 def _note_chunk_sent(trace: RequestTrace, chunk: bytes) -> None:
     exchange = trace.sending()
-    if exchange is not None:
+    if exchange is not None and isinstance(chunk, bytes | bytearray | memoryview):  # else aiohttp is about to refuse it
         exchange.request_body.note(chunk)
         exchange.instants.request_sent = time.perf_counter_ns()
 
 
 def _add_exchange(capture: SpanCapture, method: str, url: Any, started: int, started_unix_ns: int) -> Exchange:
-    exchange = Exchange(method, str(url), started_unix_ns=started_unix_ns, started=started, limits=capture.limits)
+    exchange = Exchange(
+        _method(method), str(url), started_unix_ns=started_unix_ns, started=started, limits=capture.limits
+    )
     if capture.exchanges:
         exchange.initiator = capture.exchanges[0].initiator
     exchange.charge()

@@ -6,7 +6,7 @@ The rule: this is what is known without looking at what was sent; where the head
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,6 +59,8 @@ def is_read_piecemeal(body: Any) -> bool:
     """Whether the body is a file object or an iterable: http.client sends what is a buffer as it is."""
     if hasattr(body, "read"):
         return True
+    if not isinstance(body, Iterable) and not hasattr(type(body), "__getitem__"):
+        return False
     try:
         memoryview(body.encode() if isinstance(body, str) else body).release()
     except TypeError:
@@ -67,10 +69,16 @@ def is_read_piecemeal(body: Any) -> bool:
 
 
 def note_body_at_hand(noted: Body, body: Any) -> None:
-    """A body that is there as a whole before it is sent, or none."""
+    """A body that is there as a whole before it is sent, or none; what is no bytes the client refuses itself."""
+    if isinstance(body, str):
+        body = text_as_sent(body)
     if body is not None:
         noted.encoded = True
-        with memoryview(text_as_sent(body) if isinstance(body, str) else body) as octets:
+        try:
+            octets = memoryview(body)
+        except TypeError:
+            return
+        with octets:
             noted.note(octets)
     noted.ended = True
 
@@ -83,4 +91,4 @@ def _charset_of_text() -> str:
 
 def text_as_sent(text: str) -> bytes:
     """The bytes of a body that is text, or is read from a file of text; what cannot be sent so raises in the client."""
-    return text.encode(_charset_of_text(), "replace")
+    return str.encode(text, _charset_of_text(), "replace")

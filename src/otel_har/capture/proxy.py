@@ -109,7 +109,10 @@ def _tap_type(tap: type[Tap], wrapped: type) -> type:
 
 def _forwarder(name: str) -> Callable[..., Any]:
     def forward(self: Tap, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self.__wrapped__, name)(*args, **kwargs)
+        wrapped = self.__wrapped__
+        if isinstance(wrapped, type):  # whose attribute is the method of its instances
+            return getattr(type(wrapped), name)(wrapped, *args, **kwargs)
+        return getattr(wrapped, name)(*args, **kwargs)
 
     forward.__name__ = name
     return forward

@@ -19,6 +19,7 @@ from otel_har.message import Body
 
 _MAX_ERROR = 1_000
 _MAX_REPEATED = 100
+_OCTETS = (bytes, bytearray, memoryview)
 
 
 class ResponseNotes:
@@ -118,9 +119,11 @@ class RequestBodyNotes:
 
     @guarded("noting a request body")
     def chunk(self, data: Any) -> None:
-        """The client read this to send it."""
-        if data:
-            self.body.note(data.encode("utf-8") if isinstance(data, str) else data)
+        """The client read this to send it; what is no bytes and cannot become them the client refuses itself."""
+        if isinstance(data, str):
+            data = str.encode(data, "utf-8", "replace")
+        if isinstance(data, _OCTETS) and data:
+            self.body.note(data)
 
     @guarded("noting a request body")
     def read(self, data: Any) -> None:
@@ -173,19 +176,14 @@ class RequestBodyTap(Tap):
         return value if noting is None else getattr(self, noting)(value)
 
     def _self_iter(self) -> Iterator[Any]:
-        notes = self._self_notes
-        iterator = iter(self.__wrapped__)
-        while True:
-            try:
-                chunk = next(iterator)
-            except StopIteration:
-                break
-            except BaseException:
-                notes.failed()
-                raise
-            notes.chunk(chunk)
-            yield chunk
-        notes.ended()
+        try:
+            iterator = iter(self.__wrapped__)
+        except BaseException:
+            self._self_notes.failed()
+            raise
+        tap: Any = self if iterator is self.__wrapped__ else RequestBodyTap(iterator, self._self_notes)
+        noting: Iterator[Any] = tap
+        return noting
 
     def _self_next(self) -> Any:
         try:

@@ -49,17 +49,22 @@ def har_text(raw: HeaderText) -> str:
         return encoded.decode("latin-1")
 
 
-def octets(raw: HeaderText) -> bytes:
+def octets(raw: object) -> bytes:
     """The bytes of the wire: what a library decoded, it did as ISO 8859-1, or as UTF-8 with surrogates for the rest."""
     if isinstance(raw, bytes):
         return raw
-    raw = str(raw)  # what is neither, an adapter of the program's own put there
+    text = raw if isinstance(raw, str) else _text_of(raw)
     for encoding, errors in (("latin-1", "strict"), ("utf-8", "surrogateescape")):
         try:
-            return raw.encode(encoding, errors)
+            return str.encode(text, encoding, errors)  # not a method that a subclass of the program's may have instead
         except UnicodeEncodeError:
             continue
-    return raw.encode("utf-8", "replace")
+    return str.encode(text, "utf-8", "replace")
+
+
+def _text_of(value: object) -> str:
+    """What an adapter of the program's own put where text or bytes belong: no code of the program's is called here."""
+    return str(value) if isinstance(value, int | float | None) else f"<{type(value).__qualname__}>"
 
 
 def head_size(start_line: HeaderText, raw: RawHeaders) -> int:
