@@ -1,5 +1,6 @@
 """`otel-har repair`: HAR files that were cut off, made whole."""
 
+import errno
 import os
 import shutil
 import sys
@@ -13,6 +14,7 @@ import click
 
 from otel_har.cli.check import count
 from otel_har.errors import HarFormatError
+from otel_har.export.room import is_recorded
 from otel_har.har.repair import RepairReport
 from otel_har.har.repair import repair as mend
 from otel_har.har.replacing import repair_file, repair_stream
@@ -74,6 +76,8 @@ def _repaired(name: str, output: str | None) -> int:
 
 def _report(name: str, output: str | None) -> RepairReport:
     if _STANDARD_STREAM not in (name, output):
+        if is_recorded(Path(name if output is None else output).resolve()):
+            raise OSError(errno.EBUSY, "a process records to it")
         return repair_file(name, output)
     with ExitStack() as stack:
         if name == _STANDARD_STREAM:  # by way of a file, because it is gone through more than once

@@ -54,6 +54,16 @@ def room_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.otel-har")
 
 
+def is_recorded(path: Path) -> bool:
+    """Whether any process records to a file by way of its room."""
+    try:
+        presence = access.opened(room_path(path) / _PRESENCE, os.O_RDWR)
+    except OSError:
+        return False
+    with access.closing(presence):
+        return not access.locked(presence)
+
+
 class Room:
     """The room of one file, as one process has it open.
 

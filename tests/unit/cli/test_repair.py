@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from otel_har.cli.app import app
+from otel_har.export.file import FileHarExporter
 from otel_har.har.checker import check
 
 ROOT = Path(__file__).parents[3]
@@ -45,6 +46,22 @@ def test_in_its_place(cut: Path) -> None:
     assert (0, f"{cut}: {FOUND}\n{cut}: {DONE}\n") == ((done := run(cut)).exit_code, done.output)
     assert [] == list(check(cut))
     assert (0, f"{cut}: is whole: 2 entries\n") == ((again := run(cut)).exit_code, again.output)
+
+
+def test_a_file_that_is_recorded(tmp_path: Path) -> None:
+    """A file that a process records to is left to it, until that ends."""
+    path = tmp_path / "out.har"
+    exporter = FileHarExporter(path)
+    path.write_bytes(CUT)
+    assert (2, f"otel-har: {path}: a process records to it\n", CUT) == (
+        (done := run(path)).exit_code,
+        done.output,
+        path.read_bytes(),
+    )
+    assert 0 == run(path, "-o", tmp_path / "other.har").exit_code
+    exporter.shutdown()
+    assert 0 == run(path).exit_code
+    assert [] == list(check(path))
 
 
 def test_several_files(cut: Path) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from children import PAGE, batch, completed, names, names_in
+from children import PAGE, as_user, batch, completed, names, names_in
 from otel_har.errors import DestinationError, ExportError
+from otel_har.export import access
 from otel_har.export.document import HarDocument
 from otel_har.export.growing import Claim, TakenError
 from otel_har.export.room import room_path
-from otel_har.export.swapped import SwappedFile
+from otel_har.export.swapped import SwappedFile, _may_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +74,23 @@ def test_copies_take_turns(path: Path, take: Callable[..., SwappedFile]) -> None
         inodes.append(path.stat().st_ino)
     assert inodes[:2] * 3 == inodes
     assert 2 == len(set(inodes))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who may give files away")
+@pytest.mark.parametrize(("size", "expected"), [(1000, False), (100_000_000, True)])
+def test_reader_that_cannot_be_seen(path: Path, size: int, *, expected: bool) -> None:
+    """Where the system does not say whether a copy is read, as of another user's, small ones are made anew."""
+    path.touch()
+    os.truncate(path, size)
+    descriptor = access.opened(path)
+
+    def look(child: Child) -> None:
+        as_user(1234, 1234)
+        assert access.is_open_elsewhere(descriptor) is None
+        child.tell(f"{_may_change(descriptor)}")
+
+    assert [f"{expected}"] == completed(look)
+    os.close(descriptor)
 
 
 def test_second_name_of_the_file(path: Path, tmp_path: Path, take: Callable[..., SwappedFile]) -> None:
