@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_har.export.room import room_path
+from otel_har.export.files.room import room_path
 from servers.recorded import OrderError, targets
 
 if TYPE_CHECKING:

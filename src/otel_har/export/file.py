@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError, SettingError
-from otel_har.export import access
-from otel_har.export.document import Growth, HarDocument, Standing
-from otel_har.export.growing import Claim, GrowingFile, TakenError, not_now
-from otel_har.export.in_place import InPlaceFile
+from otel_har.export.files import access
+from otel_har.export.files.document import Growth, HarDocument, Standing
+from otel_har.export.files.growing import Claim, GrowingFile, TakenError, not_now
+from otel_har.export.files.in_place import InPlaceFile
+from otel_har.export.files.room import RoomError
+from otel_har.export.files.swapped import SwappedFile
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
-from otel_har.export.room import RoomError
-from otel_har.export.swapped import SwappedFile
 from otel_har.forking import call_in_forked_child
 from otel_har.har.models import Page
 

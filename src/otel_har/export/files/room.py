@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError
-from otel_har.export import access
-from otel_har.export.growing import TakenError
+from otel_har.export.files import access
+from otel_har.export.files.growing import TakenError
 
 COPIES = ("0", "1")
 _TURN, _PRESENCE, _NEW, _NEXT = "turn", "presence", "new", "next"
