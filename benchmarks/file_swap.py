@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from otel_har.export.document import Growth, HarDocument, Standing
-from otel_har.export.growing import Claim, GrowingFile
-from otel_har.export.in_place import InPlaceFile
+from otel_har.export.files.document import Growth, HarDocument, Standing
+from otel_har.export.files.growing import Claim, GrowingFile
+from otel_har.export.files.in_place import InPlaceFile
+from otel_har.export.files.swapped import SwappedFile
 from otel_har.export.interfaces import HarBatch
-from otel_har.export.swapped import SwappedFile
 from otel_har.har.models import Content, Entry, Page, PageTimings, Request, Response
 
 _ADDITIONS = 300

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_har.export.room import room_path
+from otel_har.export.files.room import room_path
 from servers.filesystems import filled
 from servers.recorded import OrderError, targets
 

@@ -98,3 +98,19 @@ def test_every_extra_is_documented() -> None:
     extras = set(project["optional-dependencies"]) - {"test", "lint"}
     page = (ROOT / "docs" / "getting-started.md").read_text()
     assert set() == {extra for extra in extras if f"`{extra}`" not in page}
+
+
+def test_every_fault_has_its_test() -> None:
+    """Each row of the table of faults names tests, and each of them is there."""
+    table = (ROOT / "docs" / "faults.md").read_text()
+    rows = [row for row in re.findall(r"^\|(.*)\|$", table, re.MULTILINE) if not row.startswith((" fault", "---"))]
+    assert len(rows) > 40
+    assert [] == [row for row in rows if 4 != row.count("|") + 1 or "::" not in row.rpartition("|")[2]]
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", table)
+    assert len(named) == table.count("::")
+    missing = [(path, name) for path, name in named if f"def {name}(" not in _text(ROOT / path)]
+    assert [] == missing
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.is_file() else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_har.export.room import room_path
+from otel_har.export.files.room import room_path
 from servers.recorded import OrderError, targets
 
 if TYPE_CHECKING:
@@ -42,6 +42,25 @@ def test_modes(new_process: Callable[[], RecordedProcess], tmp_path: Path, umask
             assert (path.name, 0) == (path.name, mode & 0o077)
     assert 0o600 & ~umask == stat.S_IMODE(har.stat().st_mode)
     process.shutdown()
+
+
+def test_a_umask_that_takes_all(new_process: Callable[[], RecordedProcess], open_directory: Path) -> None:
+    """A process that takes all rights from what it makes, its own too, records where it can, and leaves nothing."""
+    place = open_directory / "own"
+    place.mkdir()
+    har = place / "out.har"
+    process = new_process()
+    if os.geteuid() == 0:  # whom no mode stops
+        os.chown(place, OWNER, OWNER)
+        process = _user(new_process, OWNER)
+    process.do("os:umask", 0o777)
+    process.record(har)
+    process.get("/item/1")
+    assert process.flush() is True
+    process.shutdown()
+    assert (0, [har]) == (stat.S_IMODE(har.stat().st_mode), list(place.iterdir()))
+    har.chmod(0o600)
+    assert ["/item/1"] == targets(har)
 
 
 @pytest.fixture(params=[0o1777, 0o777], ids=["sticky", "not sticky"])

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_har.export.file import FileHarExporter
+from otel_har.export.files.room import room_path
 from otel_har.export.interfaces import HarBatch
-from otel_har.export.room import room_path
 from otel_har.har.models import Entry, Page, PageTimings, Request, Response
 from otel_har.har.repair import repair
 from servers.recorded import targets

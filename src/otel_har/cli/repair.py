@@ -14,7 +14,7 @@ import click
 
 from otel_har.cli.check import count
 from otel_har.errors import HarFormatError
-from otel_har.export.room import is_recorded
+from otel_har.export.files.room import is_recorded
 from otel_har.har.repair import RepairReport
 from otel_har.har.repair import repair as mend
 from otel_har.har.replacing import repair_file, repair_stream

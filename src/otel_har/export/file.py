@@ -6,7 +6,6 @@ into the file `swapped` and `in_place`.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import sys
@@ -15,18 +14,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError, SettingError
-from otel_har.export import access
-from otel_har.export.document import Growth, HarDocument, Standing
-from otel_har.export.growing import Claim, GrowingFile, TakenError, not_now
-from otel_har.export.in_place import InPlaceFile
+from otel_har.export.files import access
+from otel_har.export.files.document import Growth, HarDocument, Standing
+from otel_har.export.files.growing import Claim, GrowingFile, TakenError, not_now
+from otel_har.export.files.in_place import InPlaceFile
+from otel_har.export.files.room import RoomError
+from otel_har.export.files.swapped import SwappedFile
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
-from otel_har.export.room import RoomError
-from otel_har.export.swapped import SwappedFile
 from otel_har.forking import call_in_forked_child
 from otel_har.har.models import Page
 
 _MAX_INDENT = 16
 _PID = "{pid}"
+_MOST_BESIDE = 100  # files of one process
 _logger = logging.getLogger("otel_har")
 
 
@@ -143,7 +143,7 @@ class FileHarExporter(HarExporter):
             self._file.close()
             self._file = None
         claim = Claim(self._claim.recording, may_replace=False)
-        for number in itertools.count(1):
+        for number in range(1, _MOST_BESIDE + 1):
             suffix = f"{os.getpid()}" if number == 1 else f"{os.getpid()}.{number}"
             asked = _of_this_process(self._asked_path)
             path = asked.with_name(f"{asked.stem}.{suffix}{asked.suffix}")
@@ -158,7 +158,7 @@ class FileHarExporter(HarExporter):
             self._path = path
             _logger.warning("otel-har: %s, writing %s", reason, path)
             return self._file
-        raise AssertionError("itertools.count ends")
+        raise DestinationError(f"cannot write to {self._asked_path}, nor to a file beside it: {reason}")
 
 
 def _of_this_process(path: Path) -> Path:

@@ -11,11 +11,11 @@ import pytest
 
 from children import PAGE, as_user, batch, completed, names, names_in
 from otel_har.errors import DestinationError, ExportError
-from otel_har.export import access
-from otel_har.export.document import HarDocument
-from otel_har.export.growing import Claim, TakenError
-from otel_har.export.room import room_path
-from otel_har.export.swapped import SwappedFile, _may_change
+from otel_har.export.files import access
+from otel_har.export.files.document import HarDocument
+from otel_har.export.files.growing import Claim, TakenError
+from otel_har.export.files.room import room_path
+from otel_har.export.files.swapped import SwappedFile, _may_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,8 +12,8 @@ import pytest
 from children import Child, as_user, batch, completed, names
 from otel_har.errors import DestinationError, ExportError
 from otel_har.export.file import FileHarExporter
-from otel_har.export.growing import TakenError
-from otel_har.export.room import Room, RoomError, room_path
+from otel_har.export.files.growing import TakenError
+from otel_har.export.files.room import Room, RoomError, room_path
 
 _USER, _OTHER = 1234, 2345
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who can be another user")

@@ -14,7 +14,7 @@ from otel_har.export.interfaces import HarBatch, HarStatistics
 from otel_har.har.checker import check
 from otel_har.har.models import Entry, Page, Request, Response
 
-DATA = Path(__file__).parents[2] / "data" / "har"
+DATA = Path(__file__).parents[3] / "data" / "har"
 
 
 def _batch(*paths: str, page: str = "run", lost: HarStatistics | None = None) -> HarBatch:

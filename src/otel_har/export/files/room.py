@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError
-from otel_har.export import access
-from otel_har.export.growing import TakenError
+from otel_har.export.files import access
+from otel_har.export.files.growing import TakenError
 
 COPIES = ("0", "1")
 _TURN, _PRESENCE, _NEW, _NEXT = "turn", "presence", "new", "next"
@@ -235,6 +235,10 @@ class Room:
         try:
             self._directory = access.Held(access.opened_directory(self._place))
         except OSError as fault:
+            if fault.errno == errno.EACCES and self._place.lstat().st_uid == os.geteuid():
+                with contextlib.suppress(OSError):  # this process made it, with a umask that takes its own rights
+                    self._place.rmdir()
+                raise RoomError(f"no room beside {self._path}: it cannot be entered") from fault
             if fault.errno in _STRANGE:
                 raise TakenError(f"{self._place} is somebody else's") from fault
             raise

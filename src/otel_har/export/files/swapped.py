@@ -38,11 +38,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError
-from otel_har.export import access
-from otel_har.export.document import Growth, HarDocument, Standing, read_standing
-from otel_har.export.growing import LOCK_SECONDS, Claim, Compose, GrowingFile, TakenError, not_now
-from otel_har.export.mending import Salvage, salvaged, whole
-from otel_har.export.room import COPIES, Room, RoomError
+from otel_har.export.files import access
+from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
+from otel_har.export.files.growing import LOCK_SECONDS, Claim, Compose, GrowingFile, TakenError, not_now
+from otel_har.export.files.mending import Salvage, salvaged, whole
+from otel_har.export.files.room import COPIES, Room, RoomError
 
 _FIRST_TURN_SECONDS = 1.0  # the program's start waits for it
 _MOST_COPIED_BYTES = 4 * 1024 * 1024  # with each addition, where nobody can tell whether a copy is read

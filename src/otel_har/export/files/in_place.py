@@ -17,10 +17,10 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
-from otel_har.export import access
-from otel_har.export.document import Growth, HarDocument, Standing, read_standing
-from otel_har.export.growing import Claim, Compose, GrowingFile, TakenError, not_now
-from otel_har.export.mending import salvaged
+from otel_har.export.files import access
+from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
+from otel_har.export.files.growing import Claim, Compose, GrowingFile, TakenError, not_now
+from otel_har.export.files.mending import salvaged
 
 
 class InPlaceFile(GrowingFile):

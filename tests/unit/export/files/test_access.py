@@ -12,8 +12,8 @@ import pytest
 
 from children import Child, as_user, batch, completed, names
 from otel_har.errors import DestinationError, ExportError
-from otel_har.export import access
 from otel_har.export.file import FileHarExporter
+from otel_har.export.files import access
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError
-from otel_har.export.document import Growth, Standing
+from otel_har.export.files.document import Growth, Standing
 
 Compose = Callable[[Standing], Growth]
 

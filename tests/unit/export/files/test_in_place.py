@@ -13,10 +13,10 @@ import pytest
 
 from children import PAGE, Child, as_user, batch, completed, names
 from otel_har.errors import DestinationError, ExportError
-from otel_har.export.document import HarDocument
 from otel_har.export.file import FileHarExporter
-from otel_har.export.growing import Claim, TakenError
-from otel_har.export.in_place import InPlaceFile
+from otel_har.export.files.document import HarDocument
+from otel_har.export.files.growing import Claim, TakenError
+from otel_har.export.files.in_place import InPlaceFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

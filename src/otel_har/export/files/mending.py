@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from otel_har.errors import HarFormatError
-from otel_har.export import access
-from otel_har.export.document import HarDocument, Standing, read, standing_from
+from otel_har.export.files import access
+from otel_har.export.files.document import HarDocument, Standing, read, standing_from
 from otel_har.har.repair import Survey, repair, survey
 
 _ENTRIES = re.compile(rb'"entries"\s*:\s*\[')
