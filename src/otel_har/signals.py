@@ -12,21 +12,23 @@ the time is over.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable
 from types import FrameType
 
-from otel_har.guard import guarded
 from otel_har.processor import HarSpanProcessor
 
 DEFAULT_SIGNAL_TIMEOUT_MILLIS = 5_000
 
 _INIT_PROCESS_ID = 1
 _RETRY_S = 0.01
+_A_MOMENT_S = 1e-6
 _FRAMES = 100  # of this thread's stack, at most, that shutting down takes
 # Python's own, before gevent or eventlet put theirs there; and without the locks of `threading`.
 _start_thread = _thread.start_new_thread
@@ -82,6 +84,8 @@ class DelayedDefault:
 
     def __init__(self) -> None:
         self._recordings: list[tuple[weakref.ref[HarSpanProcessor], float]] = []
+        self._is_sent_again = False
+        self._sending = _thread.allocate_lock()
 
     def add(self, processor: HarSpanProcessor, timeout_millis: float) -> None:
         """One more recording that is shut down."""
@@ -94,13 +98,18 @@ class DelayedDefault:
             _need_room(_FRAMES)
             self._act(number)
         except RecursionError:  # once more, when the program has come back from there
-            _start_thread(self._send_again, (number,))
+            if not self._is_sent_again:
+                self._is_sent_again = True
+                _start_thread(self._send_again, (number,))
 
     def _send_again(self, number: int) -> None:
         """Until it is taken: before 3.13 Python may overlook a signal while another thread runs, as this one does."""
-        while signal.getsignal(number) is self:
+        while self._is_sent_again:
             _sleep(_RETRY_S)
-            os.kill(os.getpid(), number)
+            with self._sending:
+                self._is_sent_again = signal.getsignal(number) is self
+                if self._is_sent_again:
+                    os.kill(os.getpid(), number)
 
     def _act(self, number: int) -> None:
         recordings = [(alive, timeout) for known, timeout in self._recordings if (alive := known()) is not None]
@@ -111,7 +120,10 @@ class DelayedDefault:
             for processor in processors:
                 processor.force_flush(int(timeout_millis))
             return
-        signal.signal(number, signal.SIG_DFL)  # a second one kills at once
+        is_held = self._sending.acquire(timeout=_RETRY_S)  # for our own would be a second one
+        signal.signal(number, signal.SIG_DFL)  # which kills at once
+        if is_held:
+            self._sending.release()
         _end(number, processors, timeout_millis / 1000)
 
     def __eq__(self, other: object) -> bool:
@@ -137,12 +149,32 @@ def _end(number: int, processors: list[HarSpanProcessor], timeout_s: float) -> N
     What waits is written before anybody looks at what is in flight: that may get stuck, for the main thread may hold a
     lock of a span.
     """
-    guarded("watching the time after a signal")(_start_thread)(_send_later, (timeout_s, number))
+    with contextlib.suppress(RuntimeError):  # no thread starts any more: nothing of the program runs then
+        _start_thread(_send_later, (timeout_s, number))
+    if not _may_wait():
+        _thread.start_new_thread(_shut_down_and_die, (number, processors, timeout_s))
+        return
     interrupted = [processor for processor in processors if processor.is_shutting_down]
     if interrupted:
         # This thread may be in the midst of that: it has to return there, for it to come to its end.
         _call_when_all_are_shut_down(interrupted, lambda: os.kill(os.getpid(), number))
         return
+    _shut_down_and_die(number, processors, timeout_s)
+
+
+def _may_wait() -> bool:
+    """Whether this may be waited in: in the midst of an event loop of gevent or eventlet it may not.
+
+    Then what waits is a greenlet, which their `start_new_thread` starts.
+    """
+    try:
+        threading.Event().wait(_A_MOMENT_S)
+    except (AssertionError, RuntimeError):
+        return False
+    return True
+
+
+def _shut_down_and_die(number: int, processors: list[HarSpanProcessor], timeout_s: float) -> None:
     try:
         for processor in processors:
             processor.force_flush(int(timeout_s * 1000))

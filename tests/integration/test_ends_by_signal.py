@@ -40,7 +40,7 @@ ZYGOTE = """
 
     def child(name, function, ready, exits):
         global is_ready
-        signal.alarm(30)
+        signal.alarm(50)
         def is_ready():
             os.write(ready, b'!')
         requests.get(BASE + '/item/' + name)
@@ -58,6 +58,13 @@ ZYGOTE = """
         sys.stdout.flush(); sys.stderr.flush()
         os._exit(code)
 
+    def end(pid, number):
+        while signal.sigtimedwait({signal.SIGCHLD}, 0):
+            pass  # of children before
+        os.kill(pid, number)
+        while not signal.sigtimedwait({signal.SIGCHLD}, 4):
+            os.kill(pid, number)  # Python may overlook a signal that comes as two threads change places
+
     def run(name):
         function, number, times, exits = CASES[name]
         reading, writing = os.pipe()
@@ -67,12 +74,11 @@ ZYGOTE = """
             child(name, function, writing, exits)
         os.close(writing)
         for _ in range(times):
-            if os.read(reading, 1):
+            if os.read(reading, 1) and times > 1:
                 os.kill(pid, number)
         os.close(reading)
-        while not signal.sigtimedwait({signal.SIGCHLD}, 3):
-            if times == 1:  # before 3.13 Python may overlook a signal that comes between two threads
-                os.kill(pid, number)
+        if times == 1:
+            end(pid, number)
         OUTCOMES[name] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
@@ -124,7 +130,9 @@ def ends(run_instrumented: InstrumentedRunner) -> Any:
     """Runs cases; gives their exit codes and what is recorded of each."""
 
     def run_cases(source: str, *options: str, **kwargs: Any) -> tuple[dict[str, int], dict[str, Any], CompletedRun]:
-        run = run_instrumented(dedent(ZYGOTE) + dedent(source) + "\nrun_all()\n", *options, **kwargs)
+        program = dedent(ZYGOTE) + dedent(source) + "\nrun_all()\n"
+        # From 3.12 on Python warns of forks beside threads.
+        run = run_instrumented(program, *options, python_options=["-W", "ignore"], **kwargs)
         assert 0 == run.returncode, run.stderr
         return json.loads(run.stdout.splitlines()[-1]), _recorded(run), run
 
@@ -210,7 +218,7 @@ DEFAULT_DISPOSITION = """
                 os.write(writing, b'!')
                 time.sleep(60)
             os.read(reading, 1)
-            os.kill(pid, signal.SIGTERM)
+            end(pid, signal.SIGTERM)
             OUTCOMES['forked'] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         thread = threading.Thread(target=fork)
         thread.start()
@@ -419,20 +427,23 @@ ENDS = """
         def fetch():
             with requests.get(BASE + '/stream?gate=late&of=thread', stream=True) as response:
                 started.set()
-                threading.main_thread().join()
+                ended.wait()
                 release('late'); release('late')
                 response.content
-        started = threading.Event()
+        started, ended = threading.Event(), threading.Event()
         threading.Thread(target=fetch).start()
         started.wait()
+        ended.set()
 
     @case(exits=True)
     def terminated_while_threads_run():
         def wait_for_the_end():
-            threading.main_thread().join()
+            ended.wait()
             is_ready()
             time.sleep(60)
+        ended = threading.Event()
         threading.Thread(target=wait_for_the_end).start()
+        ended.set()
 
     @case(times=0, exits=True)
     def requesting_at_exit():
