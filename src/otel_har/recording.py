@@ -14,12 +14,15 @@ from otel_har.processor import HarSpanProcessor
 from otel_har.settings import HarSettings
 
 
-def span_processor(settings: HarSettings, *, recording: str | None = None) -> HarSpanProcessor:
+def span_processor(
+    settings: HarSettings, *, recording: str | None = None, salt: bytes | None = None
+) -> HarSpanProcessor:
     """A span processor that records to the settings' file, through a batch processor.
 
     Args:
         settings: The settings; `path` must be set.
         recording: A name that processes have in common which write one file together.
+        salt: What they salt the hashes of redacted values with; a random one by default.
 
     Raises:
         SettingError: When the settings name no file.
@@ -29,7 +32,7 @@ def span_processor(settings: HarSettings, *, recording: str | None = None) -> Ha
         raise SettingError("no HAR file is set")
     exporter = FileHarExporter(settings.path, settings.indent, append=settings.append, recording=recording)
     return HarSpanProcessor(
-        BatchHarProcessor(exporter, settings.batch, options=settings.options),
+        BatchHarProcessor(exporter, settings.batch, options=settings.options, redaction=settings.redaction(salt)),
         limits=CaptureLimits(
             settings.max_body_bytes,
             ByteBudget(settings.max_queue_bytes),

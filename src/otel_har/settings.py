@@ -7,16 +7,47 @@ never stops the program that is to be recorded. An empty value is an unset one (
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from opentelemetry.util.http import OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from otel_har import environment
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.limits import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_INITIATOR_FRAMES, DEFAULT_MAX_QUEUE_BYTES
+from otel_har.har.models import Entry
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions, Params
 from otel_har.pages import DEFAULT_MAX_PAGES
+from otel_har.redaction.policy import ImportedRedactor, Mode, RedactionPolicy
 
+
+def _separated(value: object) -> object:
+    """A list as OpenTelemetry writes it."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _patterns(value: object) -> object:
+    parts = _separated(value)
+    if not isinstance(parts, tuple):
+        return parts
+    try:
+        return tuple(re.compile(part, re.IGNORECASE) for part in parts)
+    except re.error as fault:
+        raise ValueError(f"is no regular expression: {fault}") from fault
+
+
+def _imported(value: object) -> object:
+    return ImportedRedactor(value) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_separated)]
+Patterns = Annotated[tuple[re.Pattern[str], ...], BeforeValidator(_patterns)]
+Redactor = Annotated[Callable[[Entry], Entry | None], BeforeValidator(_imported)]
+# Of these a value that cannot be used must not let out what a user meant to keep in.
+_REDACTING = frozenset({environment.OTEL_PYTHON_HAR_REDACT, OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS})
 _BATCH = BatchSettings()
 _A_DAY_MILLIS = 86_400_000
 
@@ -46,6 +77,22 @@ class HarSettings(BaseModel):
     """When the fields of a form are written beside its text: `auto`, `always` or `never`."""
     signals: bool = Field(default=True, alias=environment.OTEL_PYTHON_HAR_SIGNALS)
     """Whether everything is written before SIGTERM or SIGHUP ends the program."""
+    redact: Mode = Field("default", alias=environment.OTEL_PYTHON_HAR_REDACT)
+    """What is taken out of entries: `default`, `strict` or `none`."""
+    redact_headers: Names = Field((), alias=environment.OTEL_PYTHON_HAR_REDACT_HEADERS)
+    """Further names of header fields whose values are secret, separated by commas."""
+    redact_queries: Names = Field((), alias=environment.OTEL_PYTHON_HAR_REDACT_QUERIES)
+    """Further names of query parameters."""
+    redact_fields: Names = Field((), alias=environment.OTEL_PYTHON_HAR_REDACT_FIELDS)
+    """Further names of fields of bodies."""
+    redact_keep: Names = Field((), alias=environment.OTEL_PYTHON_HAR_REDACT_KEEP)
+    """Names whose values are no secrets."""
+    redact_hashes: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_REDACT_HASHES)
+    """Whether each mark has a salted hash, by which equal secrets can be recognised."""
+    redactor: Redactor | None = Field(None, alias=environment.OTEL_PYTHON_HAR_REDACTOR)
+    """A function of the program's, `package.module:function`, which sees each entry last."""
+    redact_header_patterns: Patterns = Field((), alias=OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS)
+    """OpenTelemetry's own: regular expressions, separated by commas; header fields in whose name one is found."""
     schedule_delay_millis: int = Field(
         int(_BATCH.schedule_delay_millis),
         ge=1,
@@ -76,11 +123,29 @@ class HarSettings(BaseModel):
     )
     """How long the program may wait for room before something of an entry is left out, milliseconds; 0: never."""
 
-    @field_validator("params", mode="before")
+    @field_validator("params", "redact", mode="before")
     @classmethod
     def _in_any_case(cls, value: object) -> object:
         """OpenTelemetry specification: values of an enumeration are read without regard to case."""
         return value.strip().lower() if isinstance(value, str) else value
+
+    def redaction(self, salt: bytes | None = None) -> RedactionPolicy:
+        """What is taken out of entries.
+
+        Args:
+            salt: The recording's; a random one by default.
+        """
+        policy = RedactionPolicy(
+            mode=self.redact,
+            headers=self.redact_headers,
+            queries=self.redact_queries,
+            fields=self.redact_fields,
+            keep=self.redact_keep,
+            header_patterns=self.redact_header_patterns,
+            hashes=self.redact_hashes,
+            redactor=self.redactor,
+        )
+        return policy if salt is None else replace(policy, salt=salt)
 
     @property
     def options(self) -> MappingOptions:
@@ -110,9 +175,13 @@ def settings_from(environ: Mapping[str, str]) -> tuple[HarSettings, list[str]]:
     try:
         return HarSettings.model_validate(values), []
     except ValidationError as invalid:
-        problems = [
-            f"{name}={values.pop(name)!r} is ignored: {error['msg']}"
-            for error in invalid.errors(include_url=False)
-            if (name := str(error["loc"][0])) in values
-        ]
+        faults = {str(error["loc"][0]): error["msg"] for error in invalid.errors(include_url=False)}
+    problems = []
+    for name, message in faults.items():
+        value = values.pop(name, None)
+        if name in _REDACTING:
+            values[environment.OTEL_PYTHON_HAR_REDACT] = "strict"  # what was to be taken out is not known
+            problems.append(f"{name}={value!r} is taken for {environment.OTEL_PYTHON_HAR_REDACT}=strict: {message}")
+        elif value is not None:
+            problems.append(f"{name}={value!r} is ignored: {message}")
     return HarSettings.model_validate(values), problems

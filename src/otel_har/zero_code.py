@@ -18,7 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
-from otel_har.environment import OTEL_PYTHON_HAR, RUN
+from otel_har.environment import OTEL_PYTHON_HAR, RUN, SALT
 from otel_har.errors import OtelHarError
 from otel_har.forking import call_at_exit_of_multiprocessing_children
 from otel_har.guard import guarded
@@ -50,8 +50,9 @@ def post_instrument() -> None:
         _logger.warning("otel-har: %s", problem)
     path = str(Path(asked_path).expanduser().absolute())
     run = os.environ.setdefault(RUN, uuid.uuid4().hex)
+    salt = os.environ.setdefault(SALT, os.urandom(32).hex())
     try:
-        processor = span_processor(settings, recording=run)
+        processor = span_processor(settings, recording=run, salt=salt.encode())
     except OtelHarError as fault:
         _logger.error("otel-har: nothing is recorded: %s", fault)  # noqa: TRY400 - one line for a user, no traceback
         return

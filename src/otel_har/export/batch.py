@@ -31,6 +31,8 @@ from otel_har.forking import call_around_fork, call_in_forked_child, thread_has_
 from otel_har.guard import guarded
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.record import HarRecord, PageFacts
+from otel_har.redaction.policy import DEFAULT_POLICY, RedactionPolicy
+from otel_har.redaction.redactor import Redactor
 from otel_har.waiting import WaitingRoom, is_in_event_loop
 
 # Beyond so many bytes a batch is exported as it is: building and writing it takes a multiple of them.
@@ -53,6 +55,7 @@ class BatchHarProcessor(HarProcessor):
         exporter: Where the entries go.
         settings: Queue, delay and batch sizes.
         options: The form of the entries.
+        redaction: What is taken out of them before the exporter sees them.
         meter_provider: Where the counts are told as metrics; the global one by default.
     """
 
@@ -62,11 +65,13 @@ class BatchHarProcessor(HarProcessor):
         settings: BatchSettings | None = None,
         *,
         options: MappingOptions = DEFAULT_OPTIONS,
+        redaction: RedactionPolicy = DEFAULT_POLICY,
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self._exporter = exporter
         self._settings = settings if settings is not None else BatchSettings()
         self._options = options
+        self._redactor = Redactor(redaction)
         self.waiting: WaitingRoom = WaitingRoom(self._settings.block_timeout_millis, self._may_make_room)
         self._shut_down = False
         self._start_afresh()
@@ -87,7 +92,7 @@ class BatchHarProcessor(HarProcessor):
         self._pages_waiting: set[str] = set()
         self._bytes_since_wake = 0
         self._is_behind = False  # the last batch was cut by its bytes: more waits
-        self._delivery = Delivery(self._exporter, self._options)
+        self._delivery = Delivery(self._exporter, self._options, self._redactor)
         self._account = self._delivery.account
         self._retry_at: float | None = None  # when to try a destination again that takes nothing for now
         self._failed_until_flush = 0

@@ -11,27 +11,33 @@ from dataclasses import replace
 from otel_har.export.interfaces import HarBatch, HarStatistics
 from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page
-from otel_har.mapping.entries import entry_from_record, page_from_facts
+from otel_har.mapping.entries import har_entry, page_from_facts
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.record import HarRecord, PageFacts
+from otel_har.redaction.redactor import DEFAULT_REDACTOR, Redactor
 
 QueueItem = HarRecord | PageFacts
 
 
 @guarded("building an entry")
-def _entry(record: HarRecord, options: MappingOptions) -> Entry:
-    return entry_from_record(record, options)
+def _entry(record: HarRecord, options: MappingOptions, redactor: Redactor) -> Entry:
+    return Entry.model_validate(redactor.entry(har_entry(record, options)))
 
 
 @guarded("building a page")
-def _page(facts: PageFacts) -> Page:
-    return page_from_facts(facts)
+def _page(facts: PageFacts, redactor: Redactor) -> Page:
+    page = page_from_facts(facts)
+    return page.model_copy(update={"title": redactor.text(page.title)})
 
 
-def build_batch(items: Iterable[QueueItem], options: MappingOptions = DEFAULT_OPTIONS) -> HarBatch:
+def build_batch(
+    items: Iterable[QueueItem],
+    options: MappingOptions = DEFAULT_OPTIONS,
+    redactor: Redactor = DEFAULT_REDACTOR,
+) -> HarBatch:
     """The batch of what was queued; a record that fails to build is left out, logged, and in the statistics.
 
-    It changes nothing: the same items may be built again.
+    Nothing in it is as it was before the redactor saw it. It changes nothing: the same items may be built again.
     """
     dropped_entries = dropped_bodies = failed_entries = 0
     pages: dict[str, PageFacts] = {}
@@ -40,18 +46,21 @@ def build_batch(items: Iterable[QueueItem], options: MappingOptions = DEFAULT_OP
         if isinstance(item, PageFacts):
             pages[item.id] = item
             continue
-        entry = _entry(item, options) or _entry(replace(item, exchange=None), options)  # else what the span tells of it
+        entry = _entry(item, options, redactor) or _entry(  # else what the span tells of it
+            replace(item, exchange=None), options, redactor
+        )
         if item.exchange is not None:
             dropped_entries += item.exchange.lost_attempts
             dropped_bodies += item.exchange.has_body_over_budget
+        last = None if entry is None else redactor.last(entry)
         if entry is None:
             failed_entries += 1
-        else:
+        elif last is not None:
             pages[item.page.id] = item.page
             started = item.exchange.started_unix_ns if item.exchange is not None else item.span.start_unix_ns
-            entries.append((started, entry))
+            entries.append((started, last))
     entries.sort(key=_start)
-    built = (_page(page) for page in pages.values())
+    built = (_page(page, redactor) for page in pages.values())
     return HarBatch(
         tuple(page for page in built if page is not None),
         tuple(entry for _, entry in entries),

@@ -21,6 +21,7 @@ from otel_har.export.building import QueueItem, build_batch
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.guard import faults_so_far, guarded, take_fault_counts
 from otel_har.mapping.options import MappingOptions
+from otel_har.redaction.redactor import Redactor
 
 _QUIET_S = 60.0  # between two reports of one kind of fault
 
@@ -47,15 +48,17 @@ class Delivery:
     Args:
         exporter: Where they go.
         options: The form of the entries.
+        redactor: Takes the secrets out of them.
 
     Attributes:
         account: What became of the items.
         failed_attempts: How often in a row the destination took nothing.
     """
 
-    def __init__(self, exporter: HarExporter, options: MappingOptions) -> None:
+    def __init__(self, exporter: HarExporter, options: MappingOptions, redactor: Redactor) -> None:
         self._exporter = exporter
         self._options = options
+        self._redactor = redactor
         self.account = Account()
         self._faults_before = faults_so_far()
         self.failed_attempts = 0
@@ -69,7 +72,7 @@ class Delivery:
             items: What it is built from; none where there is nothing to deliver but counts.
             waiting: How many entries wait besides these, for the log.
         """
-        batch = build_batch(items, self._options)
+        batch = build_batch(items, self._options, self._redactor)
         found = batch.statistics
         told = self.account.untold + found
         result = self._exported(replace(batch, statistics=told))

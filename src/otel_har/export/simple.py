@@ -20,6 +20,8 @@ from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.record import HarRecord, PageFacts
+from otel_har.redaction.policy import DEFAULT_POLICY, RedactionPolicy
+from otel_har.redaction.redactor import Redactor
 
 
 class SimpleHarProcessor(HarProcessor):
@@ -31,6 +33,7 @@ class SimpleHarProcessor(HarProcessor):
     Args:
         exporter: Where the entries go.
         options: The form of the entries.
+        redaction: What is taken out of them before the exporter sees them.
         meter_provider: Where the counts are told as metrics; the global one by default.
 
     Attributes:
@@ -42,10 +45,12 @@ class SimpleHarProcessor(HarProcessor):
         exporter: HarExporter,
         *,
         options: MappingOptions = DEFAULT_OPTIONS,
+        redaction: RedactionPolicy = DEFAULT_POLICY,
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self._exporter = exporter
         self._options = options
+        self._redactor = Redactor(redaction)
         observe("simple_har_processor", self, meter_provider)
         self._shut_down = False
         self._start_afresh()
@@ -56,7 +61,7 @@ class SimpleHarProcessor(HarProcessor):
         self._items: deque[QueueItem] = deque()
         self._lock = threading.RLock()  # of whoever calls the exporter; a finaliser of its own thread comes through
         self._is_exporting = False
-        self._delivery = Delivery(self._exporter, self._options)
+        self._delivery = Delivery(self._exporter, self._options, self._redactor)
         self._failed_until_flush = 0
 
     @property

@@ -32,6 +32,11 @@ _LAST_MICROSECOND = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // time
 
 def entry_from_record(record: HarRecord, options: MappingOptions = DEFAULT_OPTIONS) -> Entry:
     """The entry of one exchange, or of a span alone where no hook captured one."""
+    return Entry.model_validate(har_entry(record, options))
+
+
+def har_entry(record: HarRecord, options: MappingOptions = DEFAULT_OPTIONS) -> dict[str, Any]:
+    """The same as JSON has it."""
     hooked = record.exchange is not None
     exchange = record.exchange if record.exchange is not None else exchange_from_span(record.span)
     taken = phases(known_instants(exchange))
@@ -58,7 +63,7 @@ def entry_from_record(record: HarRecord, options: MappingOptions = DEFAULT_OPTIO
     comments += [] if hooked else [_NO_HOOK]
     if comments:
         entry["comment"] = "; ".join(comments)
-    return Entry.model_validate(entry)
+    return entry
 
 
 def page_from_facts(facts: PageFacts) -> Page:

@@ -15,12 +15,11 @@ from otel_har.har.models import Entry
 from otel_har.redaction.entry import EntryRedaction
 from otel_har.redaction.headers import HeaderSpans
 from otel_har.redaction.names import Names
-from otel_har.redaction.policy import RedactionPolicy
+from otel_har.redaction.policy import DEFAULT_POLICY, RedactionPolicy
 from otel_har.redaction.spans import REDACTED, hashed_mark, plain_mark, replaced
 from otel_har.redaction.text import text_spans
 
 _FAILED = "failed"
-_DEFAULT_POLICY = RedactionPolicy()
 
 
 class Redactor:
@@ -30,7 +29,7 @@ class Redactor:
         policy: What is to be taken out.
     """
 
-    def __init__(self, policy: RedactionPolicy = _DEFAULT_POLICY) -> None:
+    def __init__(self, policy: RedactionPolicy = DEFAULT_POLICY) -> None:
         self.policy = policy
         self._names = Names(policy.headers, policy.queries, policy.fields, policy.keep)
         self._headers = HeaderSpans(self._names, policy.header_patterns)
@@ -73,18 +72,19 @@ class Redactor:
         return seen
 
 
+DEFAULT_REDACTOR = Redactor()
+
+
 def without_values(entry: Mapping[str, Any], mode: str) -> dict[str, Any]:
     """What is left of an entry whose redaction failed: no bodies, and every value redacted."""
     request, response = entry.get("request") or {}, entry.get("response") or {}
-    url = urlsplit(str(request.get("url", "")))
-    host = url.hostname if url.hostname is not None else ""
     facts = ("startedDateTime", "time", "timings", "pageref")
     return {
         **{name: entry[name] for name in facts if name in entry},
         "cache": {},
         "request": {
             "method": request.get("method", ""),
-            "url": f"{url.scheme}://{host}/%5BREDACTED%5D",
+            "url": _origin(str(request.get("url", ""))) + "/%5BREDACTED%5D",
             "httpVersion": request.get("httpVersion", ""),
             "headers": _redacted_values(request.get("headers")),
             "cookies": _redacted_values(request.get("cookies")),
@@ -107,6 +107,14 @@ def without_values(entry: Mapping[str, Any], mode: str) -> dict[str, Any]:
         "_redaction": {"policy": mode, "rules": [_FAILED]},
         "comment": "the redaction of this entry failed: it has no bodies and no values",
     }
+
+
+def _origin(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.hostname or ''}"
+    except ValueError:
+        return "http://redacted.invalid"
 
 
 def _size(response: Mapping[str, Any]) -> int:
