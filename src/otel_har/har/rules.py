@@ -101,8 +101,8 @@ def content(entry: dict[str, Any], place: str) -> _Faults:
     except HarFormatError as error:
         yield _encoding_fault(error, f"{place}.response.content", encoding)
         return
-    # `_bodyState` says that the text was cut, or never read: then size is that of the whole.
-    if size is None or size == length or body.get("_bodyState") is not None:
+    # `_bodyState` says that the text was cut, or never read, `_redaction` that it was changed: size is as it was.
+    if size is None or size == length or body.get("_bodyState") is not None or "_redaction" in entry:
         return
     # A mimeType may be bare, as browsers write it: then the header field has the charset.
     types = (_text(body, "mimeType") or "", _content_type(_object(entry, "response")))
