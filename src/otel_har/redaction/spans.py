@@ -39,6 +39,7 @@ class Span:
         rule: The name of the rule that found it, for the entry to tell: `json-field`, `jwt`.
         value: The value without the escapes of its writing, to be found again in other places.
         writing: How it is written.
+        quote: The quotation mark as it is written there, for what is written bare: `"`, and in a string `\\"`.
     """
 
     start: int
@@ -46,6 +47,7 @@ class Span:
     rule: str
     value: str
     writing: Writing = Writing.PLAIN
+    quote: str = '"'
 
 
 def plain_mark(_: str) -> str:
@@ -74,12 +76,12 @@ def replaced(text: str, spans: Iterable[Span], mark: Mark) -> str:
         if span.start < done:  # what reaches beyond the one before is covered by its mark
             done = max(done, span.end)
             continue
-        parts += [text[done : span.start], _written(mark(span.value), span.writing)]
+        parts += [text[done : span.start], _written(mark(span.value), span)]
         done = span.end
     return "".join((*parts, text[done:])) if parts else text
 
 
-def _written(mark: str, writing: Writing) -> str:
-    if writing is Writing.PERCENT:
-        return mark.replace("[", "%5B").replace("]", "%5D").replace(":", "%3A")
-    return f'"{mark}"' if writing is Writing.BARE else mark
+def _written(mark: str, span: Span) -> str:
+    if span.writing is Writing.PERCENT or span.quote.startswith("%"):
+        mark = mark.replace("[", "%5B").replace("]", "%5D").replace(":", "%3A")
+    return f"{span.quote}{mark}{span.quote}" if span.writing is Writing.BARE else mark
