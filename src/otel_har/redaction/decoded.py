@@ -120,7 +120,7 @@ def in_percent(spans: list[Span], written: str, base: int) -> list[Span]:
 
 
 def without_hexadecimal(written: str) -> str:
-    """The text with what is escaped by its number, as JavaScript and HTML templates do, as it is: `\\u0022`, `\\x22`."""
+    r"""The text with what is escaped by its number, as JavaScript and HTML templates do, as it is: `\\u0022`, `\\x22`."""
     if "\\u00" not in written and "\\x" not in written:
         return written
     return _HEXADECIMAL.sub(lambda escape: chr(int(escape[1], 16)), written)

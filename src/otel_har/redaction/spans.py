@@ -31,7 +31,7 @@ class Writing(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A secret in a text.
+    r"""A secret in a text.
 
     Attributes:
         start: Its first character.
