@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from otel_har.redaction.bodies import body_spans
-from otel_har.redaction.headers import HeaderSpans
+from otel_har.redaction.header_policy import HeaderSpans
 from otel_har.redaction.names import Names
 from otel_har.redaction.spans import Mark, Span, replaced
 from otel_har.redaction.sweep import Sweep
@@ -21,7 +21,9 @@ from otel_har.redaction.text import text_spans
 from otel_har.redaction.urls import url_spans
 
 # What HAR 1.2 itself fills with facts that are no secrets, where a secret may stand in the text by chance only.
-_FACTS = frozenset({"startedDateTime", "pageref", "httpVersion", "serverIPAddress", "connection", "mimeType", "encoding"})
+_FACTS = frozenset(
+    {"startedDateTime", "pageref", "httpVersion", "serverIPAddress", "connection", "mimeType", "encoding"}
+)
 _URLS = frozenset({"url", "redirectURL", "_proxy"})
 _LISTS = frozenset({"headers", "_trailers", "cookies", "queryString", "params"})
 _MESSAGES = frozenset({"_webSocketMessages", "_eventSourceMessages"})

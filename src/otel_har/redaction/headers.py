@@ -1,53 +1,61 @@
-"""The secrets of header fields: what is secret by policy, and what of a value."""
+"""Secrets in the values of headers: the scheme, the parameters' names, the cookies' names and the attributes stay."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-
-from otel_har.redaction.header_values import Found, header_value_spans
-from otel_har.redaction.names import Names
-from otel_har.redaction.spans import Span
-
-# What a header field of these names says is no secret whatever it says; in strict mode, all others are. Fields that
-# hold a URL are not among them.
-_HARMLESS = frozenset(
-    """
-    accept accept-charset accept-encoding accept-language accept-patch accept-post accept-ranges
-    access-control-allow-credentials access-control-allow-headers access-control-allow-methods
-    access-control-allow-origin access-control-expose-headers access-control-max-age
-    access-control-request-headers access-control-request-method age allow alt-svc cache-control connection
-    content-disposition content-encoding content-language content-length content-range content-type
-    cross-origin-embedder-policy cross-origin-opener-policy cross-origin-resource-policy date dnt early-data expect
-    expires host http2-settings keep-alive last-modified max-forwards origin-agent-cluster pragma
-    proxy-authenticate range referrer-policy retry-after sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform
-    sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec-websocket-extensions sec-websocket-protocol
-    sec-websocket-version server server-timing strict-transport-security te timing-allow-origin trailer
-    transfer-encoding upgrade upgrade-insecure-requests user-agent vary via www-authenticate
-    x-content-type-options x-dns-prefetch-control x-download-options x-frame-options x-powered-by
-    x-ratelimit-limit x-ratelimit-remaining x-ratelimit-reset x-xss-protection
-    """.split()
+from otel_har.redaction.credentials import (
+    Found,
+    authorization,
+    cookie_pairs,
+    hides_nothing,
+    set_cookie,
+    value_spans,
 )
+from otel_har.redaction.names import Names
+from otel_har.redaction.text import text_spans
+from otel_har.redaction.urls import url_spans
+
+_URLS = frozenset(
+    [
+        "content-location",
+        "destination",
+        "forwarded-url",
+        "link",
+        "location",
+        "origin",
+        "referer",
+        "referrer",
+        "refresh",
+        "sourcemap",
+        "x-original-uri",
+        "x-original-url",
+        "x-rewrite-url",
+        ":path",
+    ]
+)
+"""Headers whose values are URLs, or contain one."""
+
+_CHALLENGES = frozenset({"www-authenticate", "proxy-authenticate", "authentication-info", "proxy-authentication-info"})
 
 
-class HeaderSpans:
-    """Finds the secrets of header fields.
+def header_value_spans(name: str, value: str, names: Names) -> Found:
+    """The secrets in the value of one header.
 
     Args:
-        names: The names of secrets.
-        patterns: A field in whose name one of these is found is secret as a whole.
+        name: The header's name, in any case.
+        value: Its value.
+        names: Tells which names mean a secret.
     """
-
-    def __init__(self, names: Names, patterns: Sequence[re.Pattern[str]] = ()) -> None:
-        self._names = names
-        self._patterns = tuple(patterns)
-
-    def find(self, name: str, value: str, *, is_strict: bool = False) -> Found:
-        """Where the secrets of a field's value stand, and values that are secret elsewhere."""
-        found = header_value_spans(name, value, self._names)
-        if not value or found.spans:  # the scheme of credentials, the names of cookies stay
-            return found
-        is_unknown = is_strict and name.lower() not in _HARMLESS
-        if is_unknown or any(pattern.search(name) for pattern in self._patterns):
-            return Found([Span(0, len(value), "header", value)], [value])
-        return found
+    lower = name.strip().lower()
+    if hides_nothing(value) or lower in _CHALLENGES:
+        return Found()
+    if lower in {"cookie", "cookie2"}:
+        return Found(cookie_pairs(value))
+    if lower in {"set-cookie", "set-cookie2"}:
+        return Found(set_cookie(value))
+    if names.header(name):
+        if lower.endswith(("authorization", "-auth")):
+            return authorization(value)
+        return Found(value_spans(name, value, "header"))
+    if lower in _URLS:
+        return Found(url_spans(value, names) + text_spans(value, names))
+    return Found(text_spans(value, names))

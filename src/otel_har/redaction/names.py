@@ -225,7 +225,7 @@ def _is_known(word: str) -> bool:
 def _is_secret(words: list[str]) -> bool:
     while words and (words[-1] in TRANSPARENT or words[-1].isdigit()) and len(words) > 1:
         words = words[:-1]
-    if not words or words[-1] in DESCRIPTIONS or words[0] in QUESTIONS and "token" not in words:
+    if not words or words[-1] in DESCRIPTIONS or (words[0] in QUESTIONS and "token" not in words):
         return False
     if any(word in CORES and word not in {"token", "tokens"} for word in words):
         return True

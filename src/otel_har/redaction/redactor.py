@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from otel_har.guard import report
 from otel_har.har.models import Entry
 from otel_har.redaction.entry import EntryRedaction
-from otel_har.redaction.headers import HeaderSpans
+from otel_har.redaction.header_policy import HeaderSpans
 from otel_har.redaction.names import Names
 from otel_har.redaction.policy import DEFAULT_POLICY, RedactionPolicy
 from otel_har.redaction.spans import REDACTED, hashed_mark, plain_mark, replaced
@@ -39,9 +39,7 @@ class Redactor:
         """An entry, as JSON has it, without its secrets, and with a `_redaction` that tells the rules that acted."""
         if self.policy.mode == "none":
             return dict(entry)
-        redaction = EntryRedaction(
-            self._names, self._headers, self._mark, is_strict=self.policy.mode == "strict"
-        )
+        redaction = EntryRedaction(self._names, self._headers, self._mark, is_strict=self.policy.mode == "strict")
         try:
             redacted = redaction.redact(entry)
         except Exception as fault:  # noqa: BLE001 - whatever it is, the entry must not leave as it was

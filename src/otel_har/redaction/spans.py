@@ -31,7 +31,7 @@ class Writing(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A secret in a text.
+    r"""A secret in a text.
 
     Attributes:
         start: Its first character.
@@ -39,6 +39,7 @@ class Span:
         rule: The name of the rule that found it, for the entry to tell: `json-field`, `jwt`.
         value: The value without the escapes of its writing, to be found again in other places.
         writing: How it is written.
+        quote: The quotation mark as it is written there, for what is written bare: `"`, and in a string `\\"`.
     """
 
     start: int
@@ -46,6 +47,7 @@ class Span:
     rule: str
     value: str
     writing: Writing = Writing.PLAIN
+    quote: str = '"'
 
 
 def plain_mark(_: str) -> str:
@@ -74,13 +76,17 @@ def replaced(text: str, spans: Iterable[Span], mark: Mark) -> str:
         if span.start < done:  # what reaches beyond the one before is covered by its mark
             done = max(done, span.end)
             continue
-        parts += [text[done : span.start], written(mark(span.value), span.writing)]
+        parts += [text[done : span.start], _written(mark(span.value), span)]
         done = span.end
     return "".join((*parts, text[done:])) if parts else text
 
 
-def written(mark: str, writing: Writing) -> str:
-    """A mark as it stands in a writing."""
-    if writing is Writing.PERCENT:
-        return mark.replace("[", "%5B").replace("]", "%5D").replace(":", "%3A")
-    return f'"{mark}"' if writing is Writing.BARE else mark
+def in_percent(mark: str) -> str:
+    """A mark as it stands in a URL."""
+    return mark.replace("[", "%5B").replace("]", "%5D").replace(":", "%3A")
+
+
+def _written(mark: str, span: Span) -> str:
+    if span.writing is Writing.PERCENT or span.quote.startswith("%"):
+        mark = in_percent(mark)
+    return f"{span.quote}{mark}{span.quote}" if span.writing is Writing.BARE else mark

@@ -12,21 +12,100 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
-from otel_har.redaction.spans import Mark, Writing, written
+from otel_har.redaction.spans import Mark, in_percent
 
 _MAX_VALUES = 200
 _MAX_VALUE = 20_000
 _SURE_LENGTH = 12  # so long a value is not by chance a part of another word
 _LEAST_LENGTH = 5
 _COMMON = frozenset(
-    """
-    accept admin allow application bearer basic bytes chunked close config console cookie debug default deflate deny
-    development digest disabled empty enabled english error example expired failed false first guest hidden hello
-    identity inactive index invalid keep-alive latest local localhost login logout master message missing nobody none
-    normal number object off optional other pending plain private production public redacted refresh required
-    sandbox secret secure server session staging standard status string strict success system test testing text token
-    true undefined unknown user username utf-8 valid value world
-    """.split()
+    [
+        "accept",
+        "admin",
+        "allow",
+        "application",
+        "bearer",
+        "basic",
+        "bytes",
+        "chunked",
+        "close",
+        "config",
+        "console",
+        "cookie",
+        "debug",
+        "default",
+        "deflate",
+        "deny",
+        "development",
+        "digest",
+        "disabled",
+        "empty",
+        "enabled",
+        "english",
+        "error",
+        "example",
+        "expired",
+        "failed",
+        "false",
+        "first",
+        "guest",
+        "hidden",
+        "hello",
+        "identity",
+        "inactive",
+        "index",
+        "invalid",
+        "keep-alive",
+        "latest",
+        "local",
+        "localhost",
+        "login",
+        "logout",
+        "master",
+        "message",
+        "missing",
+        "nobody",
+        "none",
+        "normal",
+        "number",
+        "object",
+        "off",
+        "optional",
+        "other",
+        "pending",
+        "plain",
+        "private",
+        "production",
+        "public",
+        "redacted",
+        "refresh",
+        "required",
+        "sandbox",
+        "secret",
+        "secure",
+        "server",
+        "session",
+        "staging",
+        "standard",
+        "status",
+        "string",
+        "strict",
+        "success",
+        "system",
+        "test",
+        "testing",
+        "text",
+        "token",
+        "true",
+        "undefined",
+        "unknown",
+        "user",
+        "username",
+        "utf-8",
+        "valid",
+        "value",
+        "world",
+    ]
 )
 
 
@@ -69,7 +148,7 @@ def _is_telling(value: str) -> bool:
 
 
 def _variants(value: str, mark: str) -> Iterator[tuple[str, str]]:
-    percent = written(mark, Writing.PERCENT)
+    percent = in_percent(mark)
     seen = set()
     raw = value.encode("utf-8", "surrogatepass")
     forms = [

@@ -1,0 +1,237 @@
+"""Secrets in JSON, exactly: by the names of members at any depth, and in all strings by what they say.
+
+The rule: the text is read once from left to right, and only its strings are looked at; what stands between them must be
+what stands there in JSON, or it is none. Nothing is built of it, so numbers of any length, names that come twice and
+space stay as they are. A text that is cut, several values in a row, and prefixes against script inclusion are JSON too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from otel_har.redaction.credentials import value_spans
+from otel_har.redaction.decoded import in_string, unescaped
+from otel_har.redaction.named import anchors_in, lowered
+from otel_har.redaction.names import Names
+from otel_har.redaction.shapes import shape_spans
+from otel_har.redaction.spans import Span, Writing
+from otel_har.redaction.text import text_spans
+
+RULE = "json-field"
+
+_DEEPEST = 8
+"""Times that JSON within the strings of JSON is read; deeper it is any text."""
+
+_PREFIX = re.compile(
+    r"\ufeff?\s*(?:\)\]\}'?,?|while\s?\(1\);?|for\s?\(;;\);?|throw 1;|(?:/\*\*/)?[A-Za-z_$][\w$.]{0,127}\s?\()?\s*(?=[\[{\"])"
+)
+"""What servers put before JSON so that no page can include it, and JSONP."""
+
+_BETWEEN = r"[\s,:\[\]{}0-9.eE+\-trufalsn]*"
+_STRINGS = re.compile(rf'(?:{_BETWEEN}"[^"\\]*"){{1,500}}')
+_OPENING = re.compile(rf'{_BETWEEN}"')
+_LAST = re.compile(rf"{_BETWEEN}(?:\);?\s*)?\x1e?\Z")
+_COLON = re.compile(r"\s*:\s*")
+_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
+_BRACKET_OR_STRING = re.compile(r"[\[\]{}\"]|-?\d[\d.eE+-]*")
+_NAME_KEYS = frozenset({"name", "key", "field", "header", "param", "parameter", "id"})
+_VALUE_KEYS = frozenset({"value", "val", "content", "v"})
+_MEMBERS = 8
+"""Members after a name's that are searched for its value."""
+
+
+def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | None:
+    """The secrets in a text that is JSON.
+
+    Args:
+        text: Any text.
+        names: Tells which names mean a secret.
+        depth: How often JSON within strings is read.
+
+    Returns:
+        Places in the text; None if it is no JSON, for `text_spans` to take. A text that has no secret by any rule
+        gives none without being read to its end, so it may be no JSON either.
+    """
+    prefix = _PREFIX.match(text)
+    if not prefix:
+        return None
+    lower = lowered(text)
+    anchors = anchors_in(lower, names)
+    hidden = "\\u" in text
+    shapes = bool(shape_spans(text)) or ("\\/" in text and bool(shape_spans(text.replace("\\/", "/"))))
+    if not (anchors or hidden or shapes or "-----BEGIN" in text):
+        return []
+    reading = _Reading(text, lower, names, anchors, all_strings=hidden or shapes, depth=depth)
+    return reading.spans if reading.read(prefix.end()) else None
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One text on its way; `interesting` are the places of what secret names have."""
+
+    text: str
+    lower: str
+    names: Names
+    anchors: list[str]
+    all_strings: bool
+    depth: int
+    spans: list[Span] = field(default_factory=list)
+    interesting: list[int] = field(default_factory=list)
+
+    def read(self, at: int) -> bool:
+        """Reads from an offset on; false if it is no JSON."""
+        self.interesting = _occurrences(self.lower, self.anchors)
+        while True:
+            at = self._skipped(at)
+            opening = _OPENING.match(self.text, at)
+            if not opening:
+                return _LAST.match(self.text, at) is not None
+            start = opening.end()
+            end = end_of_string(self.text, start)
+            at = self._string(start, end)
+
+    def _skipped(self, at: int) -> int:
+        """Where the next string begins that is to be looked at, or what stands before it."""
+        if self.all_strings:
+            return at
+        while self.interesting and self.interesting[-1] < at:
+            self.interesting.pop()
+        until = self.interesting[-1] if self.interesting else len(self.text)
+        while strings := _STRINGS.match(self.text, at, until):
+            at = strings.end()
+        return at
+
+    def _string(self, start: int, end: int) -> int:
+        """Looks at one string; gives where reading goes on."""
+        written = self.text[start:end]
+        after = end + 1
+        interesting = self.all_strings or (self.interesting and start <= self.interesting[-1] < end)
+        if not interesting and "\\" not in written:
+            return after
+        colon = _COLON.match(self.text, after)
+        said = unescaped(written)
+        if colon:
+            return self._value(said, colon.end()) if self.names.field(said) else colon.end()
+        self._content(written, said, start)
+        if len(said) <= 128 and (self.names.field(said) or self.names.header(said)):  # noqa: PLR2004 - no name is longer
+            self._named(said, start, after)
+        return after
+
+    def _value(self, name: str, at: int) -> int:
+        """The value of a secret name."""
+        first = self.text[at : at + 1]
+        if first == '"':
+            end = end_of_string(self.text, at + 1)
+            self._secret(name, at + 1, end)
+            return end + 1
+        if first in {"{", "["}:
+            return self._container(at)
+        number = _NUMBER.match(self.text, at)
+        if number:
+            self.spans.append(Span(at, number.end(), RULE, number[0], Writing.BARE))
+            return number.end()
+        return at
+
+    def _secret(self, name: str, start: int, end: int) -> None:
+        written = self.text[start:end]
+        said = unescaped(written)
+        self.spans += in_string(value_spans(name, said, RULE), written, start)
+
+    def _container(self, at: int) -> int:
+        """All strings and numbers of an object or an array, and no name."""
+        level = 0
+        while piece := _BRACKET_OR_STRING.search(self.text, at):
+            first, at = piece[0][0], piece.end()
+            if first == '"':
+                end = end_of_string(self.text, at)
+                if not _COLON.match(self.text, end + 1):
+                    self._secret("", at, end)
+                at = end + 1
+            elif first in "[{":
+                level += 1
+            elif first in "]}":
+                level -= 1
+                if level == 0:
+                    return at
+            else:
+                self.spans.append(Span(piece.start(), at, RULE, piece[0], Writing.BARE))
+        return len(self.text)
+
+    def _content(self, written: str, said: str, start: int) -> None:
+        """What a string says that is no value of a secret name."""
+        spans = json_spans(said, self.names, self.depth - 1) if self.depth else None
+        if spans is None:
+            spans = text_spans(said, self.names)
+        self.spans += in_string(spans, written, start)
+
+    def _named(self, name: str, start: int, after: int) -> None:
+        """`{"name": "password", "value": "x"}`: the value of the member that is the value."""
+        if _member_before(self.text, start - 1) not in _NAME_KEYS:
+            return
+        place = _value_after(self.text, after) or _value_before(self.text, start - 1)
+        if place:
+            self._secret(name, *place)
+
+
+def _occurrences(lower: str, anchors: list[str]) -> list[int]:
+    """Where anchors stand, the last one first."""
+    places = []
+    for anchor in anchors:
+        at = lower.find(anchor)
+        while at >= 0:
+            places.append(at)
+            at = lower.find(anchor, at + len(anchor))
+    places.sort(reverse=True)
+    return places
+
+
+def end_of_string(text: str, start: int) -> int:
+    """Where the quotation mark stands that ends a string; the end of a text that is cut."""
+    end = text.find('"', start)
+    while end >= 0:
+        escape = end
+        while escape > start and text[escape - 1] == "\\":
+            escape -= 1
+        if (end - escape) % 2 == 0:
+            return end
+        end = text.find('"', end + 1)
+    return len(text)
+
+
+_MEMBER = re.compile(r'\s*,\s*"([^"\\]{0,64})"\s*:\s*(?:(")|[\w.+-]{1,64})?')
+_NAME_BEFORE = re.compile(r'"([A-Za-z_]{1,16})"\s{0,8}:\s{0,8}\Z')
+_COMMA_BEFORE = re.compile(r'"\s{0,64},\s{0,64}"[A-Za-z_]{1,16}"\s{0,8}:\s{0,8}\Z')
+
+
+def _member_before(text: str, quote: int) -> str:
+    """The name of the member whose value begins at a quotation mark, in lower case."""
+    name = _NAME_BEFORE.search(text[max(0, quote - 36) : quote])
+    return name[1].lower() if name else ""
+
+
+def _value_after(text: str, at: int) -> tuple[int, int] | None:
+    for _ in range(_MEMBERS):
+        member = _MEMBER.match(text, at)
+        if not member:
+            return None
+        at = member.end()
+        if member[2]:
+            end = end_of_string(text, at)
+            if member[1].lower() in _VALUE_KEYS:
+                return at, end
+            at = end + 1
+    return None
+
+
+def _value_before(text: str, quote: int) -> tuple[int, int] | None:
+    """The string just before, if it is a value."""
+    begin = max(0, quote - 164)
+    comma = _COMMA_BEFORE.search(text[begin:quote])
+    if not comma:
+        return None
+    end = begin + comma.start()
+    start = text.rfind('"', 0, end)
+    while start > 0 and text[start - 1] == "\\":
+        start = text.rfind('"', 0, start)
+    return (start + 1, end) if start >= 0 and _member_before(text, start) in _VALUE_KEYS else None

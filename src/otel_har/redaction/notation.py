@@ -1,0 +1,352 @@
+"""What stands around a name in a text: whether it is the name of a secret there, and where its value begins and ends.
+
+The rule: each notation has its own way to end a value; where it is cut, the rest of the text is the value.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from otel_har.redaction.credentials import SCHEMES, hides_nothing, value_spans
+from otel_har.redaction.names import Names
+from otel_har.redaction.quoted import QUOTE, closing, container, quoted_spans
+from otel_har.redaction.spans import Span, Writing
+
+RULE = "field"
+
+_LONGEST_QUOTED = 65_536
+"""Characters of a header line in quotation marks that are searched for their end."""
+
+_KEY = 64
+"""Characters of a quoted name of several words that are read before its last one."""
+
+_SPACE = re.compile(r"\s{0,256}")
+_BLANK = re.compile(r"[ \t]{0,256}")
+_NUMBER = re.compile(r"-?\d{1,512}(?:\.\d{1,512})?(?:[eE][+-]?\d{1,4})?(?=\s|[,}\])]|\Z)")
+_LITERAL = re.compile(r"(?:true|false|null|None|True|False|nil|undefined)\b")
+_FOLLOWING = r"[,|](?=[\"']?[\w.$-]{1,64}[\"']?[=:])"
+_RUN_ENDS = re.compile(rf"[\s\"'<>]|{_FOLLOWING}")
+_RUN_OF_FORM_ENDS = re.compile(rf"[\s\"'<>&;`]|{_FOLLOWING}")
+_LINE_ENDS = re.compile(r"[\r\n]")
+_PHRASE_ENDS = re.compile(
+    r"[\r\n]|(?:[,;|&]\s{0,8}|\s{1,8}|[,;|&]?\s{0,8}#)[\"']?[A-Za-z_][\w.$-]{0,63}[\"']?\s?[:=]|\s{1,8}#"
+)
+_TOKEN = re.compile(r"[ \t]{1,8}([A-Za-z0-9._~+/:-]{1,8192}=*)(?=[\s,;\"'<>)\]}]|\Z)")
+_CALL = re.compile(
+    r"(?:(?:new|await|typeof|function|async)\s|(?:this|self|process\.env|os\.environ)\b"
+    r"|[A-Za-z_$][\w$]{0,63}(?:\.[A-Za-z_$][\w$]{0,63}){0,8}(?:\(|=>))"
+)
+_TYPE = re.compile(r"\[?(?:String|ID|Int|Boolean)\b[!\]]{0,3}")
+_WORDS = frozenset(
+    [
+        "any",
+        "are",
+        "bool",
+        "boolean",
+        "bytes",
+        "can",
+        "cannot",
+        "doesn't",
+        "expired",
+        "has",
+        "incorrect",
+        "int",
+        "invalid",
+        "is",
+        "missing",
+        "must",
+        "needs",
+        "not",
+        "number",
+        "object",
+        "optional",
+        "required",
+        "should",
+        "str",
+        "string",
+        "varchar",
+        "void",
+        "was",
+        "were",
+        "will",
+        "wrong",
+    ]
+)
+"""Words that follow the name of a secret where its type is declared or where a message speaks of it."""
+
+_QUOTE_BEFORE = re.compile(r"(?<!\\)\\{0,63}[\"']\Z")
+_LINE_BEGINS = re.compile(r"(?:^|[\r\n])[ \t]{0,32}(?:[-#>*;+] ?|export |set |< ){0,2}\Z")
+_BLOCK = re.compile(r"[ \t]*[|>][+-]?\d?[ \t]*\r?\n")
+_ITEMS = re.compile(r"[ \t]*\r?\n(?=[ \t]*- )")
+_INDENTED = re.compile(r"([ \t]*)([^\r\n]*)(\r?\n|\Z)")
+_ELEMENT = re.compile(r"(?:\s[^<>]{0,512})?>\s{0,32}(<!\[CDATA\[)?")
+_BEFORE_ELEMENT = re.compile(r"<(?:[\w.-]{1,32}:)?\Z")
+_TEXT_NODES = re.compile(r"(?:\A|>)\s*([^<>]*[^<>\s])")
+_NAMED = re.compile(r"(?:\b(?:name|key|field|property|param))\s?=\s?\\{0,7}[\"']\Z")
+_VALUE_AFTER = re.compile(r"\\{0,7}[\"'][^<>]{0,512}?\s(?:value|content)\s?=\s?(?=\\{0,7}[\"'])")
+_VALUE_BEFORE = re.compile(r"\s(?:value|content)\s?=\s?(?=\\{0,7}[\"'])")
+_CONTENT_AFTER = re.compile(r"[\"'][^<>]{0,256}>")
+_CONTENT_OF = re.compile(
+    r"<(?:\w{1,16}:)?(?:string|entry|property|param\w*|item|data|field|setting|var\w*|arg\w*)\s[^<>]*\Z"
+)
+_PART = re.compile(r"\"[^\r\n]{0,256}\r?\n(?:[^\r\n]{1,256}\r?\n){0,8}\r?\n")
+_KEY_ELEMENT = re.compile(r"</[\w:]{1,32}>\s{0,32}<[\w:]{1,32}>\s{0,32}(?:<\w{1,32}>)?")
+_VALUE_MEMBER = re.compile(
+    r"\s{0,32}\\{0,127}[\"'](?:value|val|content)\\{0,127}[\"']\s{0,32}(?::|=>)\s{0,32}", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name in a text, and what follows it.
+
+    Attributes:
+        text: All of the text.
+        name: The name, or the last word of it.
+        start: Where it begins.
+        stop: Where it ends.
+        quote: The quotation mark after it.
+        separator: What stands between it and its value: `:`, `=`, `=>`, `,`; empty: a space, or the end of a tag.
+        end: Where the separator ends.
+    """
+
+    text: str
+    name: str
+    start: int
+    stop: int
+    quote: str
+    separator: str
+    end: int
+
+
+def full_name(name: Name, names: Names) -> str | None:
+    """The name of a secret, all of its words; None if it is none."""
+    text, start = name.text, name.start
+    if names.field(name.name) or (name.separator == ":" and _is_header(name.name, names)):
+        return name.name
+    if name.separator not in {":", "=", "=>", ":="}:
+        return None
+    words = text[max(0, start - _KEY) : start]
+    if name.quote and not words.endswith(name.quote):
+        _, quote, words = words.rpartition(name.quote)
+        if not quote or "\n" in words:
+            return None
+    else:
+        words = words[words.rstrip(" ").rfind(" ") + 1 :] if words.endswith(" ") else ""
+    return words + name.name if words.strip() and names.field(words + name.name) else None
+
+
+def _is_header(name: str, names: Names) -> bool:
+    lower = name.lower()
+    return lower.startswith(("x-", "authori", "proxy-auth", "cookie", "set-cookie")) and names.header(name)
+
+
+def value_of(name: Name, full: str) -> tuple[list[Span], int]:
+    """What the value of a secret name hides.
+
+    Args:
+        name: The name in its text.
+        full: All words of it.
+
+    Returns:
+        Places in the text, and how far it was read.
+    """
+    text, at = name.text, name.end
+    if not name.separator:
+        return _without_separator(name, full)
+    if name.separator == ",":
+        return _pair(name, full)
+    space = (_SPACE if name.quote else _BLANK).match(text, at)
+    at = space.end() if space else at
+    quote = QUOTE.match(text, at)
+    if quote:
+        return quoted_spans(text, quote, full, RULE)
+    if text[at : at + 1] in {"[", "{", "("} and (name.quote or QUOTE.match(text, at + 1)):
+        return container(text, at, name.quote or '"', RULE)
+    if name.separator == "=>" and not name.quote:
+        return [], at
+    if name.quote:
+        number = _NUMBER.match(text, at)
+        if number:
+            mark = name.quote
+            return [Span(at, number.end(), RULE, number[0], Writing.BARE, mark)], number.end()
+    return _unquoted(name, full, at)
+
+
+def _unquoted(name: Name, full: str, at: int) -> tuple[list[Span], int]:
+    text = name.text
+    if _LITERAL.match(text, at) or _CALL.match(text, at) or _TYPE.match(text, at):
+        return [], at
+    before = None if name.quote else _QUOTE_BEFORE.search(text[max(0, name.start - 64) : name.start])
+    quote = before[0] if before else ""
+    begins = bool(quote) or _LINE_BEGINS.search(text[max(0, name.start - 40) : name.start]) is not None
+    if begins and not quote and at == name.end:
+        block = _block(name, at)
+        if block:
+            return block
+    end = _end_of_unquoted(name, at, full, quote, begins=begins and at > name.end)
+    value = text[at:end]
+    first = value.split(None, 1)[0].rstrip(".,:;!?").lower() if value.strip() else ""
+    if first in _WORDS or (len(value) == 1 and value.isalpha()) or _is_variable(value, name):
+        return [], max(end, name.end)
+    spans = [_moved(span, at) for span in value_spans(full, value, RULE)]
+    return spans, max(end, name.end)
+
+
+def _is_variable(value: str, name: Name) -> bool:
+    """GraphQL: `password: $password`."""
+    return name.separator == ":" and value[:1] == "$" and value[1:].lower().rstrip("),") == name.name.lower()
+
+
+def _moved(span: Span, by: int) -> Span:
+    return Span(span.start + by, span.end + by, span.rule, span.value, span.writing, span.quote)
+
+
+def _end_of_unquoted(name: Name, at: int, full: str, quote: str, *, begins: bool) -> int:
+    text = name.text
+    scheme = text[at : at + 40].split(" ", 1)[0].lower()
+    cookie = full.lower().endswith(("cookie", "cookies")) and name.separator == ":"
+    if scheme in SCHEMES and not cookie:
+        token = _TOKEN.match(text, at + len(scheme))
+        if token:
+            return token.end()
+    if not (cookie or scheme in SCHEMES or begins):
+        return end_of_run(text, at, form=name.separator != ":")
+    if begins and not cookie and scheme not in SCHEMES:
+        end = _first(_PHRASE_ENDS, text, at)
+        return _trimmed(text, at, closing(text, at, quote, end) if quote else end)
+    limit = min(len(text), at + _LONGEST_QUOTED)
+    end = closing(text, at, quote, limit) if quote else limit
+    return _trimmed(text, at, end if end < limit else _first(_LINE_ENDS, text, at))
+
+
+def _first(ends: re.Pattern[str], text: str, at: int) -> int:
+    end = ends.search(text, at)
+    return end.start() if end else len(text)
+
+
+def end_of_run(text: str, at: int, *, form: bool = True) -> int:
+    """Where a value without quotation marks and spaces ends."""
+    return _trimmed(text, at, _first(_RUN_OF_FORM_ENDS if form else _RUN_ENDS, text, at))
+
+
+def _trimmed(text: str, at: int, end: int) -> int:
+    """Without what belongs to the text around: `password=x), then`."""
+    value = text[at:end].rstrip(" \t\\,;")
+    for opening, closed in ("()", "[]", "{}"):
+        if opening not in value:
+            value = value.rstrip(closed + " \t\\,;")
+    return at + len(value)
+
+
+def _block(name: Name, at: int) -> tuple[list[Span], int] | None:
+    """YAML: the lines of a block, or the items of a list, below the name."""
+    text = name.text
+    items = _ITEMS.match(text, at)
+    begin = items or _BLOCK.match(text, at)
+    if name.separator != ":" or not begin:
+        return None
+    line = max(text.rfind("\n", max(0, name.start - 512), name.start), -1) + 1
+    least = len(text[line : name.start]) - len(text[line : name.start].lstrip(" \t"))
+    spans, at = [], begin.end()
+    while at < len(text):
+        one = _INDENTED.match(text, at)
+        if not one or (one[2] and len(one[1]) <= least and not (items and one[2].startswith("- "))):
+            break
+        start = one.start(2) + (2 if items and one[2].startswith("- ") else 0)
+        spans += [_moved(span, start) for span in value_spans(name.name, text[start : one.end(2)], RULE)]
+        at = one.end()
+    return spans, at
+
+
+def _pair(name: Name, full: str) -> tuple[list[Span], int]:
+    """`("password", "x")` and `{"name": "password", "value": "x"}`."""
+    text = name.text
+    member = _VALUE_MEMBER.match(text, name.end)
+    at = member.end() if member else name.end
+    while text[at : at + 1] == " ":
+        at += 1
+    quote = QUOTE.match(text, at)
+    opened = text[max(0, name.start - len(name.quote) - 2) : name.start - len(name.quote)].rstrip("bu")
+    if not quote or not name.quote or not (member or opened.endswith("(")):
+        return [], name.end
+    spans, end = quoted_spans(text, quote, full, RULE)
+    at = end + len(quote[1])
+    return (spans, end) if member or text[at : at + 1] in {")", ""} else ([], name.end)
+
+
+def _without_separator(name: Name, full: str) -> tuple[list[Span], int]:
+    """An option of a command line, an element of XML, the value of an attribute `name`."""
+    return _option(name, full) or _element(name, full) or _attribute(name, full) or ([], name.end)
+
+
+def _option(name: Name, full: str) -> tuple[list[Span], int] | None:
+    text, at = name.text, name.stop
+    if text[max(0, name.start - 2) : name.start] != "--" or text[at : at + 1] not in {" ", "\t"}:
+        return None
+    while at < name.stop + 8 and text[at : at + 1] in {" ", "\t"}:
+        at += 1
+    quote = QUOTE.match(text, at)
+    if quote:
+        return quoted_spans(text, quote, full, RULE)
+    if text[at : at + 1] == "-":
+        return None
+    end = end_of_run(text, at, form=False)
+    return [_moved(span, at) for span in value_spans(full, text[at:end], RULE)], end
+
+
+def _element(name: Name, full: str) -> tuple[list[Span], int] | None:
+    text = name.text
+    if _BEFORE_ELEMENT.search(text[max(0, name.start - 34) : name.start]):
+        tag = _ELEMENT.match(text, name.stop)
+        if not tag or text[tag.end() - 2 : tag.end() - 1] == "/":
+            return None
+        ending = "]]>" if tag[1] else "</"
+        return _text_nodes(name, full, tag.end(), ending)
+    pair = _KEY_ELEMENT.match(text, name.stop) if text[name.start - 1 : name.start] == ">" else None
+    return _text_nodes(name, full, pair.end(), "<") if pair else None
+
+
+def _text_nodes(name: Name, full: str, at: int, ending: str) -> tuple[list[Span], int]:
+    """The text of an element and of those within it."""
+    text = name.text
+    end = text.find(ending, at)
+    end = len(text) if end < 0 else end
+    within = text[at:end]
+    if ending != "</" or "<" not in within:
+        return [_moved(span, at) for span in value_spans(full, within, RULE)], end
+    spans = [
+        Span(at + node.start(1), at + node.end(1), RULE, node[1])
+        for node in _TEXT_NODES.finditer(within)
+        if not hides_nothing(node[1])
+    ]
+    return spans, end
+
+
+def _attribute(name: Name, full: str) -> tuple[list[Span], int] | None:
+    """`<input name="password" value="x">`, the same the other way round, and what has a name and a content."""
+    text = name.text
+    left = text[max(0, name.start - 512) : name.start]
+    if not _NAMED.search(left[-24:]):
+        return None
+    part = _PART.match(text, name.stop) if "form-data" in left.lower() else None
+    if part:
+        end = text.find("\n--", part.end() - 1)
+        end = len(text) if end < 0 else end
+        return _text_of_part(name, full, part.end(), end)
+    tag = left[left.rfind("<") :] if "<" in left else ""
+    value = _VALUE_AFTER.match(text, name.stop)
+    if not value and tag and (before := _VALUE_BEFORE.search(tag)):
+        quote = QUOTE.match(text, name.start - len(tag) + before.end())
+        return (quoted_spans(text, quote, full, RULE)[0], name.stop) if quote else None
+    if value:
+        quote = QUOTE.match(text, value.end())
+        return quoted_spans(text, quote, full, RULE) if quote else None
+    content = _CONTENT_AFTER.match(text, name.stop) if _CONTENT_OF.search(tag) else None
+    return _text_nodes(name, full, content.end(), "<") if content else None
+
+
+def _text_of_part(name: Name, full: str, at: int, end: int) -> tuple[list[Span], int]:
+    value = name.text[at : max(at, end)].rstrip("\r\n")
+    return [_moved(span, at) for span in value_spans(full, value, RULE)], max(at, end)

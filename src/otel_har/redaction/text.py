@@ -1,0 +1,67 @@
+"""Secrets in any text: by their form, by the names they stand under, and in the URLs and encoded values within.
+
+The rule: nothing is expected of a text. What the exact readers of JSON, of forms and of URLs do not take, is taken here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from otel_har.redaction.named import named_spans
+from otel_har.redaction.names import Names
+from otel_har.redaction.shapes import shape_spans
+from otel_har.redaction.spans import Span
+from otel_har.redaction.urls import embedded_spans
+
+_SHORTEST = 6
+"""Characters below which no text has a name and its value."""
+
+_BASE64_OF_JSON = ("eyJ", "W3si", "ewog", "ewoJ")
+"""How `{"`, `[{"` and an indented object begin in base64."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+_SHORTEST_BASE64 = 20
+
+
+def text_spans(text: str, names: Names) -> list[Span]:
+    """The secrets in any text.
+
+    Args:
+        text: Any text; it may be cut anywhere, and be hostile.
+        names: Tells which names mean a secret.
+
+    Returns:
+        Places in the text; they may overlap, in any order.
+    """
+    if len(text) < _SHORTEST:
+        return []
+    spans = shape_spans(text) + named_spans(text, names)
+    if "?" in text:
+        spans += embedded_spans(text, names)
+    return spans + _in_base64(text, names)
+
+
+def _in_base64(text: str, names: Names) -> list[Span]:
+    """JSON in base64, as parameters and messages carry it: all of it, if it hides something."""
+    spans: list[Span] = []
+    for beginning in _BASE64_OF_JSON:
+        at = text.find(beginning)
+        while at >= 0:
+            run = _BASE64.match(text, at)
+            end = run.end() if run else at + 1
+            if end - at >= _SHORTEST_BASE64 and _hides(text[at:end], names):
+                spans.append(Span(at, end, "base64", text[at:end]))
+            at = text.find(beginning, end)
+    return spans
+
+
+def _hides(encoded: str, names: Names) -> bool:
+    digits = encoded.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        said = base64.b64decode(digits[: len(digits) - (len(digits) % 4 == 1)] + "=" * (-len(digits) % 4))
+    except (binascii.Error, ValueError):
+        return False
+    text = said.decode("utf-8", "replace")
+    return bool(shape_spans(text) or named_spans(text, names))
