@@ -61,13 +61,10 @@ class Redactor:
         if redactor is None:
             return entry
         try:
-            seen = redactor(entry)
-            if seen is not None and not isinstance(seen, Entry):
-                raise TypeError(f"a redactor gives an Entry or None, not {type(seen).__qualname__}")
+            return _checked(redactor(entry))
         except Exception as fault:  # noqa: BLE001 - the program's own code
             report("the program's redactor", fault)
             return Entry.model_validate(without_values(entry.model_dump(mode="json", by_alias=True), self.policy.mode))
-        return seen
 
 
 DEFAULT_REDACTOR = Redactor()
@@ -107,12 +104,20 @@ def without_values(entry: Mapping[str, Any], mode: str) -> dict[str, Any]:
     }
 
 
+def _checked(seen: Any) -> Entry | None:
+    """What a program's redactor gave."""
+    if seen is not None and not isinstance(seen, Entry):
+        raise TypeError(f"a redactor gives an Entry or None, not {type(seen).__qualname__}")
+    return seen
+
+
 def _origin(url: str) -> str:
     try:
         parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.hostname or ''}"
+        host = parts.hostname or ""
     except ValueError:
         return "http://redacted.invalid"
+    return f"{parts.scheme}://{host}"
 
 
 def _size(response: Mapping[str, Any]) -> int:

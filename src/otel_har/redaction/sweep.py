@@ -19,93 +19,14 @@ _MAX_VALUE = 20_000
 _SURE_LENGTH = 12  # so long a value is not by chance a part of another word
 _LEAST_LENGTH = 5
 _COMMON = frozenset(
-    [
-        "accept",
-        "admin",
-        "allow",
-        "application",
-        "bearer",
-        "basic",
-        "bytes",
-        "chunked",
-        "close",
-        "config",
-        "console",
-        "cookie",
-        "debug",
-        "default",
-        "deflate",
-        "deny",
-        "development",
-        "digest",
-        "disabled",
-        "empty",
-        "enabled",
-        "english",
-        "error",
-        "example",
-        "expired",
-        "failed",
-        "false",
-        "first",
-        "guest",
-        "hidden",
-        "hello",
-        "identity",
-        "inactive",
-        "index",
-        "invalid",
-        "keep-alive",
-        "latest",
-        "local",
-        "localhost",
-        "login",
-        "logout",
-        "master",
-        "message",
-        "missing",
-        "nobody",
-        "none",
-        "normal",
-        "number",
-        "object",
-        "off",
-        "optional",
-        "other",
-        "pending",
-        "plain",
-        "private",
-        "production",
-        "public",
-        "redacted",
-        "refresh",
-        "required",
-        "sandbox",
-        "secret",
-        "secure",
-        "server",
-        "session",
-        "staging",
-        "standard",
-        "status",
-        "string",
-        "strict",
-        "success",
-        "system",
-        "test",
-        "testing",
-        "text",
-        "token",
-        "true",
-        "undefined",
-        "unknown",
-        "user",
-        "username",
-        "utf-8",
-        "valid",
-        "value",
-        "world",
-    ]
+    """
+    accept admin allow application bearer basic bytes chunked close config console cookie debug default deflate deny
+    development digest disabled empty enabled english error example expired failed false first guest hidden hello
+    identity inactive index invalid keep-alive latest local localhost login logout master message missing nobody none
+    normal number object off optional other pending plain private production public redacted refresh required
+    sandbox secret secure server session staging standard status string strict success system test testing text token
+    true undefined unknown user username utf-8 valid value world
+    """.split()
 )
 
 
@@ -135,7 +56,7 @@ class Sweep:
             if variant not in text:
                 continue
             before = text
-            text = text.replace(variant, by) if is_sure else _whole(variant).sub(lambda _, by=by: by, text)
+            text = text.replace(variant, by) if is_sure else _whole(variant).sub(by.replace("\\", r"\\"), text)
             self.count += text != before
         return text
 
