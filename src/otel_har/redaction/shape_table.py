@@ -104,7 +104,7 @@ _PLAIN: tuple[tuple[str, str, str, int], ...] = (
     ("duffel-token", "duffel_live_ duffel_test_", "A-Za-z0-9_=-", 40),
     ("adafruit-key", "aio_", _ALNUM, 26),
     ("easypost-key", "EZAK EZTK", _ALNUM, 50),
-    ("flutterwave-key", "FLWSECK-FLWSECK_TEST-", "A-Za-z0-9-", 12),
+    ("flutterwave-key", "FLWSECK- FLWSECK_TEST-", "A-Za-z0-9-", 12),
     ("posthog-key", "phx_", _ALNUM, 40),
     ("confluent-token", "cflt", "A-Za-z0-9+/", 56),
     ("plaid-token", "access-sandbox- access-development- access-production-", "0-9a-f-", 36),
@@ -120,6 +120,11 @@ _PLAIN: tuple[tuple[str, str, str, int], ...] = (
 _STRICT = frozenset({"sl.", "dapi", "hf_", "pul-", "EAA", "cflt", "aio_", "fastly-", "y0_", "csk-", "r8_"})
 """Beginnings that are common within other words."""
 
+_ANYWHERE = frozenset({"AKIA", "ASIA", "AIza", "SG.", "eyJ", "eyAi", "ewo", "1//0"})
+"""Beginnings that are unlikely within other words."""
+
+_JWT = r"e[yw][A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*)?"
+
 _FIXED: tuple[tuple[str, str, str, Callable[[str], bool] | None], ...] = (
     # rule, beginning, pattern from the beginning on, check
     ("aws-access-key", "AKIA", "AKIA[A-Z0-9]{16}(?![A-Za-z0-9])", None),
@@ -128,8 +133,13 @@ _FIXED: tuple[tuple[str, str, str, Callable[[str], bool] | None], ...] = (
     ("aws-access-key", "ACCA", "ACCA[A-Z0-9]{16}(?![A-Za-z0-9])", None),
     ("alibaba-access-key", "LTAI", "LTAI[A-Za-z0-9]{12,24}(?![A-Za-z0-9])", _has_digit),
     ("tencent-secret-id", "AKID", "AKID[A-Za-z0-9]{32}(?![A-Za-z0-9])", _has_digit),
+    # Three parts of base64, the signature of an unsecured one empty (RFC 7519, 6.1); five of an encrypted one (RFC 7516).
+    ("jwt", "eyJ", _JWT, None),
+    ("jwt", "eyAi", _JWT, None),
+    ("jwt", "ewo", _JWT, None),
     ("google-api-key", "AIza", "AIza[A-Za-z0-9_-]{35}", None),
     ("google-refresh-token", "1//0", "1//0[A-Za-z0-9_-]{20,}", None),
+    ("telegram-token", "AA", "(?:(?<=[0-9]{8}:)|(?<=[0-9]{8}%3[Aa]))AA[A-Za-z0-9_-]{32,34}(?![A-Za-z0-9_-])", None),
     ("google-auth-code", "4/0A", "4/0A[A-Za-z0-9_-]{20,}", None),
     ("twilio-key", "SK", "SK[0-9a-f]{32}(?![A-Za-z0-9])", None),
     ("sendgrid-key", "SG.", r"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,}", None),
@@ -144,10 +154,10 @@ _FIXED: tuple[tuple[str, str, str, Callable[[str], bool] | None], ...] = (
 
 
 def _tokens() -> Iterable[tuple[str, Token]]:
-    for rule, beginning, pattern, check in _FIXED:
-        yield beginning, Token(rule, re.compile(pattern), strict=True, check=check)
-    for rule, beginnings, kind, least in _PLAIN:
-        for beginning in beginnings.split():
+    for rule, beginning, written, check in _FIXED:
+        yield beginning, Token(rule, re.compile(written), strict=beginning not in _ANYWHERE, check=check)
+    for rule, several, kind, least in _PLAIN:
+        for beginning in several.split():
             pattern = re.compile(f"{re.escape(beginning)}[{kind}]{{{least},}}")
             yield beginning, Token(rule, pattern, strict=beginning in _STRICT)
 
@@ -161,3 +171,43 @@ def _by_beginning() -> dict[str, tuple[Token, ...]]:
 
 TOKENS = _by_beginning()
 """The forms of tokens by how they begin."""
+
+RUN_TOKENS = {
+    r"[MNO][A-Za-z0-9_-]{23,27}\.": Token(
+        "discord-token",
+        re.compile(r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}(?![A-Za-z0-9_-])"),
+    ),
+    "[0-9a-f]{32}-[u0-9a-f]": Token(
+        "mail-service-key",
+        re.compile("[0-9a-f]{32}-(?:us[0-9]{1,2}|[0-9a-f]{8}-[0-9a-f]{8})(?![A-Za-z0-9-])"),
+        strict=True,
+    ),
+    "[A-Za-z0-9_~.-]{3}[0-9]Q~": Token(
+        "azure-client-secret", re.compile("[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{26,36}"), strict=True
+    ),
+}
+"""The forms of tokens that have no beginning of their own, by what they begin like."""
+
+
+BY_FIRST: dict[str, tuple[Token, ...]] = {}
+"""All forms, by the characters that they may begin with."""
+
+for _beginning, _forms in TOKENS.items():
+    BY_FIRST[_beginning[0]] = BY_FIRST.get(_beginning[0], ()) + _forms
+for _character in map(chr, range(33, 127)):
+    BY_FIRST[_character] = BY_FIRST.get(_character, ()) + tuple(RUN_TOKENS.values())
+
+
+def beginnings() -> str:
+    """A pattern of all beginnings: what begins alike is compared once."""
+    return _alternatives(sorted(TOKENS))
+
+
+def _alternatives(words: Iterable[str]) -> str:
+    tails: dict[str, list[str]] = {}
+    for word in words:
+        tails.setdefault(word[:1], []).append(word[1:])
+    if "" in tails:  # the longer ones are read by the text itself
+        return ""
+    parts = [re.escape(first) + _alternatives(rest) for first, rest in tails.items()]
+    return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"
