@@ -317,7 +317,7 @@ class SwappedFile(GrowingFile):
     def _open_other(self, name: str, like: int) -> Iterator[int]:
         """The copy that is not published; it is made with the first addition, and when the one there is still read."""
         with self._open(name, os.O_RDWR | os.O_CREAT) as descriptor:
-            if _may_change(descriptor):
+            if _may_change(descriptor, like):
                 access.given_mode_of(descriptor, os.fstat(like))
                 yield descriptor
                 return
@@ -347,8 +347,10 @@ def _state(descriptor: int) -> _State:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _may_change(descriptor: int) -> bool:
-    """Whether nobody can be reading a copy that was published, or has given it a name of his own."""
+def _may_change(descriptor: int, published: int) -> bool:
+    """Whether nobody can be reading a copy that was published, has given it a name of his own, or put it there."""
     status = os.fstat(descriptor)
+    if status.st_uid not in {os.geteuid(), os.fstat(published).st_uid}:
+        return False
     is_read = access.is_open_elsewhere(descriptor)
     return status.st_nlink == 1 and (status.st_size > _MOST_COPIED_BYTES if is_read is None else not is_read)
