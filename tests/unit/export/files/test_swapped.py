@@ -325,6 +325,21 @@ def test_turn_that_does_not_come(path: Path, take: Callable[..., SwappedFile]) -
     assert ["0", "1"] == names(path)
 
 
+@pytest.mark.parametrize("recording", ["run", "another"])
+def test_first_turn_that_does_not_come(path: Path, take: Callable[..., SwappedFile], recording: str) -> None:
+    """Whose the file is was not to be seen then, so that is not told: the one who waited may try again."""
+    first = take("run")
+    _add(first, "0")
+    with first._room.turn(1), pytest.raises(DestinationError, match="another process has been writing"):
+        SwappedFile(path, _DOCUMENT, Claim(recording), patience_s=0.05)
+    if recording == "run":
+        _add(take(recording), "1")
+    else:
+        with pytest.raises(TakenError, match="another recording writes"):
+            take(recording)
+    assert ["0", "1"][: 1 + (recording == "run")] == names(path)
+
+
 def _with_patience(file: SwappedFile, seconds: float) -> None:
     with file._room.turn(seconds):
         pass
