@@ -16,7 +16,7 @@ from pathlib import Path
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.files import access
 from otel_har.export.files.document import Growth, HarDocument, Standing
-from otel_har.export.files.growing import Claim, GrowingFile, TakenError, not_now
+from otel_har.export.files.growing import LOCK_SECONDS, Claim, GrowingFile, TakenError, not_now
 from otel_har.export.files.in_place import InPlaceFile
 from otel_har.export.files.room import RoomError
 from otel_har.export.files.swapped import SwappedFile
@@ -26,6 +26,7 @@ from otel_har.har.models import Page
 
 _MAX_INDENT = 16
 _PID = "{pid}"
+_START_SECONDS = 1.0  # so long the program's start waits for others that write the file
 _MOST_BESIDE = 100  # files of one process
 _logger = logging.getLogger("otel_har")
 
@@ -73,8 +74,8 @@ class FileHarExporter(HarExporter):
         self._path = _of_this_process(self._asked_path)
         self._file: GrowingFile | None = None
         try:
-            self._file = _opened(self._path, self._document, self._claim)
-        except TakenError:  # there may be nothing to record: a file beside waits for the first entry
+            self._file = _opened(self._path, self._document, self._claim, _START_SECONDS)
+        except (DestinationError, TakenError):  # there may be nothing to record: what is to be done waits for that
             self._leave_alone()
         call_in_forked_child(self._go_on_in_child)
 
@@ -165,12 +166,12 @@ def _of_this_process(path: Path) -> Path:
     return path.with_name(path.name.replace(_PID, str(os.getpid())))
 
 
-def _opened(path: Path, document: HarDocument, claim: Claim) -> GrowingFile:
+def _opened(path: Path, document: HarDocument, claim: Claim, patience_s: float = LOCK_SECONDS) -> GrowingFile:
     """The file, written in the best way that its filesystem has."""
     real = access.resolved(path)
     if sys.platform != "win32":
         try:
-            return SwappedFile(real, document, claim)
+            return SwappedFile(real, document, claim, patience_s=patience_s)
         except RoomError as fault:
             _logger.debug("otel-har: %s is written in place: %s", path, fault)
     return InPlaceFile(real, document, claim)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -243,11 +242,15 @@ class Room:
                 raise TakenError(f"{self._place} is somebody else's") from fault
             raise
         status = os.fstat(self.descriptor)
-        if status.st_uid != os.geteuid() and self._place.parent.stat().st_mode & stat.S_IWOTH:
+        # Its owner can put in it what he likes. Root goes on where only he could have made it.
+        if status.st_uid != os.geteuid() and (os.geteuid() or access.is_shared(self._place.parent)):
             raise TakenError(f"{self._place} belongs to user {status.st_uid}")
         # In the opposite order of their removal: who has the new turn has the new presence.
         self._turn = access.Held(access.opened(_TURN, directory=self.descriptor))
         self._presence = access.Held(access.opened(_PRESENCE, directory=self.descriptor))
+        own = [os.fstat(one.number) for one in (self._turn, self._presence)]
+        if any(one.st_nlink > 1 or one.st_uid not in {os.geteuid(), status.st_uid} for one in own):
+            raise TakenError(f"what is in {self._place} is somebody else's")
         if not access.has_locks(self._turn.number):
             raise OSError(errno.ENOTSUP, "no locks")
 
