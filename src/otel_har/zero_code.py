@@ -18,7 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
-from otel_har.environment import OTEL_PYTHON_HAR, RUN
+from otel_har.environment import OTEL_PYTHON_HAR, RUN, RUN_PROCESS
 from otel_har.errors import OtelHarError
 from otel_har.forking import call_at_exit_of_multiprocessing_children
 from otel_har.guard import guarded
@@ -51,7 +51,7 @@ def post_instrument() -> None:
     path = str(Path(asked_path).expanduser().absolute())
     run = os.environ.setdefault(RUN, uuid.uuid4().hex)
     try:
-        processor = span_processor(settings, recording=run)
+        processor = span_processor(settings, recording=run, first_process=_first_process())
     except OtelHarError as fault:
         _logger.error("otel-har: nothing is recorded: %s", fault)  # noqa: TRY400 - one line for a user, no traceback
         return
@@ -70,6 +70,11 @@ def post_instrument() -> None:
     else:
         _attach(processor, provider)
     instrument_anew()
+
+
+def _first_process() -> int:
+    number = os.environ.setdefault(RUN_PROCESS, str(os.getpid()))
+    return int(number) if number.isdecimal() else os.getpid()
 
 
 def _attach(processor: HarSpanProcessor, provider: trace.TracerProvider) -> None:
