@@ -6,6 +6,7 @@ into the file `swapped` and `in_place`.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -29,6 +30,8 @@ _MAX_INDENT = 16
 _PID = "{pid}"
 _START_SECONDS = 1.0  # so long the program's start waits for others that write the file
 _MOST_BESIDE = 100  # files of one process
+# Where a new file is refused for one of these, waiting does not help: a worker that gave up its rights gets none back.
+_LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG})
 _logger = logging.getLogger("otel_har")
 
 
@@ -94,6 +97,7 @@ class FileHarExporter(HarExporter):
 
         Raises:
             DestinationError: When the file does not take it now; it is then as it was before.
+            ExportError: When the file is not this process's to write, and beside it it may make none.
         """
         if self._shut_down:
             return HarExportResult.FAILURE
@@ -138,6 +142,8 @@ class FileHarExporter(HarExporter):
             except (DestinationError, TakenError):
                 raise
             except ExportError as fault:  # what cannot be opened now may be there later
+                if fault.errno in _LASTING:
+                    raise TakenError(str(fault)) from fault
                 raise not_now(self._path, fault) from fault
         return self._file
 
@@ -156,6 +162,8 @@ class FileHarExporter(HarExporter):
             except TakenError:
                 continue
             except ExportError as fault:
+                if fault.errno in _LASTING:
+                    raise
                 raise not_now(path, fault) from fault
             self._path, self._claim = path, claim
             _logger.warning("otel-har: %s, writing %s", reason, path)

@@ -183,7 +183,7 @@ def test_directory_that_nothing_can_be_added_to(shared: Path) -> None:
         exporter.export(batch("0"))
 
         def fail(child: Child) -> None:
-            with pytest.raises(DestinationError, match="Permission denied"):
+            with pytest.raises(ExportError, match="Permission denied"):
                 exporter.export(batch("child"))
             child.tell("failed")
 
