@@ -18,6 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
+from otel_har.capture.audit_events import call_before_exec
 from otel_har.environment import OTEL_PYTHON_HAR, RUN, RUN_PROCESS
 from otel_har.errors import OtelHarError
 from otel_har.forking import call_at_exit_of_multiprocessing_children
@@ -61,6 +62,7 @@ def post_instrument() -> None:
     call_at_exit_of_multiprocessing_children(processor, HarSpanProcessor.shutdown)
     if settings.signals:
         shut_down_on_signals(processor, min(settings.export_timeout_millis, DEFAULT_SIGNAL_TIMEOUT_MILLIS))
+    call_before_exec(_FlushBeforeExec(processor, min(settings.export_timeout_millis, DEFAULT_SIGNAL_TIMEOUT_MILLIS)))
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         own = TracerProvider(shutdown_on_exit=False)
@@ -86,6 +88,24 @@ def _attach(processor: HarSpanProcessor, provider: trace.TracerProvider) -> None
         _logger.warning(
             "otel-har: nothing is recorded from here on: %s takes no span processors", type(provider).__qualname__
         )
+
+
+class _FlushBeforeExec:
+    """Writes what waits before this process becomes another program, as reloaders make it one.
+
+    A forked child that is about to do that has nothing of its own, and its caller waits for it. After a destination
+    that took nothing the next exec is not delayed: a program is looked for with one call after the other.
+    """
+
+    def __init__(self, processor: HarSpanProcessor, timeout_millis: int) -> None:
+        self._processor = processor
+        self._timeout_millis = timeout_millis
+        self._process = os.getpid()
+        self._has_failed = False
+
+    def __call__(self) -> None:
+        if os.getpid() == self._process and not self._has_failed:
+            self._has_failed = not self._processor.force_flush(self._timeout_millis)
 
 
 class _Lent(SpanProcessor):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from children import PAGE, Child, as_user, batch, completed, names
-from otel_har.errors import DestinationError, ExportError
+from otel_har.errors import ExportError
 from otel_har.export.file import FileHarExporter
 from otel_har.export.files.document import HarDocument
 from otel_har.export.files.growing import Claim, TakenError
