@@ -22,3 +22,6 @@ OTEL_PYTHON_HAR_BSP_BLOCK_TIMEOUT = "OTEL_PYTHON_HAR_BSP_BLOCK_TIMEOUT"
 
 RUN = "_OTEL_HAR_RUN"
 """Not a setting: the name of the run, which its processes inherit. See `run`."""
+
+RUN_PROCESS = "_OTEL_HAR_RUN_PROCESS"
+"""Not a setting: the number of the run's first process."""

@@ -14,12 +14,15 @@ from otel_har.processor import HarSpanProcessor
 from otel_har.settings import HarSettings
 
 
-def span_processor(settings: HarSettings, *, recording: str | None = None) -> HarSpanProcessor:
+def span_processor(
+    settings: HarSettings, *, recording: str | None = None, first_process: int | None = None
+) -> HarSpanProcessor:
     """A span processor that records to the settings' file, through a batch processor.
 
     Args:
         settings: The settings; `path` must be set.
         recording: A name that processes have in common which write one file together.
+        first_process: The number of the first of them, this one by default.
 
     Raises:
         SettingError: When the settings name no file.
@@ -27,7 +30,9 @@ def span_processor(settings: HarSettings, *, recording: str | None = None) -> Ha
     """
     if settings.path is None:
         raise SettingError("no HAR file is set")
-    exporter = FileHarExporter(settings.path, settings.indent, append=settings.append, recording=recording)
+    exporter = FileHarExporter(
+        settings.path, settings.indent, append=settings.append, recording=recording, first_process=first_process
+    )
     return HarSpanProcessor(
         BatchHarProcessor(exporter, settings.batch, options=settings.options),
         limits=CaptureLimits(

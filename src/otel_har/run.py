@@ -9,6 +9,7 @@ import os
 import uuid
 
 from otel_har.environment import *  # noqa: F403 - the names are what is asked for
-from otel_har.environment import RUN
+from otel_har.environment import RUN, RUN_PROCESS
 
 os.environ.setdefault(RUN, uuid.uuid4().hex)
+os.environ.setdefault(RUN_PROCESS, str(os.getpid()))

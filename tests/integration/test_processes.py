@@ -248,6 +248,20 @@ def test_second_run_beside_the_first(server: RecordingServer, directory: Path) -
     assert ["first", "late"] == _items(_log(directory))
 
 
+def test_exec(server: RecordingServer, directory: Path) -> None:
+    """A process that becomes another program writes before what waits; its forked child that does so writes nothing."""
+    source = """
+        import os, requests
+        from harness import BASE
+        requests.get(f'{BASE}/item/before')
+        assert 0 == os.spawnlp(os.P_WAIT, 'true', 'true')
+        os.execlp('true', 'true')
+    """
+    delay = ("--har_bsp_schedule_delay", "3600000")
+    assert "" == _told(_start(server, directory, source, *delay, sys.executable, "app.py"))
+    assert ["before"] == _items(read_checked(directory / "out.har")["log"])
+
+
 def test_second_run_after_the_first(server: RecordingServer, directory: Path) -> None:
     """It starts the file anew, unless it is asked to append."""
     for name, options in (("first", ()), ("second", ()), ("third", ("--har_append", "true"))):

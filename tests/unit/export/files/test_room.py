@@ -165,6 +165,26 @@ def test_process_that_becomes_another_user(shared: Path) -> None:
 
 
 @as_root
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_process_that_becomes_another_user_with_no_place(shared: Path, mode: int) -> None:
+    """Where it may make no file, beside the first one either, its entries fail: it is not told to try for ever."""
+    shared.chmod(mode)
+    exporter = FileHarExporter(shared / "out.har")
+    exporter.export(batch("root"))
+
+    def work(_: Child) -> None:
+        as_user(_USER, _USER)
+        with pytest.raises(ExportError, match="Permission denied") as raised:
+            exporter.export(batch("worker"))
+        assert ExportError is raised.type
+        exporter.shutdown()
+
+    completed(work)
+    exporter.shutdown()
+    assert ["root"] == names(shared / "out.har")
+
+
+@as_root
 def test_directory_that_nothing_can_be_added_to(shared: Path) -> None:
     """There can be no room."""
     shared.chmod(0o555)
