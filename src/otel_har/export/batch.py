@@ -23,7 +23,7 @@ from opentelemetry.metrics import MeterProvider
 
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.building import QueueItem, records_of
-from otel_har.export.delivery import INTERRUPTED, Delivery, Outcome
+from otel_har.export.delivery import INTERRUPTED, OTHER, Delivery, Outcome
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
 from otel_har.export.metrics import Measured, observe
 from otel_har.export.orders import PARK, Flush, Order, Park
@@ -35,7 +35,6 @@ from otel_har.waiting import WaitingRoom, is_in_event_loop
 
 # Beyond so many bytes a batch is exported as it is: building and writing it takes a multiple of them.
 _MAX_BATCH_BYTES = 8 * 1024 * 1024
-_MAX_RETRY_DELAY_S = 4.0  # recording goes on within that after a fault has ended
 _MAX_LAST_RETRY_DELAY_S = 1.0
 _FIRST_LAST_RETRY_DELAY_S = 0.05
 _MAX_FORK_HOLD_S = 0.1
@@ -258,25 +257,34 @@ class BatchHarProcessor(HarProcessor):
         return flush.succeeded
 
     def _work(self) -> None:
-        """The worker's life: it ends with the last flush."""
-        with suppress_instrumentation():
-            while True:
-                order = self._next_order()
-                if isinstance(order, Park):
-                    if _EMPTIES_QUEUE_BEFORE_FORK and self._retry_at is None:
-                        with self._export_lock:
-                            self._export_all()
-                    if self._parked():
-                        return
-                    continue
+        """The worker's life: it ends with the last flush, or before a fork; otherwise another one takes its place."""
+        has_ended = False
+        try:
+            with suppress_instrumentation():
+                while not has_ended:
+                    has_ended = self._obey(self._next_order()) is True
+        finally:
+            if not has_ended:  # by a `SystemExit` of the exporter's, or a greenlet that is killed
+                self._worker = None
+
+    @guarded("working")
+    def _obey(self, order: Order) -> bool:
+        """Do what is asked for; whether the worker is to end then."""
+        if isinstance(order, Park):
+            if _EMPTIES_QUEUE_BEFORE_FORK and self._retry_at is None:
                 with self._export_lock:
-                    if order is None:
-                        self._export_one()
-                        continue
-                    self._carry_out(order)
-                order.done.set()
-                if order.last:
-                    return
+                    self._export_all()
+            return self._parked()
+        if order is None:
+            with self._export_lock:
+                self._export_one()
+            return False
+        try:
+            with self._export_lock:
+                self._carry_out(order)
+        finally:
+            order.done.set()
+        return order.last
 
     def _next_order(self) -> Order:
         """Wait until a batch is full, the delay is over, or a flush is asked for; between retries, for their time."""
@@ -357,13 +365,20 @@ class BatchHarProcessor(HarProcessor):
 
     def _deliver(self, items: list[QueueItem]) -> None:
         """Deliver a batch and let go of it, or put its items back to the front of the queue."""
-        outcome = self._delivery.deliver(items, waiting=records_of(self._items))
+        outcome = None
+        try:
+            outcome = self._delivery.deliver(items, waiting=records_of(self._items))
+        finally:
+            if outcome is None:  # something passed that no guard holds
+                self._account.fail(records_of(items), OTHER)
+                self._in_flight = 0
         if outcome is Outcome.INTERRUPTED:
             self._pages_waiting.update([item.id for item in items if isinstance(item, PageFacts)])
             self._items.extendleft(reversed(items))
             self._in_flight = 0
             self._is_behind = False
-            self._retry_at = time.monotonic() + self._retry_delay_s()
+            delay_s = self._settings.schedule_delay_millis / 1000
+            self._retry_at = time.monotonic() + self._delivery.retry_delay_s(delay_s)
             return
         items.clear()  # its bytes are given back before anybody is told that nothing is under way
         self._in_flight = 0
@@ -371,11 +386,6 @@ class BatchHarProcessor(HarProcessor):
             self._retry_at = None
             self._wake_pending = False
         self.waiting.wake()
-
-    def _retry_delay_s(self) -> float:
-        """The schedule delay, doubled with every failed attempt up to a limit; a longer one stays as it is."""
-        delay_s = self._settings.schedule_delay_millis / 1000
-        return max(delay_s, min(delay_s * (1 << min(self._delivery.failed_attempts - 1, 10)), _MAX_RETRY_DELAY_S))
 
     @guarded("flushing the exporter")
     def _finish(self, flush: Flush) -> bool:

@@ -23,6 +23,7 @@ from otel_har.guard import faults_so_far, guarded, take_fault_counts
 from otel_har.mapping.options import MappingOptions
 
 _QUIET_S = 60.0  # between two reports of one kind of fault
+_MAX_RETRY_DELAY_S = 4.0  # recording goes on within that after a fault has ended
 
 # Values of `error.type`; `_OTHER` is the conventions' own for what has no name.
 BUILD_FAILED = "build_failed"
@@ -105,13 +106,17 @@ class Delivery:
         if last is None or now - last >= _QUIET_S:
             self._reported_at[fault.errno] = now
             self._is_reported = True
-            _logger.error("otel-har: exporting is interrupted, %d entries wait to be tried again: %s", waiting, fault)
+            _say(logging.ERROR, f"exporting is interrupted, {waiting} entries wait to be tried again: {fault}")
 
     def _goes_on(self, waited: int) -> None:
         attempts, self.failed_attempts = self.failed_attempts, 0
         if self._is_reported:
             self._is_reported = False
-            _logger.warning("otel-har: exporting goes on after %d failed attempts, %d entries waited", attempts, waited)
+            _say(logging.WARNING, f"exporting goes on after {attempts} failed attempts, {waited} entries waited")
+
+    def retry_delay_s(self, delay_s: float) -> float:
+        """When to try again: the delay, doubled with every failed attempt up to a limit; a longer one stays."""
+        return max(delay_s, min(delay_s * (1 << min(self.failed_attempts - 1, 10)), _MAX_RETRY_DELAY_S))
 
     def say_what_was_lost(self, *, unexported: int = 0, timeout_millis: float = 0) -> None:
         """One line at the end, if anything was lost.
@@ -131,4 +136,10 @@ class Delivery:
         faults = ", ".join(f"{fault} ({count})" for fault, count in take_fault_counts(self._faults_before).items())
         said += [f"faults: {faults}"] if faults else []
         if said:
-            _logger.warning("otel-har: not everything was recorded: %s", "; ".join(said))
+            _say(logging.WARNING, f"not everything was recorded: {'; '.join(said)}")
+
+
+@guarded("logging")
+def _say(level: int, text: str) -> None:
+    """Log a line; what a handler of the program's own raises ends nothing."""
+    _logger.log(level, "otel-har: %s", text)

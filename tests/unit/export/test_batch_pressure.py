@@ -454,3 +454,57 @@ def test_nothing_keeps_a_processor_alive() -> None:
     assert gone.is_set()
     exchange.response_body.note(b"x")
     assert 1 == exchange.response_body.kept_bytes
+
+
+class _Strict(logging.Handler):
+    """A handler of the program's own, which raises."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Refuse every record."""
+        raise LookupError(record.getMessage())
+
+
+def test_logging_that_raises_ends_nothing() -> None:
+    """The worker, and the program's end, go on when a handler raises at what they have to say."""
+    exporter = _Exporter()
+    exporter.fault = _full_disk()
+    processor = _processor(exporter)
+    logger, handler = logging.getLogger("otel_har"), _Strict()
+    logger.addHandler(handler)
+    try:
+        processor.on_record(_record("0"))
+        assert processor.force_flush(PATIENCE_MS) is False
+        exporter.fault = None
+        assert processor.force_flush(PATIENCE_MS) is True
+        processor.on_record(HarRecord(None, SPAN, PAGE, is_over_budget=True))
+        processor.shutdown()
+    finally:
+        logger.removeHandler(handler)
+    assert (["0"], 1) == (exporter.paths, exporter.shutdowns)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_exporter_that_ends_the_worker() -> None:
+    """A batch at which the exporter ends its thread is counted as failed; another thread delivers what comes then."""
+
+    class Ending(_Exporter):
+        """Ends the thread of its first export."""
+
+        def export(self, batch: HarBatch) -> HarExportResult:
+            """End the thread, once."""
+            if not self.attempts:
+                self.attempts.append([])
+                raise SystemExit
+            return super().export(batch)
+
+    exporter = Ending()
+    processor = _processor(exporter)
+    processor.on_record(_record("0"))
+    worker = processor._worker
+    assert worker is not None
+    assert processor.force_flush(PATIENCE_MS) is False
+    worker.join(PATIENCE_S)
+    processor.on_record(_record("1"))
+    processor.force_flush(PATIENCE_MS)
+    assert (["1"], 1, 0) == (exporter.paths, processor.failed_entries, processor.measured().inflight)
+    processor.shutdown()
