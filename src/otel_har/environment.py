@@ -25,3 +25,6 @@ RUN = "_OTEL_HAR_RUN"
 
 RUN_PROCESS = "_OTEL_HAR_RUN_PROCESS"
 """Not a setting: the number of the run's first process."""
+
+RUN_DIRECTORY = "_OTEL_HAR_RUN_DIRECTORY"
+"""Not a setting: where `opentelemetry-instrument` was called, against which a relative path of the file is taken."""

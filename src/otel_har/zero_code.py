@@ -19,8 +19,9 @@ from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
 from otel_har.capture.audit_events import call_before_exec
-from otel_har.environment import OTEL_PYTHON_HAR, RUN, RUN_PROCESS
+from otel_har.environment import OTEL_PYTHON_HAR, RUN, RUN_DIRECTORY, RUN_PROCESS
 from otel_har.errors import OtelHarError
+from otel_har.export.files import access
 from otel_har.forking import call_at_exit_of_multiprocessing_children
 from otel_har.guard import guarded
 from otel_har.instrumentor import instrument_anew
@@ -49,10 +50,12 @@ def post_instrument() -> None:
     settings, problems = settings_from(os.environ)
     for problem in problems:
         _logger.warning("otel-har: %s", problem)
-    path = str(Path(asked_path).expanduser().absolute())
+    path = str(Path(os.environ.pop(RUN_DIRECTORY, ""), access.with_home(asked_path)).absolute())
     run = os.environ.setdefault(RUN, uuid.uuid4().hex)
     try:
-        processor = span_processor(settings, recording=run, first_process=_first_process())
+        processor = span_processor(
+            settings.model_copy(update={"path": path}), recording=run, first_process=_first_process()
+        )
     except OtelHarError as fault:
         _logger.error("otel-har: nothing is recorded: %s", fault)  # noqa: TRY400 - one line for a user, no traceback
         return

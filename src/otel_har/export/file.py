@@ -73,7 +73,7 @@ class FileHarExporter(HarExporter):
     ) -> None:
         if indent is not None and not 0 <= indent <= _MAX_INDENT:
             raise SettingError(f"indent must be between 0 and {_MAX_INDENT}, not {indent}")
-        self._asked_path = Path(path).expanduser().absolute()
+        self._asked_path = access.with_home(path).absolute()
         self._document = HarDocument(indent)
         self._claim = Claim(recording or uuid.uuid4().hex, append)
         self._first_process = os.getpid() if first_process is None else first_process

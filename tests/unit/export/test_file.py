@@ -255,6 +255,13 @@ def test_unwritable_directory(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
+def test_home_of_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user that there is not has no home: it is a directory's name, which is not there."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ExportError, match=r"~nosuchuser/out\.har: No such file or directory"):
+        FileHarExporter("~nosuchuser/out.har")
+
+
 def test_path_with_a_nul(tmp_path: Path) -> None:
     """A path that no system takes is our error, too."""
     with pytest.raises(OtelHarError):

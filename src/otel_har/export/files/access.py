@@ -49,6 +49,11 @@ _SAFELY = (
 )
 
 
+def with_home(path: str | os.PathLike[str]) -> Path:
+    """A path whose `~` stands for a home, where there is one; elsewhere it is left as it is, as by a shell."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - that of `Path` raises
+
+
 def resolved(path: Path) -> Path:
     """The file itself, where symbolic links on the way to it may be followed.
 
@@ -318,6 +323,7 @@ def copied(source: int, target: int, start: int, end: int, to: int | None = None
             except OSError as fault:
                 if fault.errno in _FULL:
                     raise
+            if not count:  # it cannot, or says that the file ends here, as some filesystems do of every file
                 by_system = False
                 continue
         else:
