@@ -22,7 +22,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import MeterProvider
 
 from otel_har.export.batch_settings import BatchSettings
-from otel_har.export.building import QueueItem, records_of
+from otel_har.export.building import MAX_BATCH_BYTES, QueueItem, records_of
 from otel_har.export.delivery import INTERRUPTED, OTHER, Delivery, Outcome
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
 from otel_har.export.metrics import Measured, observe
@@ -33,8 +33,6 @@ from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.record import HarRecord, PageFacts
 from otel_har.waiting import WaitingRoom, is_in_event_loop
 
-# Beyond so many bytes a batch is exported as it is: building and writing it takes a multiple of them.
-_MAX_BATCH_BYTES = 8 * 1024 * 1024
 _MAX_LAST_RETRY_DELAY_S = 1.0
 _FIRST_LAST_RETRY_DELAY_S = 0.05
 _MAX_FORK_HOLD_S = 0.1
@@ -177,7 +175,7 @@ class BatchHarProcessor(HarProcessor):
         if self._worker is None:
             self._start_worker()
         is_full = len(self._items) >= self._settings.max_export_batch_size
-        if (is_full or self._bytes_since_wake >= _MAX_BATCH_BYTES) and not self._wake_pending:
+        if (is_full or self._bytes_since_wake >= MAX_BATCH_BYTES) and not self._wake_pending:
             self._wake_pending = True
             self._bytes_since_wake = 0
             self._wake.put(None)
@@ -338,20 +336,17 @@ class BatchHarProcessor(HarProcessor):
             self._delivery.deliver([])
 
     def _export_one(self, most: int | None = None) -> int:
-        """Export one batch; how many items it took from the queue."""
+        """Export one batch; how many items left the queue with it."""
         size = self._settings.max_export_batch_size if most is None else min(most, self._settings.max_export_batch_size)
         items = self._taken(size)
-        count = len(items)
-        if items:
-            self._pages_waiting.difference_update([item.id for item in items if isinstance(item, PageFacts)])
-            self._deliver(items)
-        return count
+        self._pages_waiting.difference_update([item.id for item in items if isinstance(item, PageFacts)])
+        return self._deliver(items) if items else 0
 
     def _taken(self, size: int) -> list[QueueItem]:
         """Take at most so many items from the queue, and about as many bytes as a batch may have."""
         items: list[QueueItem] = []
         held_bytes = 0
-        while len(items) < size and held_bytes < _MAX_BATCH_BYTES:
+        while len(items) < size and held_bytes < MAX_BATCH_BYTES:
             try:
                 item = self._items.popleft()
             except IndexError:
@@ -360,32 +355,34 @@ class BatchHarProcessor(HarProcessor):
             if isinstance(item, HarRecord):
                 self._in_flight += 1
                 held_bytes += item.exchange.held_bytes if item.exchange is not None else 0
-        self._is_behind = held_bytes >= _MAX_BATCH_BYTES
+        self._is_behind = held_bytes >= MAX_BATCH_BYTES
         return items
 
-    def _deliver(self, items: list[QueueItem]) -> None:
-        """Deliver a batch and let go of it, or put its items back to the front of the queue."""
-        outcome = None
+    def _deliver(self, items: list[QueueItem]) -> int:
+        """Deliver a batch of the first items and let go of them; the others, or all, go back to the queue's front."""
+        outcome, left = None, iter(items)
         try:
-            outcome = self._delivery.deliver(items, waiting=records_of(self._items))
+            outcome = self._delivery.deliver(left, waiting=records_of(self._items) + self._in_flight)
         finally:
+            rest = items[:] if outcome is Outcome.INTERRUPTED else list(left)
+            count = len(items) - len(rest)
             if outcome is None:  # something passed that no guard holds
-                self._account.fail(records_of(items), OTHER)
-                self._in_flight = 0
-        if outcome is Outcome.INTERRUPTED:
-            self._pages_waiting.update([item.id for item in items if isinstance(item, PageFacts)])
-            self._items.extendleft(reversed(items))
+                self._account.fail(records_of(items[:count]), OTHER)
+            self._pages_waiting.update([item.id for item in rest if isinstance(item, PageFacts)])
+            self._items.extendleft(reversed(rest))
+            items.clear()  # its bytes are given back before anybody is told that nothing is under way
             self._in_flight = 0
+        if outcome is Outcome.INTERRUPTED:
             self._is_behind = False
             delay_s = self._settings.schedule_delay_millis / 1000
             self._retry_at = time.monotonic() + self._delivery.retry_delay_s(delay_s)
-            return
-        items.clear()  # its bytes are given back before anybody is told that nothing is under way
-        self._in_flight = 0
+            return count
+        self._is_behind = self._is_behind or bool(rest)
         if self._retry_at is not None:
             self._retry_at = None
             self._wake_pending = False
         self.waiting.wake()
+        return count
 
     @guarded("flushing the exporter")
     def _finish(self, flush: Flush) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -63,12 +63,13 @@ class Delivery:
         self._reported_at: dict[int | None, float] = {}
         self._is_reported = False
 
-    def deliver(self, items: Sequence[QueueItem], *, waiting: int = 0) -> Outcome:
+    def deliver(self, items: Iterable[QueueItem], *, waiting: int = 0) -> Outcome:
         """Build a batch and hand it in.
 
         Args:
-            items: What it is built from; none where there is nothing to deliver but counts.
-            waiting: How many entries wait besides these, for the log.
+            items: What it is built from; none where there is nothing to deliver but counts. An iterator is left where
+                the batch was large enough.
+            waiting: How many entries wait, these among them, for the log.
         """
         batch = build_batch(items, self._options)
         found = batch.statistics
@@ -76,7 +77,7 @@ class Delivery:
         result = self._exported(replace(batch, statistics=told))
         if isinstance(result, DestinationError):
             self.account.add(HarStatistics(failed_exports=1))
-            self._interrupted(result, waiting + len(batch.entries))
+            self._interrupted(result, waiting)
             return Outcome.INTERRUPTED
         self.account.add(found)
         if found.failed_entries:
@@ -84,7 +85,7 @@ class Delivery:
         if result is HarExportResult.SUCCESS:
             self.account.exported_entries += len(batch.entries)
             self.account.tell(told)
-            self._goes_on(waiting + len(batch.entries))
+            self._goes_on(waiting)
             return Outcome.DELIVERED
         self.account.add(HarStatistics(failed_exports=1))
         self.account.fail(len(batch.entries), OTHER)
