@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import gzip
 import logging
 import threading
 import time
@@ -454,3 +455,93 @@ def test_nothing_keeps_a_processor_alive() -> None:
     assert gone.is_set()
     exchange.response_body.note(b"x")
     assert 1 == exchange.response_body.kept_bytes
+
+
+class _Strict(logging.Handler):
+    """A handler of the program's own, which raises."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Refuse every record."""
+        raise LookupError(record.getMessage())
+
+
+def test_logging_that_raises_ends_nothing() -> None:
+    """The worker, and the program's end, go on when a handler raises at what they have to say."""
+    exporter = _Exporter()
+    exporter.fault = _full_disk()
+    processor = _processor(exporter)
+    logger, handler = logging.getLogger("otel_har"), _Strict()
+    logger.addHandler(handler)
+    try:
+        processor.on_record(_record("0"))
+        assert processor.force_flush(PATIENCE_MS) is False
+        exporter.fault = None
+        assert processor.force_flush(PATIENCE_MS) is True
+        processor.on_record(HarRecord(None, SPAN, PAGE, is_over_budget=True))
+        processor.shutdown()
+    finally:
+        logger.removeHandler(handler)
+    assert (["0"], 1) == (exporter.paths, exporter.shutdowns)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_exporter_that_ends_the_worker() -> None:
+    """A batch at which the exporter ends its thread is counted as failed; another thread delivers what comes then."""
+
+    class Ending(_Exporter):
+        """Ends the thread of its first export."""
+
+        def export(self, batch: HarBatch) -> HarExportResult:
+            """End the thread, once."""
+            if not self.attempts:
+                self.attempts.append([])
+                raise SystemExit
+            return super().export(batch)
+
+    exporter = Ending()
+    processor = _processor(exporter)
+    processor.on_record(_record("0"))
+    worker = processor._worker
+    assert worker is not None
+    assert processor.force_flush(PATIENCE_MS) is False
+    worker.join(PATIENCE_S)
+    processor.on_record(_record("1"))
+    processor.force_flush(PATIENCE_MS)
+    assert (["1"], 1, 0) == (exporter.paths, processor.failed_entries, processor.measured().inflight)
+    processor.shutdown()
+
+
+def _compressed_record(path: str, decoded_bytes: int) -> HarRecord:
+    record = _record(path)
+    assert record.exchange is not None
+    record.exchange.response_headers = [("Content-Encoding", "gzip"), ("Content-Type", "text/plain")]
+    record.exchange.response_body.encoded = record.exchange.response_body.ended = True
+    record.exchange.response_body.note(gzip.compress(b"a" * decoded_bytes))
+    return record
+
+
+def test_a_batch_is_bounded_by_what_is_built() -> None:
+    """Small compressed bodies that hold large ones are decoded a batch's worth at a time, in their order, once."""
+    exporter = _Exporter()
+    processor = _processor(exporter)
+    paths = [str(number) for number in range(6)]
+    for path in paths:
+        processor.on_record(_compressed_record(path, 5 * 1024 * 1024))
+    assert processor.force_flush(PATIENCE_MS) is True
+    assert [paths[:2], paths[2:4], paths[4:]] == exporter.batches
+    processor.shutdown()
+
+
+def test_a_batch_that_was_cut_is_tried_again() -> None:
+    """Items beyond a batch that the destination did not take wait behind it, with their page."""
+    exporter = _Exporter()
+    exporter.fault = _full_disk()
+    processor = _processor(exporter)
+    for path in "012":
+        processor.on_record(_compressed_record(path, 8 * 1024 * 1024))
+        processor.on_page(PAGE)
+    assert processor.force_flush(PATIENCE_MS) is False
+    assert ([["0"]], 4, {PAGE.id}) == (exporter.attempts, processor.measured().queue_size, processor._pages_waiting)
+    exporter.fault = None
+    processor.shutdown()
+    assert [["0"], ["1"], ["2"]] == exporter.batches

@@ -44,7 +44,6 @@ from otel_har.export.files.growing import LOCK_SECONDS, Claim, Compose, GrowingF
 from otel_har.export.files.mending import Salvage, salvaged, whole
 from otel_har.export.files.room import COPIES, Room, RoomError
 
-_FIRST_TURN_SECONDS = 1.0  # the program's start waits for it
 _MOST_COPIED_BYTES = 4 * 1024 * 1024  # with each addition, where nobody can tell whether a copy is read
 _State = tuple[int, int, int]  # of a file: inode, size, time of the last change
 _logger = logging.getLogger("otel_har")
@@ -57,21 +56,23 @@ class SwappedFile(GrowingFile):
         path: The file, symbolic links resolved.
         document: Its form.
         claim: What this process wants of it.
+        patience_s: How long the first turn is waited for, seconds.
 
     Raises:
         TakenError: When another recording is at work with the file.
+        DestinationError: When the turn did not come within the time: whose the file is was not to be seen.
         RoomError: When the filesystem has no room, links or renaming for this.
         ExportError: When the file cannot be written, or cannot be appended to.
     """
 
-    def __init__(self, path: Path, document: HarDocument, claim: Claim) -> None:
+    def __init__(self, path: Path, document: HarDocument, claim: Claim, *, patience_s: float = LOCK_SECONDS) -> None:
         self.path = path
         self._document = document
         self._claim = claim
         self._seen: dict[_State, Standing] = {}
         self._room = Room(path)
         try:
-            self._begin()
+            self._begin(patience_s)
         except OSError as fault:
             self._room.leave(seconds=0)
             raise fault if isinstance(fault, ExportError) else access.cannot_write(path, fault) from fault
@@ -107,20 +108,17 @@ class SwappedFile(GrowingFile):
         """In a forked child: the locks are the parent's."""
         self._room.forget()
 
-    def _begin(self) -> None:
+    def _begin(self, patience_s: float) -> None:
         """See that the file can be recorded to, and begin it where nobody else did."""
         status = self._status()
         if status is not None and not stat.S_ISREG(status.st_mode):
             raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is not a regular file"))
-        try:
-            with self._room.turn(_FIRST_TURN_SECONDS):
-                if self._room.is_alone():
-                    self._take_alone()
-                    self._room.join()
-                else:
-                    self._must_be_shared()
-        except DestinationError as fault:
-            raise TakenError(str(fault)) from fault
+        with self._room.turn(patience_s):
+            if self._room.is_alone():
+                self._take_alone()
+                self._room.join()
+            else:
+                self._must_be_shared()
 
     def _take_part(self) -> None:
         """Join those who record to the file, if that is still this recording's."""
@@ -317,7 +315,7 @@ class SwappedFile(GrowingFile):
     def _open_other(self, name: str, like: int) -> Iterator[int]:
         """The copy that is not published; it is made with the first addition, and when the one there is still read."""
         with self._open(name, os.O_RDWR | os.O_CREAT) as descriptor:
-            if _may_change(descriptor):
+            if _may_change(descriptor, like):
                 access.given_mode_of(descriptor, os.fstat(like))
                 yield descriptor
                 return
@@ -347,8 +345,10 @@ def _state(descriptor: int) -> _State:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _may_change(descriptor: int) -> bool:
-    """Whether nobody can be reading a copy that was published, or has given it a name of his own."""
+def _may_change(descriptor: int, published: int) -> bool:
+    """Whether nobody can be reading a copy that was published, has given it a name of his own, or put it there."""
     status = os.fstat(descriptor)
+    if status.st_uid not in {os.geteuid(), os.fstat(published).st_uid}:
+        return False
     is_read = access.is_open_elsewhere(descriptor)
     return status.st_nlink == 1 and (status.st_size > _MOST_COPIED_BYTES if is_read is None else not is_read)

@@ -150,3 +150,56 @@ def test_entries_elsewhere(tmp_path: Path) -> None:
     after = _append(path)
     assert log["entries"] == after["entries"][:-1]
     assert (strange["_a"], strange["_c"]) == (after["_a"], after["_c"])
+
+
+def _recorded(path: Path, **members: Any) -> dict[str, Any]:
+    """A recording of one entry with other members of its log; its log."""
+    exporter = FileHarExporter(path)
+    exporter.export(_batch("a", page="one"))
+    exporter.shutdown()
+    log: dict[str, Any] = json.loads(path.read_bytes())["log"] | members
+    return log
+
+
+def test_comment_of_others(tmp_path: Path) -> None:
+    """It stays, before or after the entries, and our own sentence is in it once, whoever goes on with the file."""
+    path = tmp_path / "out.har"
+    path.write_text(json.dumps({"log": {"comment": "mine, 5.0", **_recorded(path)}}))
+    for number in range(1, 4):
+        exporter = FileHarExporter(path, append=True)
+        exporter.export(_batch("new", page="new", lost=HarStatistics(failed_entries=1)))
+        exporter.shutdown()
+        expected = f"mine, 5.0 Not all that happened is in this file: {number} exchanges could not be written."
+        assert expected == json.loads(path.read_bytes())["log"]["comment"]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_members_beside_the_log(tmp_path: Path, indent: int | None) -> None:
+    """They stay, and a second recording finds nothing to lay out anew."""
+    path = tmp_path / "out.har"
+    path.write_text(json.dumps({"_meta": {"a": 1}, "log": _recorded(path), "_after": 2}))
+    for number in range(2):
+        assert ["a", *["new"] * (number + 1)] == _paths(_append(path, indent))
+        after = json.loads(path.read_bytes())
+        assert ({"a": 1}, 2, 3) == (after["_meta"], after["_after"], len(after))
+
+
+def test_page_without_date(tmp_path: Path) -> None:
+    """It stays, for the entries that refer to it."""
+    path = tmp_path / "out.har"
+    path.write_text(json.dumps({"log": _recorded(path, pages=[{"id": "one", "title": "undated"}, {}, 1])}))
+    assert [("one", "undated"), ("new", "title")] == [(page["id"], page["title"]) for page in _append(path)["pages"]]
+
+
+@pytest.mark.parametrize("count", [-5, True, 10**30, "7", None, 1.5])
+def test_counts_that_are_none(tmp_path: Path, count: object) -> None:
+    """Who wrote what is no count into the file has it taken for nothing."""
+    path = tmp_path / "out.har"
+    log = _recorded(path)
+    log["_otel_har"]["statistics"] |= {"droppedEntries": count, "entries": count}
+    path.write_text(json.dumps({"log": log}))
+    after = _append(path)
+    assert {"entries": 2, "droppedEntries": 0} == {
+        name: after["_otel_har"]["statistics"][name] for name in ("entries", "droppedEntries")
+    }
+    assert "comment" not in after
