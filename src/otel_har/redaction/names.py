@@ -3,27 +3,30 @@
 The rule: a name is read as words, in whatever spelling, and its head decides, as in English: a `token_type` is a type,
 an `access_token` is a token. What names a secret beyond doubt (`password`, `client_secret`, `api_key`) is one whatever
 follows, unless what follows says that the value is something else (`password_policy`). A doubtful name that stands for
-harmless things in most recordings is harmless: `page_token`, `primary_key`, `state`, `signature` of a document.
+harmless things in most recordings is harmless: `page_token`, `primary_key`, `state`, the `signature` of a document.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote
 
 from otel_har.redaction.vocabulary import (
     CORES,
     DESCRIPTIONS,
     HARMLESS,
+    HARMLESS_HEADER_STARTS,
     HARMLESS_HEADERS,
     HARMLESS_TOKENS,
+    HEADER_HEADS,
     HEADERS,
     KEYS,
     PASSES,
     PHRASES,
     QUERIES,
     QUESTIONS,
+    SECRET_ENDS,
     SECRET_FIELDS,
     TOKENS_OF,
     TRANSPARENT,
@@ -32,7 +35,6 @@ from otel_har.redaction.vocabulary import (
 
 ANCHORS: tuple[str, ...] = (
     "pass",
-    "pwd",
     "pw",
     "secret",
     "token",
@@ -41,52 +43,45 @@ ANCHORS: tuple[str, ...] = (
     "key",
     "jwt",
     "cookie",
-    "csrf",
-    "xsrf",
+    "srf",
     "sess",
-    "assertion",
+    "assert",
     "signature",
     "hmac",
-    "bearer",
     "otp",
     "cvv",
     "cvc",
-    "code",
-    "_pin",
-    "pin_",
-    "ssn",
+    "psk",
     "saml",
     "card",
-    "dsn",
     "connection",
-    "nonce",
-    "private",
-    "sas",
-    "mnemonic",
-    "seed",
-    "recovery",
-    "webhook",
-    "phrase",
-    "verifier",
-    "crumb",
+    "verif",
+    "codes",
+    "recover",
+    "device",
 )
 """Lower-case substrings: the name of every secret field, written plainly, has one of them."""
 
 _LONGEST = 128
 """Characters of a name that are read, its last ones: there the head stands."""
 
+_SENTENCE = 5
+"""Words with spaces between them from which they are no name but a sentence, as catalogues of messages have them."""
+
 _KNOWN = 4096
 """Names whose verdicts are kept."""
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_0-9A-Za-z]+")
-_CORE = re.compile(f"({'|'.join(sorted(CORES, key=len, reverse=True))})")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W_0-9A-Z]+|[0-9]+")
+_PIECE = re.compile(r"[^\W_]+")
+_CORE = re.compile("|".join(sorted(CORES, key=len, reverse=True)))
+_PATTERN = re.compile(r"[^\w-]")
 
 
 class Names:
     """Tells which names mean a secret; a verdict is remembered.
 
     Args:
-        extra_headers: Further header names, in any case.
+        extra_headers: Further header names, in any case, or regular expressions of them.
         extra_queries: Further names of query parameters, in any spelling.
         extra_fields: Further names of fields, in any spelling.
         keep: Names of headers, parameters and fields whose values stay, in any spelling; they win.
@@ -99,50 +94,72 @@ class Names:
         extra_fields: Iterable[str] = (),
         keep: Iterable[str] = (),
     ) -> None:
-        fields = tuple(extra_fields)
-        self._extra_headers = frozenset(map(_joined, extra_headers))
-        self._extra_queries = frozenset(map(_joined, extra_queries))
-        self._extra_fields = frozenset(map(_joined, fields))
-        self._keep = frozenset(map(_joined, keep))
+        headers, fields = tuple(extra_headers), tuple(extra_fields)
+        kept = frozenset(map(_joined, keep))
         self.anchors: tuple[str, ...] = (*ANCHORS, *(anchor for field in fields if (anchor := _anchor(field))))
         """As ANCHORS, with those of the further fields."""
-        self._headers: dict[str, bool] = {}
-        self._queries: dict[str, bool] = {}
-        self._fields: dict[str, bool] = {}
+        self._header = _Verdicts(_is_secret_header, frozenset(map(_joined, headers)), kept, _patterns(headers))
+        self._query = _Verdicts(_is_secret_query, frozenset(map(_joined, extra_queries)), kept)
+        self._field = _Verdicts(_is_secret_field, frozenset(map(_joined, fields)), kept)
 
     def header(self, name: str) -> bool:
         """Whether the value of a header is secret."""
-        known = self._headers.get(name)
-        if known is None:
-            known = _remembered(self._headers, name, self._judged(name, self._extra_headers, _is_secret_header))
-        return known
+        return self._header[name]
 
     def query(self, name: str) -> bool:
         """Whether the value of a parameter of a URL is secret, in its query, its fragment or its path."""
-        known = self._queries.get(name)
-        if known is None:
-            known = _remembered(self._queries, name, self._judged(name, self._extra_queries, _is_secret_query))
-        return known
+        return self._query[name]
 
     def field(self, name: str) -> bool:
         """Whether the value of a field is secret: of JSON, of a form, in any text."""
-        known = self._fields.get(name)
-        if known is None:
-            known = _remembered(self._fields, name, self._judged(name, self._extra_fields, is_secret_field))
-        return known
+        return self._field[name]
 
-    def _judged(self, name: str, extra: frozenset[str], judge: object) -> bool:
-        name = _read(name)
+
+class _Verdicts(dict[str, bool]):
+    """What is known of names of one kind; what is not is judged, and remembered within bounds."""
+
+    def __init__(
+        self,
+        judge: Callable[[str], bool],
+        extra: frozenset[str],
+        kept: frozenset[str],
+        patterns: tuple[re.Pattern[str], ...] = (),
+    ) -> None:
+        super().__init__()
+        self._judge = judge
+        self._extra = extra
+        self._kept = kept
+        self._patterns = patterns
+
+    def __missing__(self, name: str) -> bool:
+        verdict = self._verdict(_read(name))
+        if len(name) <= _LONGEST and len(self) < _KNOWN:
+            self[name] = verdict
+        return verdict
+
+    def _verdict(self, name: str) -> bool:
         joined = _joined(name)
-        if joined in self._keep:
+        if joined in self._kept:
             return False
-        return joined in extra or (callable(judge) and bool(judge(name)))
+        if joined in self._extra or any(pattern.search(name) for pattern in self._patterns):
+            return True
+        return self._judge(name)
 
 
-def _remembered(known: dict[str, bool], name: str, verdict: bool) -> bool:
-    if len(name) <= _LONGEST and len(known) < _KNOWN:
-        known[name] = verdict
-    return verdict
+def _patterns(headers: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    """The regular expressions among names: OpenTelemetry's own setting takes such.
+
+    `OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS`: "Regexes may be used, and all header names will be
+    matched in a case-insensitive manner." They are searched for in the name, as there. One that is broken is none.
+    """
+    patterns = []
+    for header in headers:
+        if _PATTERN.search(header):
+            try:
+                patterns.append(re.compile(header, re.IGNORECASE))
+            except re.error:
+                continue
+    return tuple(patterns)
 
 
 def _read(name: str) -> str:
@@ -165,73 +182,83 @@ def _is_secret_header(name: str) -> bool:
     lower = name.strip().lower().replace("_", "-")
     if lower in HEADERS:
         return True
-    if lower in HARMLESS_HEADERS or lower.startswith(("access-control-", "sec-websocket-", "x-ratelimit-")):
+    if lower in HARMLESS_HEADERS or lower.startswith(HARMLESS_HEADER_STARTS):
         return False
-    words = lower.split("-")
-    if words[-1] in {"key", "auth", "signature", "session", "hmac", "cookie", "passcode", "sessionid", "jwt"}:
-        return not HARMLESS.search("".join(words))
-    return is_secret_field(name)
+    if lower.rpartition("-")[2] in HEADER_HEADS:
+        return HARMLESS.search(_joined(lower)) is None
+    return _is_secret_field(name)
 
 
 def _is_secret_query(name: str) -> bool:
-    return name.strip().lower() in QUERIES or _joined(name) in QUERIES or is_secret_field(name)
+    return _joined(name) in _QUERIES or _is_secret_field(name)
 
 
-def is_secret_field(name: str) -> bool:
+_QUERIES = frozenset(map(_joined, QUERIES))
+
+
+def _is_secret_field(name: str) -> bool:
     """Whether a name, without percent-encoding, names a secret wherever it stands."""
     words = [word.lower() for word in _WORD.findall(name)]
     joined = "".join(words)
-    if joined in SECRET_FIELDS:
+    if joined in SECRET_FIELDS or joined.endswith(SECRET_ENDS):
         return True
-    if HARMLESS.search(joined):
+    if HARMLESS.search(joined) or name.count(" ") >= _SENTENCE:
         return False
-    return _is_secret(_taken_apart(words)) or (len(words) > 1 and _is_secret(_taken_apart([joined])))
+    if _is_secret(_taken_apart(words)):
+        return True
+    pieces = [piece.lower() for piece in _PIECE.findall(name)]  # capitals mislead: `APIkey`
+    return pieces != words and _is_secret(_taken_apart(pieces))
 
 
 def _taken_apart(words: list[str]) -> list[str]:
     """The words, those that are written together set apart: `accesstoken`."""
-    parts: list[str] = []
-    for word in words:
-        parts += _apart(word)
-    return parts
+    return [part for word in words for part in _apart(word)]
 
 
 def _apart(word: str) -> list[str]:
-    if word in WORDS or word in DESCRIPTIONS:
-        return [word]
+    if not word or word in WORDS or word in DESCRIPTIONS:
+        return [word] if word else []
     for match in _CORE.finditer(word):
-        before, core, after = word[: match.start()], match[0], word[match.end() :]
-        plural = after.startswith("s") and (after == "s" or _is_known(after[1:]))
-        rest = after[1:] if plural else after
-        if not rest or _is_known(rest):
-            core = f"{core}s" if plural else core
-            return [part for part in (*_before(before), core, *(_apart(rest) if rest else ())) if part]
-    for ending in ("key", "pass", "pwd", "pw"):
+        core, after = match[0], word[match.end() :]
+        if after.startswith("s") and _is_known(after[1:]):
+            core, after = f"{core}s", after[1:]
+        if _is_known(after):
+            return [*_apart(word[: match.start()]), core, *_apart(after)]
+    for ending, starts in (("pwd", None), ("key", KEYS), ("pass", PASSES), ("pw", PASSES)):
         start = word[: -len(ending)]
-        if word.endswith(ending) and (ending == "pwd" or start in (KEYS if ending == "key" else PASSES)):
-            return [*_before(start), ending]
+        if word.endswith(ending) and (starts is None or start in starts):
+            return [start, ending] if start else [ending]
     return [word]
 
 
-def _before(word: str) -> list[str]:
-    """What stands before a core: `apikey` of `apikeysecret`."""
-    return _apart(word) if word else []
-
-
 def _is_known(word: str) -> bool:
-    return word in TRANSPARENT or word in DESCRIPTIONS or word in CORES or word in WORDS or word.isdigit()
+    """Whether a word may follow one that names a secret, written together."""
+    return not word or word in TRANSPARENT or word in DESCRIPTIONS or word in CORES or word in WORDS
 
 
 def _is_secret(words: list[str]) -> bool:
-    while words and (words[-1] in TRANSPARENT or words[-1].isdigit()) and len(words) > 1:
+    while len(words) > 1 and words[-1].isdigit():
         words = words[:-1]
-    if not words or words[-1] in DESCRIPTIONS or words[0] in QUESTIONS and "token" not in words:
-        return False
-    if any(word in CORES and word not in {"token", "tokens"} for word in words):
+    if f" {' '.join(words)}".endswith(_PHRASE_ENDS):
         return True
-    if any(f" {phrase} " in f" {' '.join(words)} " for phrase in PHRASES):
+    while len(words) > 1 and (words[-1] in TRANSPARENT or words[-1].isdigit()):
+        words = words[:-1]
+    if not words or words[-1] in DESCRIPTIONS or _asks(words):
+        return False
+    spoken = f" {' '.join(words)} "
+    if any(phrase in spoken for phrase in _PHRASES) or not _BEYOND_DOUBT.isdisjoint(words):
         return True
     return _is_secret_head(words[-1], words[-2] if len(words) > 1 else "")
+
+
+def _asks(words: list[str]) -> bool:
+    """Whether a name asks or tells something about a secret: `has_password`, though not `reset_token`."""
+    return not QUESTIONS.isdisjoint(words) and "token" not in words
+
+
+_PHRASES = tuple(f" {phrase} " for phrase in PHRASES)
+_PHRASE_ENDS = tuple(f" {phrase}" for phrase in PHRASES)
+_BEYOND_DOUBT = CORES - {"token", "tokens"}
 
 
 def _is_secret_head(head: str, before: str) -> bool:

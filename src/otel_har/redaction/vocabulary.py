@@ -8,412 +8,203 @@ from __future__ import annotations
 
 import re
 
-CORES = frozenset(
-    {
-        "password",
-        "passwort",
-        "passwd",
-        "passphrase",
-        "passcode",
-        "secret",
-        "credential",
-        "credentials",
-        "token",
-        "apikey",
-        "privatekey",
-        "accesskey",
-        "secretkey",
-        "jwt",
-        "csrf",
-        "xsrf",
-        "passwords",
-        "secrets",
-        "tokens",
-    }
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+CORES = _words(
+    """
+    accesskey apikey credential credentials csrf jwt motdepasse passcode passphrase passwd password passwords
+    passwort privatekey secret secretkey secrets token tokens xsrf
+    """
 )
 """Words that are found in words written together, and that name a secret whatever follows but a description."""
 
-WORDS = frozenset(
-    {
-        "pwd",
-        "auth",
-        "authorization",
-        "bearer",
-        "cookie",
-        "cookies",
-        "sessionid",
-        "sessid",
-        "jsessionid",
-        "phpsessid",
-        "otp",
-        "totp",
-        "cvv",
-        "cvv2",
-        "cvc",
-        "cvc2",
-        "ssn",
-        "hmac",
-        "jwt",
-        "creds",
-        "cred",
-        "dsn",
-        "mnemonic",
-        "assertion",
-        "authkey",
-        "sas",
-        "crumb",
-        "sshpass",
-        "wpnonce",
-        "samlresponse",
-        "samlart",
-    }
+WORDS = _words(
+    """
+    assertion auth authkey authorization cookie cookies cred creds cvc cvc2 cvv cvv2 hmac jsessionid jwt otp
+    phpsessid psk pwd samlart samlresponse sessid sessionid sshpass totp
+    """
 )
 """Heads that are secret whatever stands before them."""
 
-PHRASES = frozenset(
-    {
-        "pass word",
-        "pass phrase",
-        "pass code",
-        "pass wd",
-        "api key",
-        "api keys",
-        "private key",
-        "private keys",
-        "access key",
-        "access keys",
-        "session id",
-        "session key",
-        "auth code",
-        "authorization code",
-        "code verifier",
-        "device code",
-        "verification code",
-        "security code",
-        "recovery code",
-        "recovery codes",
-        "backup codes",
-        "backup code",
-        "otp code",
-        "totp code",
-        "mfa code",
-        "sms code",
-        "two factor code",
-        "card number",
-        "card pin",
-        "user pin",
-        "pin number",
-        "connection string",
-        "seed phrase",
-        "recovery phrase",
-        "webhook url",
-        "oauth verifier",
-        "oauth signature",
-        "amz signature",
-        "goog signature",
-        "hmac signature",
-        "request signature",
-        "saml response",
-        "client assertion",
-        "shared access signature",
-    }
+PHRASES = tuple(
+    phrase.replace("_", " ")
+    for phrase in _words(
+        """
+        pass_word pass_phrase pass_code pass_wd api_key api_keys private_key private_keys access_key access_keys
+        session_id session_key auth_code authorization_code code_verifier device_code verification_code
+        recovery_code recovery_codes backup_codes otp_code totp_code card_number card_pin connection_string
+        amz_signature goog_signature oauth_signature hmac_signature shared_access_signature oauth_verifier
+        saml_response mot_de_passe
+        """
+    )
 )
 """Words that name a secret together, whatever follows but a description."""
 
-KEYS = frozenset(
-    {
-        "access",
-        "account",
-        "admin",
-        "api",
-        "app",
-        "application",
-        "auth",
-        "aws",
-        "backup",
-        "client",
-        "consumer",
-        "crypto",
-        "customer",
-        "decryption",
-        "deploy",
-        "dev",
-        "developer",
-        "encryption",
-        "function",
-        "functions",
-        "hapi",
-        "hmac",
-        "integration",
-        "intermediate",
-        "jwt",
-        "license",
-        "licence",
-        "live",
-        "management",
-        "master",
-        "oauth",
-        "private",
-        "rapidapi",
-        "root",
-        "routing",
-        "secret",
-        "server",
-        "service",
-        "session",
-        "shared",
-        "sign",
-        "signing",
-        "storage",
-        "stream",
-        "subscription",
-        "sas",
-        "test",
-        "user",
-        "webhook",
-        "write",
-        "x",
-        "xapi",
-    }
+KEYS = _words(
+    """
+    access account admin api app application auth aws cert certificate client consumer crypto decryption developer
+    encryption functions hapi hmac integration jwt licence license management master oauth preshared private
+    rapidapi root sas secret server service session shared sign signing ssl storage stream subscription tls token
+    webhook
+    """
 )
 """What stands before `key` when the key opens something."""
 
-PASSES = frozenset(
-    {
-        "account",
-        "admin",
-        "basic",
-        "client",
-        "confirm",
-        "current",
-        "database",
-        "db",
-        "email",
-        "ftp",
-        "http",
-        "imap",
-        "login",
-        "mail",
-        "my",
-        "mysql",
-        "new",
-        "old",
-        "pg",
-        "pop3",
-        "proxy",
-        "redis",
-        "root",
-        "smtp",
-        "ssh",
-        "sudo",
-        "user",
-        "vpn",
-        "wifi",
-        "wlan",
-    }
+PASSES = _words(
+    """
+    account admin basic client confirm current database db email ftp http imap login mail my mysql new old pg pop3
+    proxy redis root smtp ssh sudo user vpn wifi wlan
+    """
 )
 """What stands before `pass` and `pw` when they are short for a password."""
 
-HARMLESS_TOKENS = frozenset(
-    {
-        "bos",
-        "cls",
-        "completion",
-        "concurrency",
-        "continuation",
-        "continue",
-        "cursor",
-        "delta",
-        "end",
-        "eos",
-        "fencing",
-        "first",
-        "idempotency",
-        "last",
-        "lock",
-        "mask",
-        "max",
-        "min",
-        "next",
-        "pad",
-        "page",
-        "pagination",
-        "paging",
-        "per",
-        "prev",
-        "previous",
-        "resume",
-        "scroll",
-        "sep",
-        "skip",
-        "special",
-        "start",
-        "stop",
-        "sync",
-        "unk",
-    }
+HARMLESS_TOKENS = _words(
+    """
+    bos cls completion concurrency continuation continue cursor delta end eos fencing first idempotency last lock
+    mask max min next pad page pagination paging per prev previous resume scroll sep skip special start stop sync
+    unk
+    """
 )
 """What stands before `token` when the token is a place in a list, or a piece of text."""
 
-TOKENS_OF = frozenset(
-    {"access", "api", "auth", "bearer", "device", "id", "oauth", "push", "refresh", "registration", "security", "session"}
+TOKENS_OF = _words(
+    """
+    access api auth bearer device id oauth push refresh registration security session
+    """
 )
 """What stands before `tokens` when they are no pieces of text that a model counts."""
 
-TRANSPARENT = frozenset(
-    {
-        "again",
-        "b64",
-        "base64",
-        "binary",
-        "bytes",
-        "confirm",
-        "confirmation",
-        "current",
-        "data",
-        "decrypted",
-        "digest",
-        "encoded",
-        "encrypted",
-        "hash",
-        "hashed",
-        "hex",
-        "json",
-        "md5",
-        "new",
-        "old",
-        "plain",
-        "plaintext",
-        "raw",
-        "repeat",
-        "salt",
-        "str",
-        "string",
-        "text",
-        "val",
-        "value",
-        "values",
-        "verify",
-    }
+TRANSPARENT = _words(
+    """
+    again b64 base64 binary bytes confirm confirmation current data decrypted digest encoded encrypted hash hashed
+    hex json md5 new old plain plaintext raw repeat salt str string text v val value values verify
+    """
 )
 """Last words that leave the thing what it is: the value of a password is one."""
 
-DESCRIPTIONS = frozenset(
+DESCRIPTIONS = _words(
     """
-    address addresses age alg algorithm allowed arn at attempt attempts audience authority author available bits
-    blank button bytes cache category change changed characters chars check class client color complexity config
-    configuration configured cost count counts created date day days decimals default description dir directory disabled display
-    enabled endpoint endpoints entered error errors event exists exp expire expired expires expiration expiry
-    failed failure failures false field fields file filename fingerprint flag flow form format found function generated
-    group guide header headers help helper hidden history hint host hours icon ids in incorrect index info
-    input invalid is issued issuer kind label language last length len level lifetime limit limits link list
-    location login logo manager matched matches max maximum message messages metadata method methods metrics
-    min minimum minutes missing mismatch mode model modified name names needed note number of offset ok on
-    only option optional options owner page param parameter parameters params path pattern permission
-    permissions placeholder policies policy pool position prefix price prompt provider providers purpose
-    quota rate ratio ref reference regex region remaining request requested required requirement requirements
-    reset resource response result revoked role roles rotated rotation rule rules schema scope scopes score
-    screen seconds server service set settings size source stage standard state states status store strength
-    style subject successful suffix supported supply symbol system tab target template test theme
-    time timeout timestamp title tooltip total true ttl type types unit updated uri uris url urls usage use
-    used user username users validation validator valid validity verification verified version versions view visibility
-    visible warning weak
-    """.split()
+    address addresses age alg algorithm allowed arn at attempt attempts audience author authority available bits
+    blank button cache category change changed characters chars check class client color complexity config
+    configuration configured cost count counts created date day days decimals default description dir directory
+    disabled display enabled endpoint endpoints entered error errors event exists exp expiration expire expired
+    expires expiry failed failure failures false field fields file filename fingerprint flag flow form format found
+    function generated group guide header headers help helper hidden hint history host hours icon ids in incorrect
+    index info input invalid is issued issuer kind label language last len length level lifetime limit limits link
+    list location login logo manager matched matches max maximum message messages metadata method methods metrics
+    min minimum minutes mismatch missing mode model modified name names needed note number of offset ok on only
+    option optional options owner page param parameter parameters params path pattern permission permissions
+    placeholder policies policy pool position prefix price prompt provider providers purpose quota rate ratio ref
+    reference regex region remaining request requested required requirement requirements reset resource response
+    result revoked role roles rotated rotation rule rules schema scope scopes score screen seconds server service
+    set settings size source stage standard state states status store strength style subject successful suffix
+    supply supported symbol system tab target template test theme time timeout timestamp title tooltip total true
+    ttl type types unit updated uri uris url urls usage use used user username users valid validation validator
+    validity verification verified version versions view visibility visible warning weak
+    """
 ) - {"bytes"}
 """Last words that say that the value is something else: of a password, its policy."""
 
-QUESTIONS = frozenset({"allow", "forgot", "forgotten", "has", "hide", "is", "needs", "no", "num", "require", "requires", "show"})
+QUESTIONS = _words(
+    """
+    allow forgot forgotten has hide is needs no num require requires show
+    """
+)
 """First words of names that ask or tell something about a secret."""
 
 HARMLESS = re.compile(
-    r"(?:clientrequesttoken|publickey|publickeys|keyid|idempotencykey|authuser|oauthnonce|oauthtimestamp"
+    r"(?:clientrequesttoken|publickeys?|(?<!access)keyid|authuser|oauthnonce|oauthtimestamp|authtime"
     r"|(?:page|paging|pagination|next|previous|continuation|continue|sync|delta|skip|cursor|resume|scroll)token"
-    r"|(?:cache|surrogate|partition|sort|idempotent|idempotency|routing|primary|foreign|websocket)key"
-    r"|authtime)$"
+    r"|(?:cache|surrogate|partition|sort|idempotent|idempotency|primary|foreign|websocket)key)$"
 )
 """Ends of names, written together, that are no secrets."""
 
-SECRET_FIELDS = frozenset(
-    {
-        "accesskeyid",
-        "awsaccesskeyid",
-        "secretid",
-        "secretaccesskey",
-        "pagesecrettoken",
-        "routingkey",
-        "pass",
-        "pw",
-    }
-)
+SECRET_FIELDS = _words("pass pw routingkey secretid")
 """Names, written together, that are secrets against the rules of words."""
 
-HEADERS = frozenset(
+SECRET_ENDS = ("accesskeyid",)
+"""Ends of names, written together, that are secrets against the rules of words."""
+
+HEADERS = _words(
     """
-    authorization proxy-authorization cookie cookie2 set-cookie set-cookie2 x-api-key api-key apikey x-apikey
-    x-api-token api-token x-api-secret x-app-key x-app-token x-access-token access-token x-auth-token x-auth-key
-    x-auth-user-token x-auth-email-token x-amz-security-token x-amz-content-signature x-vault-token private-token
-    job-token deploy-token ocp-apim-subscription-key x-functions-key x-goog-api-key x-goog-iap-jwt-assertion
-    x-csrf-token x-csrftoken x-xsrf-token csrf-token xsrf-token x-csrf jenkins-crumb dpop x-hub-signature
-    x-hub-signature-256 stripe-signature x-slack-signature x-shopify-hmac-sha256 x-twilio-signature
-    x-gitlab-token x-shopify-access-token x-shopify-storefront-access-token x-okta-user-agent-token
-    x-figma-token x-riot-token x-rapidapi-key x-rapidapi-proxy-secret x-mashape-key x-algolia-api-key
-    x-parse-rest-api-key x-parse-master-key x-parse-session-token x-parse-javascript-key x-parse-client-key
-    dd-api-key dd-application-key fastly-key accesskey x-consul-token x-nomad-token x-subject-token
-    x-storage-token x-service-token x-plex-token x-emby-token x-mediabrowser-token x-redmine-api-key
-    x-trello-webhook x-line-signature x-signature x-signature-ed25519 paypal-transmission-sig
-    x-ms-token-aad-access-token x-ms-token-aad-id-token x-ms-token-aad-refresh-token x-zumo-auth
-    x-zumo-application x-ms-authorization-auxiliary x-newrelic-id x-insert-key x-license-key x-query-key
-    x-github-token x-jwt-assertion x-amzn-oidc-data x-amzn-oidc-accesstoken x-amzn-oidc-identity
-    x-forwarded-access-token x-auth-request-access-token x-auth-request-email-token cf-access-client-secret
-    cf-access-jwt-assertion cf-access-token x-auth-service-key x-session-id x-session-token x-sessionid
-    x-user-token x-client-secret x-secret-key x-cmc_pro_api_key x-cmc-pro-api-key x-mbx-apikey cb-access-key
-    cb-access-sign cb-access-passphrase ok-access-key ok-access-sign ok-access-passphrase api-sign kc-api-key
-    kc-api-sign kc-api-passphrase x-bapi-api-key x-bapi-sign x-elastic-api-key x-pagerduty-token
-    x-pagerduty-signature x-honeycomb-team x-rollbar-access-token x-postmark-server-token
-    x-postmark-account-token x-sendgrid-token x-square-hmacsha256-signature x-square-signature
-    x-datadog-api-key x-sentry-auth x-sentry-token sentry-hook-signature x-hasura-admin-secret
-    x-hasura-access-key x-appwrite-key x-appwrite-jwt x-supabase-auth x-typesense-api-key x-meili-api-key
-    x-tba-auth-key x-snyk-token x-artifactory-api-key x-jfrog-art-api x-nuget-apikey x-octopus-apikey
-    x-rundeck-auth-token x-tableau-auth x-qlik-xrfkey x-yt-authorization x-atlassian-token-secret x-acs-security-token
-    x-cos-security-token x-oss-security-token x-obs-security-token x-bce-security-token x-sds-auth-token
-    x-ms-encryption-key x-amz-server-side-encryption-customer-key
-    x-amz-copy-source-server-side-encryption-customer-key x-goog-encryption-key x-goog-copy-source-encryption-key
-    x-dropbox-signature x-zm-signature x-zendesk-webhook-signature x-wc-webhook-signature x-intercom-signature
-    x-docusign-signature-1 x-mailgun-signature webhook-signature svix-signature linear-signature
-    x-vercel-signature x-netlify-token x-webhook-signature x-webhook-secret x-telegram-bot-api-secret-token
-    x-amz-sns-signature x-bitbucket-signature x-gitea-signature x-gogs-signature x-hook-secret
-    x-newrelic-license-key x-browserless-token x-token token x-authorization x-forwarded-authorization
-    x-original-authorization x-serverless-authorization authentication x-authentication x-auth
-    x-transmission-session-id x-openstack-session x-splunk-token splunk-session x-grafana-token
-    x-dynatrace-token x-anypnt-token x-ibm-client-secret x-ibm-client-id-secret x-requestdigest
-    x-forwarded-client-cert x-client-cert x-ssl-client-cert ssl-client-cert cookie-secret mcp-session-id
-    """.split()
+    access-token accesskey api-key api-sign api-token apikey authentication authorization cb-access-key
+    cb-access-passphrase cb-access-sign cf-access-client-secret cf-access-jwt-assertion cf-access-token circle-token
+    cookie cookie2 csrf-token dd-api-key dd-application-key deploy-token dpop fastly-key jenkins-crumb job-token
+    kc-api-key kc-api-passphrase kc-api-sign linear-signature mcp-session-id ocp-apim-subscription-key ok-access-key
+    ok-access-passphrase ok-access-sign paypal-transmission-sig private-token proxy-authorization
+    sentry-hook-signature set-cookie set-cookie2 signature stripe-signature svix-signature token typeform-signature
+    webhook-signature x-access-token x-acs-security-token x-algolia-api-key
+    x-amz-copy-source-server-side-encryption-customer-key x-amz-security-token
+    x-amz-server-side-encryption-customer-key x-amzn-oidc-accesstoken x-amzn-oidc-data x-amzn-oidc-identity
+    x-api-key x-api-secret x-api-token x-apikey x-app-key x-app-token x-appwrite-jwt x-appwrite-key
+    x-artifactory-api-key x-auth x-auth-key x-auth-request-access-token x-auth-service-key x-auth-signature
+    x-auth-token x-auth-user-token x-authentication x-authorization x-authy-api-key x-bapi-api-key x-bapi-sign
+    x-bce-security-token x-bitbucket-signature x-cc-api-key x-cc-webhook-signature x-client-secret x-cmc-pro-api-key
+    x-consul-token x-cos-security-token x-csrf x-csrf-token x-csrftoken x-docusign-signature-1 x-dropbox-signature
+    x-emby-token x-figma-token x-forwarded-access-token x-forwarded-authorization x-functions-key x-ghost-signature
+    x-gitea-signature x-github-token x-gitlab-token x-gogs-signature x-goog-api-key x-goog-channel-token
+    x-goog-copy-source-encryption-key x-goog-encryption-key x-goog-iam-authorization-token x-goog-iap-jwt-assertion
+    x-hasura-access-key x-hasura-admin-secret x-honeycomb-team x-hook-secret x-hub-signature x-hub-signature-256
+    x-hubspot-signature x-hubspot-signature-v3 x-ibm-client-secret x-insert-key x-intercom-signature x-jfrog-art-api
+    x-jwt-assertion x-license-key x-line-signature x-mashape-key x-mbx-apikey x-mediabrowser-token x-meili-api-key
+    x-ms-authorization-auxiliary x-ms-copy-source-authorization x-ms-encryption-key x-ms-token-aad-access-token
+    x-ms-token-aad-id-token x-ms-token-aad-refresh-token x-newrelic-license-key x-nomad-token x-nuget-apikey
+    x-obs-security-token x-octopus-apikey x-original-authorization x-oss-security-token x-pagerduty-signature
+    x-parse-client-key x-parse-javascript-key x-parse-master-key x-parse-rest-api-key x-parse-session-token
+    x-patreon-signature x-plex-token x-postmark-account-token x-postmark-server-token x-pusher-signature
+    x-qlik-xrfkey x-query-key x-rapidapi-key x-rapidapi-proxy-secret x-redlock-auth x-redmine-api-key
+    x-requestdigest x-riot-token x-rollbar-access-token x-rundeck-auth-token x-sds-auth-token x-secret-key
+    x-sentry-auth x-sentry-token x-serverless-authorization x-service-token x-session-id x-session-token x-sessionid
+    x-shopify-access-token x-shopify-hmac-sha256 x-shopify-storefront-access-token x-signature x-signature-ed25519
+    x-slack-signature x-snyk-token x-square-hmacsha256-signature x-square-signature x-storage-token x-subject-token
+    x-tableau-auth x-tba-auth-key x-telegram-bot-api-secret-token x-token x-transmission-session-id x-trello-webhook
+    x-twilio-signature x-typesense-api-key x-user-token x-vault-token x-vercel-signature x-wc-webhook-signature
+    x-webhook-secret x-webhook-signature x-xero-signature x-xsrf-token x-zendesk-webhook-signature x-zm-signature
+    x-zumo-application x-zumo-auth xi-api-key xsrf-token
+    """
 )
 """Headers that carry secrets, as APIs, proxies and frameworks document them."""
 
-HARMLESS_HEADERS = frozenset(
+HARMLESS_HEADERS = _words(
     """
-    idempotency-key x-idempotency-key surrogate-key xkey x-cache-key cache-key sec-websocket-key www-authenticate
-    proxy-authenticate authentication-info proxy-authentication-info x-amz-server-side-encryption-aws-kms-key-id
-    x-ms-documentdb-partitionkey x-atlassian-token x-auth-type x-auth-user x-auth-method x-goog-hash x-public-key
-    authority signature-input x-ms-continuation x-ms-session-token-consistency cross-origin-embedder-policy
-    public-key-pins x-token-type x-tokens-remaining x-tokens-used anthropic-ratelimit-tokens-limit
-    anthropic-ratelimit-tokens-remaining x-ratelimit-limit-tokens x-ratelimit-remaining-tokens x-sort-key
-    x-object-key x-partition-key x-signal
-    """.split()
+    accept-signature anthropic-ratelimit-tokens-limit anthropic-ratelimit-tokens-remaining authentication-info
+    authority cache-key cross-origin-embedder-policy idempotency-key proxy-authenticate proxy-authentication-info
+    public-key-pins sec-websocket-key signature-input surrogate-key www-authenticate
+    x-amz-server-side-encryption-aws-kms-key-id x-atlassian-token x-auth-method x-auth-type x-auth-user x-cache-key
+    x-forwarded-client-cert x-goog-hash x-idempotency-key x-ms-continuation x-ms-documentdb-partitionkey
+    x-object-key x-partition-key x-public-key x-ratelimit-limit-tokens x-ratelimit-remaining-tokens x-sort-key
+    x-token-type x-tokens-remaining x-tokens-used xkey
+    """
 )
 """Headers whose names have a secret's word, and whose values are none."""
 
-QUERIES = frozenset(
+QUERIES = _words(
     """
-    code key sig sign signature sid pass pw ticket pgtid crumb hmac hash_hmac jwt auth appid sessid _sid
-    x-amz-signature x-amz-credential x-amz-security-token awsaccesskeyid x-goog-signature x-goog-credential
-    googleaccessid x-ms-signature ossaccesskeyid x-oss-signature x-oss-credential x-oss-security-token
-    security-token x-cos-security-token q-signature q-ak x-obs-signature x-obs-security-token accesskeyid
-    hdnts hdnea hdntl hdnst __token__ __gda__ hdnea_token policy_signature samlrequest samlresponse samlart
-    assertion client_assertion subject_token actor_token id_token_hint code_verifier device_code user_code
-    oauth_token oauth_verifier oauth_signature oauth_consumer_key appsecret_proof openid.sig wskey devkey hapikey
-    subscription-key _wpnonce wa_token st_token login_ticket magic otp
-    """.split()
+    __cf_chl_tk __gda__ __token__ _sid _wpnonce access_token accesskeyid actor_token api_key apikey appid
+    appsecret_proof assertion auth awsaccesskeyid client_assertion code code_verifier crumb device_code devkey
+    googleaccessid hapikey hdnea hdnea_token hdnst hdntl hdnts hmac id_token_hint jsessionid jwt key login_ticket
+    oauth_consumer_key oauth_signature oauth_token oauth_verifier openid.sig ossaccesskeyid otp pass pgtid phpsessid
+    policy_signature pw q-ak q-signature samlart samlrequest samlresponse security-token sessid sid sig sign
+    signature st_token subject_token subscription-key ticket token user_code wa_token wskey x-amz-credential
+    x-amz-security-token x-amz-signature x-cos-security-token x-goog-credential x-goog-signature x-ms-signature
+    x-obs-security-token x-obs-signature x-oss-credential x-oss-security-token x-oss-signature
+    """
 )
 """Parameters of URLs that are secret there, though not everywhere: OAuth, SAML, CAS, signed URLs, API keys."""
+
+HARMLESS_HEADER_STARTS = (
+    "access-control-",
+    "sec-websocket-",
+    "x-ratelimit-",
+    "ratelimit-",
+    "anthropic-ratelimit-",
+    "sec-fetch-",
+    "sec-ch-",
+)
+"""How headers begin that are no secrets, whatever their names have."""
+
+HEADER_HEADS = _words("key auth signature session hmac cookie passcode sessionid jwt")
+"""Last words of headers that are secret: a header `-key` opens something, unlike a field."""
