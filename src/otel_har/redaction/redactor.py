@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from otel_har.guard import report
+from otel_har.guard import guarded
 from otel_har.har.models import Entry
 from otel_har.redaction.entry import EntryRedaction
 from otel_har.redaction.finding import Finders
 from otel_har.redaction.header_policy import HeaderSpans
 from otel_har.redaction.names import Names
-from otel_har.redaction.policy import DEFAULT_POLICY, RedactionPolicy
+from otel_har.redaction.policy import DEFAULT_POLICY, EntryRedactor, RedactionPolicy
 from otel_har.redaction.spans import REDACTED, hashed_mark, plain_mark, replaced
 from otel_har.redaction.text import text_spans
 
@@ -41,10 +41,8 @@ class Redactor:
         if self.policy.mode == "none":
             return dict(entry)
         redaction = EntryRedaction(self._finders, self._mark, is_strict=self.policy.mode == "strict")
-        try:
-            redacted = redaction.redact(entry)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the entry must not leave as it was
-            report("redacting an entry", fault)
+        redacted = _redacted(redaction, entry)
+        if redacted is None:
             return without_values(entry, self.policy.mode)
         if redaction.rules:
             redacted["_redaction"] = {"policy": self.policy.mode, "rules": sorted(redaction.rules)}
@@ -61,11 +59,10 @@ class Redactor:
         redactor = self.policy.redactor
         if redactor is None:
             return entry
-        try:
-            return _checked(redactor(entry))
-        except Exception as fault:  # noqa: BLE001 - the program's own code
-            report("the program's redactor", fault)
+        seen = _seen(redactor, entry)
+        if seen is None:
             return Entry.model_validate(without_values(entry.model_dump(mode="json", by_alias=True), self.policy.mode))
+        return seen[0]
 
 
 DEFAULT_REDACTOR = Redactor()
@@ -105,11 +102,18 @@ def without_values(entry: Mapping[str, Any], mode: str) -> dict[str, Any]:
     }
 
 
-def _checked(seen: Any) -> Entry | None:
-    """What a program's redactor gave."""
+@guarded("redacting an entry")
+def _redacted(redaction: EntryRedaction, entry: Mapping[str, Any]) -> dict[str, Any]:
+    return redaction.redact(entry)
+
+
+@guarded("the program's redactor")
+def _seen(redactor: EntryRedactor, entry: Entry) -> tuple[Entry | None]:
+    """What a program's redactor gives, in a tuple: it may be nothing."""
+    seen: object = redactor(entry)
     if seen is not None and not isinstance(seen, Entry):
         raise TypeError(f"a redactor gives an Entry or None, not {type(seen).__qualname__}")
-    return seen
+    return (seen,)
 
 
 def _origin(url: str) -> str:
