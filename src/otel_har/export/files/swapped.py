@@ -70,6 +70,7 @@ class SwappedFile(GrowingFile):
         self._document = document
         self._claim = claim
         self._seen: dict[_State, Standing] = {}
+        self._can_see_readers = True
         self._room = Room(path)
         try:
             self._begin(patience_s)
@@ -315,12 +316,14 @@ class SwappedFile(GrowingFile):
     def _open_other(self, name: str, like: int) -> Iterator[int]:
         """The copy that is not published; it is made with the first addition, and when the one there is still read."""
         with self._open(name, os.O_RDWR | os.O_CREAT) as descriptor:
-            if _may_change(descriptor, like):
+            if _may_change(descriptor, like, can_see_readers=self._can_see_readers):
                 access.given_mode_of(descriptor, os.fstat(like))
                 yield descriptor
                 return
         self._room.discard(name)
         with self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL) as descriptor:
+            if access.is_open_elsewhere(descriptor):  # just made, it is not: this filesystem (NFSv4) says so of each
+                self._can_see_readers = False
             access.given_mode_of(descriptor, os.fstat(like))
             yield descriptor
 
@@ -345,10 +348,10 @@ def _state(descriptor: int) -> _State:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _may_change(descriptor: int, published: int) -> bool:
+def _may_change(descriptor: int, published: int, *, can_see_readers: bool = True) -> bool:
     """Whether nobody can be reading a copy that was published, has given it a name of his own, or put it there."""
     status = os.fstat(descriptor)
     if status.st_uid not in {os.geteuid(), os.fstat(published).st_uid}:
         return False
-    is_read = access.is_open_elsewhere(descriptor)
+    is_read = access.is_open_elsewhere(descriptor) if can_see_readers else None
     return status.st_nlink == 1 and (status.st_size > _MOST_COPIED_BYTES if is_read is None else not is_read)
