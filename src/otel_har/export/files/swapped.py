@@ -42,7 +42,7 @@ from otel_har.export.files import access
 from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, Compose, GrowingFile, TakenError, not_now
 from otel_har.export.files.mending import Salvage, salvaged, whole
-from otel_har.export.files.room import COPIES, Room, RoomError
+from otel_har.export.files.room import COPIES, Room, RoomError, room_path
 
 _MOST_COPIED_BYTES = 4 * 1024 * 1024  # with each addition, where nobody can tell whether a copy is read
 _State = tuple[int, int, int]  # of a file: inode, size, time of the last change
@@ -171,7 +171,7 @@ class SwappedFile(GrowingFile):
             if standing is not None and standing.recording == self._claim.recording:
                 self._adopt_or_copy(there, standing)
                 return
-            with salvaged(there, self._document, self._claim.recording) as found:
+            with self._salvaged(there) as found:
                 if standing is not None and found is not None and found.is_whole:
                     self._adopt_or_copy(there, standing)
                 elif left_as is not None:
@@ -233,7 +233,7 @@ class SwappedFile(GrowingFile):
         """After somebody changed the file in place: go on with what is whole of it, or with the other copy."""
         with contextlib.ExitStack() as stack:
             there = stack.enter_context(self._open(name, os.O_RDONLY))
-            found = [stack.enter_context(salvaged(there, self._document, self._claim.recording))]
+            found = [stack.enter_context(self._salvaged(there))]
             standing = read_standing(there)
             if found[0] is not None and found[0].is_whole and standing is not None:  # `touch` changes nothing
                 self._seen = {}
@@ -249,6 +249,9 @@ class SwappedFile(GrowingFile):
             kept = best.standing.entries
             _logger.warning("otel-har: %s is not as it was left, %d entries are kept", self.path, kept)
             return self._begin_with(best)
+
+    def _salvaged(self, there: int) -> contextlib.AbstractContextManager[Salvage | None]:
+        return salvaged(there, self._document, self._claim.recording, room_path(self.path))
 
     def _begin_anew(self) -> tuple[str, Standing]:
         growth = self._document.new(self._claim.recording)
