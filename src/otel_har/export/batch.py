@@ -11,7 +11,6 @@ handler in the middle of a call: an abandoned response hands its record on from 
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import sys
 import threading
@@ -38,6 +37,7 @@ from otel_har.waiting import WaitingRoom, is_in_event_loop
 _MAX_LAST_RETRY_DELAY_S = 1.0
 _FIRST_LAST_RETRY_DELAY_S = 0.05
 _MAX_FORK_HOLD_S = 0.1
+_START_AGAIN_S = 1.0
 # Python 3.13 looks for threads when the hooks behind a fork have run: then no worker should have to start there.
 _EMPTIES_QUEUE_BEFORE_FORK = sys.version_info >= (3, 13)
 
@@ -83,6 +83,7 @@ class BatchHarProcessor(HarProcessor):
         self._wake: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._wake_pending = False
         self._worker: threading.Thread | None = None
+        self._start_again_at = 0.0  # where the last attempt failed
         self._worker_lock = threading.RLock()
         self._export_lock = threading.Lock()  # of whoever calls the exporter: the worker, or a flush without one
         self._is_forking = False
@@ -165,7 +166,7 @@ class BatchHarProcessor(HarProcessor):
         """
         if self._shut_down:
             return False
-        if self._worker is None:
+        if self._worker is None and time.monotonic() >= self._start_again_at:
             self._start_worker()
         worker = self._worker
         if worker is None or worker is threading.current_thread() or not worker.is_alive():
@@ -177,7 +178,7 @@ class BatchHarProcessor(HarProcessor):
 
     def _queue(self, item: QueueItem) -> None:
         self._items.append(item)
-        if self._worker is None:
+        if self._worker is None and time.monotonic() >= self._start_again_at:
             self._start_worker()
         is_full = len(self._items) >= self._settings.max_export_batch_size
         if (is_full or self._bytes_since_wake >= MAX_BATCH_BYTES) and not self._wake_pending:
@@ -198,9 +199,11 @@ class BatchHarProcessor(HarProcessor):
         self._wake_pending = False
         worker = threading.Thread(target=self._work, name="otel-har", daemon=True)
         self._worker = worker  # before it starts: a finaliser may come here meanwhile
-        # From Python 3.12 on no thread starts while the interpreter shuts down: the last flush does its work.
-        with contextlib.suppress(RuntimeError):
+        try:
             worker.start()
+        except RuntimeError:  # too many threads, for now; or, from Python 3.12 on, the interpreter shuts down
+            self._worker = None  # a flush does its work meanwhile
+            self._start_again_at = time.monotonic() + _START_AGAIN_S
         if self._shut_down:  # by a signal handler, since the lock is this thread's
             self._wake.put(Flush(self._settings.export_timeout_millis, last=True))
 

@@ -29,6 +29,7 @@ from otel_har.har.models import Page
 _MAX_INDENT = 16
 _PID = "{pid}"
 _START_SECONDS = 1.0  # so long the program's start waits for others that write the file
+_MOST_READ_AT_START = 4 * 1024 * 1024  # bytes of a file to append to; a larger one is read with the first entry
 _MOST_BESIDE = 100  # files of one process
 # Where a new file is refused for one of these, waiting does not help: a worker that gave up its rights gets none back.
 _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG})
@@ -59,6 +60,7 @@ class FileHarExporter(HarExporter):
     Raises:
         ExportError: When the file cannot be opened for writing: no directory, no permission, no regular file,
             somebody else's file in a directory that others may write to; or when what is there cannot be appended to.
+            Of a file of more than 4 MiB that may show with the first entry only, which then goes to a file beside.
         SettingError: When `indent` is out of its range.
     """
 
@@ -82,7 +84,8 @@ class FileHarExporter(HarExporter):
         self._path = _of_this_process(self._asked_path)
         self._file: GrowingFile | None = None
         try:
-            self._file = _opened(self._path, self._document, self._claim, _START_SECONDS)
+            if not append or access.looked_over(self._path) <= _MOST_READ_AT_START:
+                self._file = _opened(self._path, self._document, self._claim, _START_SECONDS)
         except (DestinationError, TakenError):  # there may be nothing to record: what is to be done waits for that
             self._leave_alone()
         call_in_forked_child(self._go_on_in_child)
@@ -142,7 +145,7 @@ class FileHarExporter(HarExporter):
             except (DestinationError, TakenError):
                 raise
             except ExportError as fault:  # what cannot be opened now may be there later
-                if fault.errno in _LASTING:
+                if fault.errno in _LASTING or fault.errno == errno.EINVAL:  # or no HAR file, to append to
                     raise TakenError(str(fault)) from fault
                 raise not_now(self._path, fault) from fault
         return self._file

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import gc
 import gzip
 import logging
+import sys
 import threading
 import time
 import weakref
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +26,12 @@ from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, H
 from otel_har.limits import CaptureLimits
 from otel_har.processor import HarSpanProcessor
 from otel_har.record import HarRecord, PageFacts, SpanFacts
+
+if sys.platform != "win32":
+    import resource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PATIENCE_S = 20.0
 PATIENCE_MS = 20_000
@@ -545,3 +554,40 @@ def test_a_batch_that_was_cut_is_tried_again() -> None:
     exporter.fault = None
     processor.shutdown()
     assert [["0"], ["1"], ["2"]] == exporter.batches
+
+
+@contextlib.contextmanager
+def _no_room_for_threads() -> Iterator[None]:
+    """The machine refuses to start threads: their stacks are larger than the process may become."""
+    present_bytes = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    stack_bytes = threading.stack_size(1 << 30)
+    resource.setrlimit(resource.RLIMIT_AS, (present_bytes + (1 << 29), limits[1]))
+    try:
+        with pytest.raises(RuntimeError):
+            threading.Thread(target=int).start()
+        yield
+    finally:
+        threading.stack_size(stack_bytes)
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space are Linux's")
+def test_a_thread_that_does_not_start() -> None:
+    """Where no thread could be started a flush delivers all the same; a second later a record starts it."""
+    exporter = _Exporter()
+    processor = _processor(exporter, max_export_batch_size=1)
+    with _no_room_for_threads():
+        processor.on_record(_record("0"))
+        assert processor.force_flush(PATIENCE_MS) is True
+        assert exporter.delivered.acquire(blocking=False)
+        processor.on_record(_record("1"))
+    deadline = time.monotonic() + PATIENCE_S
+    while processor._worker is None:
+        assert time.monotonic() < deadline
+        processor.on_record(_record("2"))
+        exporter.delivered.acquire(timeout=0.05)
+    for _ in "12":
+        assert exporter.delivered.acquire(timeout=PATIENCE_S)
+    processor.shutdown()
+    assert (["0", "1", "2"], 0) == (exporter.paths[:3], processor.failed_entries)

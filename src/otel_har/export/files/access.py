@@ -14,6 +14,7 @@ or closed. In a forked child all of them are closed at once: their locks are the
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import os
@@ -37,6 +38,7 @@ _SECONDS_BETWEEN_TRIES = (0.0005, 0.005)  # at random, or two processes could ke
 _MAX_LINKS = 40  # as Linux has it
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH  # an access control list shows as the group's rights
 _STANDARD = 2  # the last of the descriptors that a program takes for its own input, output and errors
+_FIRST_BYTES = 4096
 _COPY_BYTES = 1024 * 1024
 _NO_LOCKS = frozenset({errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
@@ -123,6 +125,26 @@ def must_be_ours_alone(path: Path, status: os.stat_result) -> None:
     must_be_ours(path, status)
     if sys.platform != "win32" and status.st_nlink > 1 and is_shared(path.parent):
         raise PermissionError(errno.EACCES, "it has further names, in a directory that others may write to")
+
+
+def looked_over(path: Path) -> int:
+    """See, from its first bytes alone, that a file may be a HAR; its size in bytes, 0 of none.
+
+    Raises:
+        ExportError: When it is not one, or not one that this process may record to.
+    """
+    real = resolved(path)
+    try:
+        with closing(opened(real, os.O_RDONLY)) as there:
+            size = os.fstat(there).st_size
+            start = os.read(there, _FIRST_BYTES).removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n")
+    except FileNotFoundError:
+        return 0
+    except OSError as fault:
+        raise cannot_write(path, fault) from fault
+    if start and not start.startswith(b"{"):
+        raise cannot_write(path, OSError(errno.EINVAL, "it is no HAR file to append to"))
+    return size
 
 
 def cannot_write(path: Path, fault: OSError | ValueError) -> ExportError:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from otel_har.errors import HarFormatError
@@ -68,18 +69,22 @@ def whole(source: int, standing: Standing) -> Salvage:
 
 
 @contextmanager
-def salvaged(source: int, document: HarDocument, recording: str) -> Iterator[Salvage | None]:
+def salvaged(
+    source: int, document: HarDocument, recording: str, directory: Path | None = None
+) -> Iterator[Salvage | None]:
     """What there is of a file that can be gone on with; None when it is no HAR.
 
     Args:
         source: A descriptor.
         document: The form of the document to be.
         recording: The name that the document is to have, unless it has one.
+        directory: Where a copy may stand meanwhile, of a file that must be repaired; the system's own for such by
+            default.
 
     Raises:
         OSError: When the file cannot be read.
     """
-    with os.fdopen(os.dup(source), "rb") as stream, tempfile.TemporaryFile() as copy:
+    with os.fdopen(os.dup(source), "rb") as stream:
         found = _surveyed(stream)
         if found is None:
             yield None
@@ -87,16 +92,17 @@ def salvaged(source: int, document: HarDocument, recording: str) -> Iterator[Sal
             salvage = _salvage(source, found, document, recording)
             yield salvage and replace(salvage, is_in_place=_begins_with(source, salvage.start, salvage.head))
         else:
-            stream.seek(0)
-            repair(stream, copy)  # with the pages that were lost, too
-            copy.flush()
-            salvage = _salvage(copy.fileno(), _surveyed(copy), document, recording)
-            is_in_place = salvage is not None and not found.has_gaps and salvage.end == found.entries_end
-            yield salvage and replace(
-                salvage,
-                is_whole=False,
-                is_in_place=is_in_place and _begins_with(source, salvage.start, salvage.head),
-            )
+            with tempfile.TemporaryFile(dir=directory) as copy:
+                stream.seek(0)
+                repair(stream, copy)  # with the pages that were lost, too
+                copy.flush()
+                salvage = _salvage(copy.fileno(), _surveyed(copy), document, recording)
+                is_in_place = salvage is not None and not found.has_gaps and salvage.end == found.entries_end
+                yield salvage and replace(
+                    salvage,
+                    is_whole=False,
+                    is_in_place=is_in_place and _begins_with(source, salvage.start, salvage.head),
+                )
 
 
 def _begins_with(source: int, start: int, head: bytes) -> bool:

@@ -42,7 +42,7 @@ from otel_har.export.files import access
 from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, Compose, GrowingFile, TakenError, not_now
 from otel_har.export.files.mending import Salvage, salvaged, whole
-from otel_har.export.files.room import COPIES, Room, RoomError
+from otel_har.export.files.room import COPIES, Room, RoomError, room_path
 
 _MOST_COPIED_BYTES = 4 * 1024 * 1024  # with each addition, where nobody can tell whether a copy is read
 _State = tuple[int, int, int]  # of a file: inode, size, time of the last change
@@ -70,6 +70,7 @@ class SwappedFile(GrowingFile):
         self._document = document
         self._claim = claim
         self._seen: dict[_State, Standing] = {}
+        self._can_see_readers = True
         self._room = Room(path)
         try:
             self._begin(patience_s)
@@ -170,7 +171,7 @@ class SwappedFile(GrowingFile):
             if standing is not None and standing.recording == self._claim.recording:
                 self._adopt_or_copy(there, standing)
                 return
-            with salvaged(there, self._document, self._claim.recording) as found:
+            with self._salvaged(there) as found:
                 if standing is not None and found is not None and found.is_whole:
                     self._adopt_or_copy(there, standing)
                 elif left_as is not None:
@@ -232,7 +233,7 @@ class SwappedFile(GrowingFile):
         """After somebody changed the file in place: go on with what is whole of it, or with the other copy."""
         with contextlib.ExitStack() as stack:
             there = stack.enter_context(self._open(name, os.O_RDONLY))
-            found = [stack.enter_context(salvaged(there, self._document, self._claim.recording))]
+            found = [stack.enter_context(self._salvaged(there))]
             standing = read_standing(there)
             if found[0] is not None and found[0].is_whole and standing is not None:  # `touch` changes nothing
                 self._seen = {}
@@ -248,6 +249,9 @@ class SwappedFile(GrowingFile):
             kept = best.standing.entries
             _logger.warning("otel-har: %s is not as it was left, %d entries are kept", self.path, kept)
             return self._begin_with(best)
+
+    def _salvaged(self, there: int) -> contextlib.AbstractContextManager[Salvage | None]:
+        return salvaged(there, self._document, self._claim.recording, room_path(self.path))
 
     def _begin_anew(self) -> tuple[str, Standing]:
         growth = self._document.new(self._claim.recording)
@@ -315,12 +319,14 @@ class SwappedFile(GrowingFile):
     def _open_other(self, name: str, like: int) -> Iterator[int]:
         """The copy that is not published; it is made with the first addition, and when the one there is still read."""
         with self._open(name, os.O_RDWR | os.O_CREAT) as descriptor:
-            if _may_change(descriptor, like):
+            if _may_change(descriptor, like, can_see_readers=self._can_see_readers):
                 access.given_mode_of(descriptor, os.fstat(like))
                 yield descriptor
                 return
         self._room.discard(name)
         with self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL) as descriptor:
+            if access.is_open_elsewhere(descriptor):  # just made, it is not: this filesystem (NFSv4) says so of each
+                self._can_see_readers = False
             access.given_mode_of(descriptor, os.fstat(like))
             yield descriptor
 
@@ -345,10 +351,10 @@ def _state(descriptor: int) -> _State:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _may_change(descriptor: int, published: int) -> bool:
+def _may_change(descriptor: int, published: int, *, can_see_readers: bool = True) -> bool:
     """Whether nobody can be reading a copy that was published, has given it a name of his own, or put it there."""
     status = os.fstat(descriptor)
     if status.st_uid not in {os.geteuid(), os.fstat(published).st_uid}:
         return False
-    is_read = access.is_open_elsewhere(descriptor)
+    is_read = access.is_open_elsewhere(descriptor) if can_see_readers else None
     return status.st_nlink == 1 and (status.st_size > _MOST_COPIED_BYTES if is_read is None else not is_read)

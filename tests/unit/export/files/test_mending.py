@@ -203,3 +203,32 @@ def test_counts_that_are_none(tmp_path: Path, count: object) -> None:
         name: after["_otel_har"]["statistics"][name] for name in ("entries", "droppedEntries")
     }
     assert "comment" not in after
+
+
+def test_large_file(tmp_path: Path) -> None:
+    """The program's start does not read it; the first entry is appended all the same, nothing else is left."""
+    path = tmp_path / "out.har"
+    path.write_text(json.dumps({"log": _recorded(path, _large="x" * 5_000_000)}))
+    with path.open("r+b") as stream:
+        stream.truncate(path.stat().st_size - 2)
+    before = path.read_bytes()
+    exporter = FileHarExporter(path, append=True)
+    assert (before, [path]) == (path.read_bytes(), list(tmp_path.iterdir()))
+    exporter.export(_batch("new", page="new"))
+    exporter.shutdown()
+    assert (["a", "new"], [path]) == (_paths(json.loads(path.read_bytes())["log"]), list(tmp_path.iterdir()))
+
+
+def test_large_file_that_is_no_har(tmp_path: Path) -> None:
+    """Where its first bytes tell, it is told at once; else with the first entry, which goes to a file beside."""
+    path = tmp_path / "out.har"
+    path.write_bytes(b"no" * 3_000_000)
+    with pytest.raises(ExportError, match="no HAR file to append to"):
+        FileHarExporter(path, append=True)
+    content = b'{"log":' + b"no" * 3_000_000
+    path.write_bytes(content)
+    exporter = FileHarExporter(path, append=True)
+    exporter.export(_batch("new"))
+    exporter.shutdown()
+    assert ["new"] == _paths(json.loads(exporter.path.read_bytes())["log"])
+    assert (content, {path, exporter.path}) == (path.read_bytes(), set(tmp_path.iterdir()))

@@ -109,6 +109,18 @@ def test_reader_that_cannot_be_seen(path: Path, size: int, *, expected: bool) ->
     os.close(descriptor)
 
 
+@pytest.mark.parametrize(("size", "expected"), [(1000, False), (100_000_000, True)])
+def test_filesystem_that_says_of_each_copy_that_it_is_read(path: Path, size: int, *, expected: bool) -> None:
+    """That is as good as none that says nothing: small ones are made anew, large ones are not copied each time."""
+    path.touch()
+    os.truncate(path, size)
+    descriptor = access.opened(path)
+    with path.open("rb"):
+        assert not _may_change(descriptor, descriptor)
+        assert expected == _may_change(descriptor, descriptor, can_see_readers=False)
+    os.close(descriptor)
+
+
 def test_second_name_of_the_file(path: Path, tmp_path: Path, take: Callable[..., SwappedFile]) -> None:
     """A hard link that somebody makes while the file is recorded keeps what the file held then."""
     file = take()
