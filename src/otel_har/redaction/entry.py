@@ -13,22 +13,35 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from otel_har.redaction.bodies import body_spans
-from otel_har.redaction.header_policy import HeaderSpans
-from otel_har.redaction.names import Names
+from otel_har.redaction.finding import Finders
 from otel_har.redaction.spans import Mark, Span, replaced
 from otel_har.redaction.sweep import Sweep
-from otel_har.redaction.text import text_spans
-from otel_har.redaction.urls import url_spans
 
 # What HAR 1.2 itself fills with facts that are no secrets, where a secret may stand in the text by chance only.
 _FACTS = frozenset(
-    {"startedDateTime", "pageref", "httpVersion", "serverIPAddress", "connection", "mimeType", "encoding"}
+    {
+        "startedDateTime",
+        "pageref",
+        "httpVersion",
+        "serverIPAddress",
+        "connection",
+        "mimeType",
+        "encoding",
+        "timings",
+        "_resourceType",
+        "_connectionId",
+        "traceId",
+        "spanId",
+        "parentSpanId",
+        "method",
+    }
 )
 _URLS = frozenset({"url", "redirectURL", "_proxy"})
 _LISTS = frozenset({"headers", "_trailers", "cookies", "queryString", "params"})
 _MESSAGES = frozenset({"_webSocketMessages", "_eventSourceMessages"})
 _BINARY_FRAME = 2  # Chrome's `opcode` of a message in base64
 _MAX_DEPTH = 100
+_NAME_AND_VALUE = 2
 _Find = Callable[[str], list[Span]]
 
 
@@ -36,8 +49,7 @@ class EntryRedaction:
     """Redacts one entry.
 
     Args:
-        names: The names of secrets.
-        headers: Finds the secrets of header fields.
+        finders: Find the secrets.
         mark: Gives what takes a secret's place.
         is_strict: Whether bodies, messages, cookies, all values of queries and unknown header fields go.
 
@@ -45,9 +57,9 @@ class EntryRedaction:
         rules: The names of the rules that acted.
     """
 
-    def __init__(self, names: Names, headers: HeaderSpans, mark: Mark, *, is_strict: bool = False) -> None:
-        self._names = names
-        self._headers = headers
+    def __init__(self, finders: Finders, mark: Mark, *, is_strict: bool = False) -> None:
+        self._finders = finders
+        self._names = finders.names
         self._mark = mark
         self._is_strict = is_strict
         self._values: set[str] = set()
@@ -68,6 +80,8 @@ class EntryRedaction:
         return {name: self._member(value, name, one, depth + 1) for name, one in value.items()}
 
     def _member(self, parent: Mapping[str, Any], name: str, value: Any, depth: int) -> Any:
+        if name in _FACTS or not isinstance(value, str | list | tuple | Mapping):
+            return value
         if name in _LISTS and isinstance(value, list):
             return [self._pair(name, one, depth) if isinstance(one, Mapping) else one for one in value]
         if name in _MESSAGES and isinstance(value, list):
@@ -75,7 +89,7 @@ class EntryRedaction:
         if name == "text" and isinstance(value, str) and ("mimeType" in parent or "encoding" in parent):
             return self._body(value, parent)
         if isinstance(value, str):
-            return value if name in _FACTS else self._string(name, value)
+            return self._string(name, value) if value else value
         return self._value(name, value, depth)
 
     def _value(self, name: str, value: Any, depth: int) -> Any:
@@ -92,18 +106,19 @@ class EntryRedaction:
 
     def _string(self, name: str, value: str) -> str:
         if name in _URLS:
-            return self._replaced(value, url_spans(value, self._names), "url")
+            return self._replaced(value, self._finders.url(value), "url")
         header = name.rpartition("header.")[2] if "header." in name else ""
         if header:  # of a span's attributes: http.request.header.NAME
             return self._header(header.replace("_", "-"), value)
         if self._names.field(name) and value:
             return self._whole(value, "field")
-        return self._replaced(value, text_spans(value, self._names), "text")
+        return self._replaced(value, self._finders.text(value), "text")
 
     def _pair(self, kind: str, pair: Mapping[str, Any], depth: int) -> dict[str, Any]:
         """A header field, a cookie, a parameter of a query or a field of a form."""
         name, value = pair.get("name"), pair.get("value")
-        others = self._object({key: one for key, one in pair.items() if key not in {"name", "value"}}, depth)
+        more = len(pair) > _NAME_AND_VALUE
+        others = self._object({k: one for k, one in pair.items() if k not in {"name", "value"}}, depth) if more else {}
         if not isinstance(name, str) or not isinstance(value, str):
             return {**pair, **others}
         if kind in {"headers", "_trailers"}:
@@ -116,14 +131,17 @@ class EntryRedaction:
         else:
             is_secret = self._is_strict or self._names.field(name)
             value = self._whole(value, "form") if is_secret else self._in_text(value)
+        if not more:
+            return {"name": name, "value": value}
         return {key: {"name": name, "value": value}.get(key, others.get(key)) for key in pair}
 
     def _in_text(self, value: str) -> str:
-        return self._replaced(value, text_spans(value, self._names), "text")
+        return self._replaced(value, self._finders.text(value), "text")
 
     def _header(self, name: str, value: str) -> str:
-        found = self._headers.find(name, value, is_strict=self._is_strict)
-        self._values.update(found.values)
+        found = self._finders.header(name, value, is_strict=self._is_strict)
+        if found.values:
+            self._values.update(found.values)
         return self._replaced(value, found.spans, "header")
 
     def _message(self, message: Mapping[str, Any], depth: int) -> dict[str, Any]:

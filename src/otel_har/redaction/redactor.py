@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from otel_har.guard import guarded
 from otel_har.har.models import Entry
 from otel_har.redaction.entry import EntryRedaction
+from otel_har.redaction.finding import Finders
 from otel_har.redaction.header_policy import HeaderSpans
 from otel_har.redaction.names import Names
 from otel_har.redaction.policy import DEFAULT_POLICY, EntryRedactor, RedactionPolicy
@@ -32,14 +33,14 @@ class Redactor:
     def __init__(self, policy: RedactionPolicy = DEFAULT_POLICY) -> None:
         self.policy = policy
         self._names = Names(policy.headers, policy.queries, policy.fields, policy.keep)
-        self._headers = HeaderSpans(self._names, policy.header_patterns)
+        self._finders = Finders(self._names, HeaderSpans(self._names, policy.header_patterns))
         self._mark = hashed_mark(policy.salt) if policy.hashes else plain_mark
 
     def entry(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """An entry, as JSON has it, without its secrets, and with a `_redaction` that tells the rules that acted."""
         if self.policy.mode == "none":
             return dict(entry)
-        redaction = EntryRedaction(self._names, self._headers, self._mark, is_strict=self.policy.mode == "strict")
+        redaction = EntryRedaction(self._finders, self._mark, is_strict=self.policy.mode == "strict")
         redacted = _redacted(redaction, entry)
         if redacted is None:
             return without_values(entry, self.policy.mode)

@@ -1,0 +1,51 @@
+"""The finders of secrets, which remember what they found in short texts: most texts of entries come again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from otel_har.redaction.credentials import Found
+from otel_har.redaction.header_policy import HeaderSpans
+from otel_har.redaction.names import Names
+from otel_har.redaction.spans import Span
+from otel_har.redaction.text import text_spans
+from otel_har.redaction.urls import url_spans
+
+_REMEMBERED = 4096
+_LONGEST_REMEMBERED = 300
+_Find = Callable[[str], list[Span]]
+
+
+class Finders:
+    """What finds secrets, by one policy.
+
+    Args:
+        names: The names of secrets.
+        headers: Finds those of header fields.
+    """
+
+    def __init__(self, names: Names, headers: HeaderSpans) -> None:
+        self.names = names
+        self.text = _remembering(lambda text: text_spans(text, names))
+        self.url = _remembering(lambda url: url_spans(url, names))
+        self._headers = headers
+        self._short_header = lru_cache(_REMEMBERED)(self._header)
+
+    def header(self, name: str, value: str, *, is_strict: bool) -> Found:
+        """The secrets of a header field."""
+        if len(value) > _LONGEST_REMEMBERED or len(name) > _LONGEST_REMEMBERED:
+            return self._header(name, value, is_strict)
+        return self._short_header(name, value, is_strict)
+
+    def _header(self, name: str, value: str, is_strict: bool) -> Found:
+        return self._headers.find(name, value, is_strict=is_strict)
+
+
+def _remembering(find: _Find) -> _Find:
+    short = lru_cache(_REMEMBERED)(find)
+
+    def found(text: str) -> list[Span]:
+        return short(text) if len(text) <= _LONGEST_REMEMBERED else find(text)
+
+    return found
