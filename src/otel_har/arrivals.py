@@ -76,7 +76,8 @@ class Arrivals:
         return self.merged(MOST_PIECES)
 
     def __del__(self) -> None:
-        if self._budget is not None and self._most > _FIRST_PIECES:
+        # A signal handler of the program may have raised in `__init__`.
+        if getattr(self, "_most", 0) > _FIRST_PIECES and self._budget is not None:
             self._budget.give_back((self._most - _FIRST_PIECES) * _PIECE_BYTES)
 
     def merged(self, most: int) -> Iterator[tuple[int, int]]:

@@ -117,5 +117,5 @@ class Charge:
         return True
 
     def __del__(self) -> None:
-        if self.taken_bytes:
+        if getattr(self, "taken_bytes", 0):  # a signal handler of the program may have raised in `__init__`
             self._budget.give_back(self.taken_bytes)

@@ -32,3 +32,9 @@ RUN = "_OTEL_HAR_RUN"
 
 SALT = "_OTEL_HAR_SALT"
 """Not a setting: what the hashes of a run's redacted values are salted with, which its processes inherit."""
+
+RUN_PROCESS = "_OTEL_HAR_RUN_PROCESS"
+"""Not a setting: the number of the run's first process."""
+
+RUN_DIRECTORY = "_OTEL_HAR_RUN_DIRECTORY"
+"""Not a setting: where `opentelemetry-instrument` was called, against which a relative path of the file is taken."""

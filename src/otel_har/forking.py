@@ -7,6 +7,7 @@ keeps none of them alive.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import multiprocessing.util
 import os
@@ -21,12 +22,25 @@ T = TypeVar("T")
 _LAST = -1  # of multiprocessing's finalizers: after the program's own, which may still make requests
 
 _numbers = itertools.count()
-_methods: dict[int, tuple[weakref.ref[Any], Callable[[Any], None]]] = {}
+_Methods = dict[int, tuple[weakref.ref[Any], Callable[[Any], None]]]
+_methods: _Methods = {}
+_before: _Methods = {}
+_after: _Methods = {}
 
 
 def call_in_forked_child(method: Callable[[], None]) -> None:
     """Call a bound method in every child that is forked while its object lives; nothing where there is no fork."""
-    number, methods, bound = next(_numbers), _methods, cast("MethodType", method)
+    _register(_methods, method)
+
+
+def call_around_fork(before: Callable[[], None], after: Callable[[], None]) -> None:
+    """Call two bound methods in a process that forks, while their object lives: before it, and after it."""
+    _register(_before, before)
+    _register(_after, after)
+
+
+def _register(methods: _Methods, method: Callable[[], None]) -> None:
+    number, bound = next(_numbers), cast("MethodType", method)
 
     def forget(_: object) -> None:
         methods.pop(number, None)
@@ -36,31 +50,21 @@ def call_in_forked_child(method: Callable[[], None]) -> None:
     methods[number] = (weakref.ref(bound.__self__, forget), bound.__func__)
 
 
-def _call_methods() -> None:
+def _call(methods: _Methods) -> None:
     """All of them, in the order of their coming, whatever one of them raises: Python reports that, and goes on."""
     with contextlib.ExitStack() as calls:
-        for owner, function in reversed(list(_methods.values())):
+        for owner, function in reversed(list(methods.values())):
             alive = owner()
             if alive is not None:
                 calls.callback(function, alive)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_call_methods)
-
-
-def call_around_fork(before: Callable[[], None], after: Callable[[], None]) -> None:
-    """Call two bound methods in a process that forks, while their object lives: before it, and after it."""
-    if not hasattr(os, "register_at_fork"):
-        return
-    weak_before, weak_after = weakref.WeakMethod(before), weakref.WeakMethod(after)
-
-    def call(weak_method: weakref.WeakMethod[Callable[[], None]]) -> None:
-        alive = weak_method()
-        if alive is not None:
-            alive()
-
-    os.register_at_fork(before=lambda: call(weak_before), after_in_parent=lambda: call(weak_after))
+    os.register_at_fork(
+        before=functools.partial(_call, _before),
+        after_in_parent=functools.partial(_call, _after),
+        after_in_child=functools.partial(_call, _methods),
+    )
 
 
 def call_at_exit_of_multiprocessing_children(owner: T, function: Callable[[T], None]) -> None:

@@ -3,15 +3,21 @@
 The rule: whatever OpenTelemetry, a client library or the interpreter calls of ours goes through `guarded`. A fault
 is logged once for each kind, with its traceback, and counted after that. Kinds are known by name: a program that makes
 classes of exceptions as it goes has none of them kept.
+
+What a signal handler of the program raises (a time limit by `SIGALRM`) is no fault: Python calls handlers between any
+two bytecodes, ours among them. It goes on to the program, as it would have from anywhere else.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
+import itertools
 import logging
 import os
 from collections import Counter
 from collections.abc import Callable
+from types import FrameType
 from typing import ParamSpec, TypeVar
 
 from otel_har.errors import OtelHarError
@@ -44,15 +50,62 @@ def guarded(task: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
             try:
                 return function(*args, **kwargs)
             except Exception as fault:  # noqa: BLE001 - the one broad except: see the rule above
-                try:  # noqa: SIM105 - that takes room on the stack, too
-                    report(task, fault)
-                except Exception:  # noqa: BLE001, S110 - no room on the stack, or in the program's logging
-                    pass
-                return None
+                try:
+                    passing = _settle(task, fault)
+                except Exception:  # noqa: BLE001 - no room on the stack
+                    passing = None
+                if passing is None:
+                    return None
+                try:
+                    raise passing
+                finally:
+                    del passing  # else it and this frame would keep each other
 
         return guarded_function
 
     return decorate
+
+
+def _settle(task: str, fault: Exception) -> Exception | None:
+    """Report a fault; what is the program's own, and has to be raised."""
+    try:
+        if is_of_signal_handler(fault):
+            return fault
+        report(task, fault)
+    except Exception as later:  # noqa: BLE001 - in the program's logging, or a signal meanwhile
+        return later if is_of_signal_handler(later) else None
+    return None
+
+
+def is_of_signal_handler(fault: BaseException) -> bool:
+    """Whether a signal handler raised this: a function that got a signal's number and the frame it was called in.
+
+    So Python calls handlers (https://docs.python.org/3/library/signal.html#signal.signal), and nobody else. The present
+    handlers tell less: many put the previous one back before they raise.
+    """
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next  # not the first, which caught it: looking at its variables would keep the fault in them
+        if _is_handler(trace.tb_frame):
+            return True
+    return False
+
+
+def _is_handler(frame: FrameType) -> bool:
+    code = frame.f_code
+    names = list(code.co_varnames[: code.co_argcount])
+    if code.co_flags & inspect.CO_VARARGS:
+        names.append(code.co_varnames[code.co_argcount + code.co_kwonlyargcount])
+    elif len(names) < 2:  # noqa: PLR2004 - number and frame
+        return False
+    given: list[object] = []
+    for name in names:
+        value = frame.f_locals.get(name)
+        given += value if isinstance(value, tuple) else [value]
+    interrupted = frame.f_back
+    return interrupted is not None and any(
+        second is interrupted and isinstance(first, int) for first, second in itertools.pairwise(given)
+    )
 
 
 def report(task: str, fault: Exception) -> None:

@@ -175,5 +175,5 @@ class Body:
         self._limits.budget.give_back(count)
 
     def __del__(self) -> None:
-        if self._kept_bytes:
+        if getattr(self, "_kept_bytes", 0):  # a signal handler of the program may have raised in `__init__`
             self._limits.budget.give_back(self._kept_bytes)

@@ -15,13 +15,18 @@ from otel_har.settings import HarSettings
 
 
 def span_processor(
-    settings: HarSettings, *, recording: str | None = None, salt: bytes | None = None
+    settings: HarSettings,
+    *,
+    recording: str | None = None,
+    first_process: int | None = None,
+    salt: bytes | None = None,
 ) -> HarSpanProcessor:
     """A span processor that records to the settings' file, through a batch processor.
 
     Args:
         settings: The settings; `path` must be set.
         recording: A name that processes have in common which write one file together.
+        first_process: The number of the first of them, this one by default.
         salt: What they salt the hashes of redacted values with; a random one by default.
 
     Raises:
@@ -30,7 +35,9 @@ def span_processor(
     """
     if settings.path is None:
         raise SettingError("no HAR file is set")
-    exporter = FileHarExporter(settings.path, settings.indent, append=settings.append, recording=recording)
+    exporter = FileHarExporter(
+        settings.path, settings.indent, append=settings.append, recording=recording, first_process=first_process
+    )
     return HarSpanProcessor(
         BatchHarProcessor(exporter, settings.batch, options=settings.options, redaction=settings.redaction(salt)),
         limits=CaptureLimits(

@@ -47,7 +47,13 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_separated)]
 Patterns = Annotated[tuple[re.Pattern[str], ...], BeforeValidator(_patterns)]
 Redactor = Annotated[Callable[[Entry], Entry | None], BeforeValidator(_imported)]
 # Of these a value that cannot be used must not let out what a user meant to keep in.
-_REDACTING = frozenset({environment.OTEL_PYTHON_HAR_REDACT, OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS})
+_REDACTING = frozenset(
+    {
+        environment.OTEL_PYTHON_HAR_REDACT,
+        environment.OTEL_PYTHON_HAR_REDACTOR,
+        OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS,
+    }
+)
 _BATCH = BatchSettings()
 _A_DAY_MILLIS = 86_400_000
 

@@ -18,8 +18,10 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
-from otel_har.environment import OTEL_PYTHON_HAR, RUN, SALT
+from otel_har.capture.audit_events import call_before_exec
+from otel_har.environment import OTEL_PYTHON_HAR, RUN, RUN_DIRECTORY, RUN_PROCESS, SALT
 from otel_har.errors import OtelHarError
+from otel_har.export.files import access
 from otel_har.forking import call_at_exit_of_multiprocessing_children
 from otel_har.guard import guarded
 from otel_har.instrumentor import instrument_anew
@@ -48,11 +50,16 @@ def post_instrument() -> None:
     settings, problems = settings_from(os.environ)
     for problem in problems:
         _logger.warning("otel-har: %s", problem)
-    path = str(Path(asked_path).expanduser().absolute())
+    path = str(Path(os.environ.pop(RUN_DIRECTORY, ""), access.with_home(asked_path)).absolute())
     run = os.environ.setdefault(RUN, uuid.uuid4().hex)
     salt = os.environ.setdefault(SALT, os.urandom(32).hex())
     try:
-        processor = span_processor(settings, recording=run, salt=salt.encode())
+        processor = span_processor(
+            settings.model_copy(update={"path": path}),
+            recording=run,
+            first_process=_first_process(),
+            salt=salt.encode(),
+        )
     except OtelHarError as fault:
         _logger.error("otel-har: nothing is recorded: %s", fault)  # noqa: TRY400 - one line for a user, no traceback
         return
@@ -62,6 +69,7 @@ def post_instrument() -> None:
     call_at_exit_of_multiprocessing_children(processor, HarSpanProcessor.shutdown)
     if settings.signals:
         shut_down_on_signals(processor, min(settings.export_timeout_millis, DEFAULT_SIGNAL_TIMEOUT_MILLIS))
+    call_before_exec(_FlushBeforeExec(processor, min(settings.export_timeout_millis, DEFAULT_SIGNAL_TIMEOUT_MILLIS)))
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         own = TracerProvider(shutdown_on_exit=False)
@@ -73,6 +81,11 @@ def post_instrument() -> None:
     instrument_anew()
 
 
+def _first_process() -> int:
+    number = os.environ.setdefault(RUN_PROCESS, str(os.getpid()))
+    return int(number) if number.isdecimal() else os.getpid()
+
+
 def _attach(processor: HarSpanProcessor, provider: trace.TracerProvider) -> None:
     """Add the processor. Not only the SDK's own class takes one: other distributions wrap that."""
     add_span_processor: Callable[[SpanProcessor], None] | None = getattr(provider, "add_span_processor", None)
@@ -82,6 +95,24 @@ def _attach(processor: HarSpanProcessor, provider: trace.TracerProvider) -> None
         _logger.warning(
             "otel-har: nothing is recorded from here on: %s takes no span processors", type(provider).__qualname__
         )
+
+
+class _FlushBeforeExec:
+    """Writes what waits before this process becomes another program, as reloaders make it one.
+
+    A forked child that is about to do that has nothing of its own, and its caller waits for it. After a destination
+    that took nothing the next exec is not delayed: a program is looked for with one call after the other.
+    """
+
+    def __init__(self, processor: HarSpanProcessor, timeout_millis: int) -> None:
+        self._processor = processor
+        self._timeout_millis = timeout_millis
+        self._process = os.getpid()
+        self._has_failed = False
+
+    def __call__(self) -> None:
+        if os.getpid() == self._process and not self._has_failed:
+            self._has_failed = not self._processor.force_flush(self._timeout_millis)
 
 
 class _Lent(SpanProcessor):

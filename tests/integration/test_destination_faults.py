@@ -190,7 +190,7 @@ def test_another_process_holds_the_lock_to_the_end(new_process: Callable[[], Rec
 def test_another_process_holds_the_lock_at_the_start(
     new_process: Callable[[], RecordedProcess], tmp_path: Path
 ) -> None:
-    """A program that starts does not wait for it longer than a moment, and records beside."""
+    """A program that starts does not wait for it longer than a moment; whose the file is, it sees when it can."""
     har = tmp_path / "out.har"
     first = new_process().record(har)
     first.get("/item/1")
@@ -201,7 +201,7 @@ def test_another_process_holds_the_lock_at_the_start(
         second.record(har)
         assert time.monotonic() - started < 1 + AT_ONCE_S
         second.get("/item/2")
-        assert second.flush() is True
+    assert second.flush() is True
     assert (["/item/1"], ["/item/2"]) == (targets(har), targets(second.path()))
 
 

@@ -16,6 +16,8 @@ import pytest
 from servers.programs import read_checked
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from servers import InstrumentedRunner
     from servers.programs import CompletedRun
 
@@ -123,6 +125,14 @@ def _recorded(run: CompletedRun) -> dict[str, dict[str, Any]]:
             state = response["content"].get("_bodyState", "whole") if response["status"] else "unanswered"
             found.setdefault(name, {})[kind] = state
     return found
+
+
+@pytest.fixture(autouse=True)
+def _default_actions() -> Iterator[None]:
+    """Children inherit what is ignored, as SIGHUP is where the tests run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="waits for proce
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes two other users")
 
 OWNER, OTHER = 12_345, 12_346
+GROUP = 12_347  # of both of them
 PRECIOUS = "what the owner has beside\n"
 
 
@@ -63,12 +64,23 @@ def test_a_umask_that_takes_all(new_process: Callable[[], RecordedProcess], open
     assert ["/item/1"] == targets(har)
 
 
-@pytest.fixture(params=[0o1777, 0o777], ids=["sticky", "not sticky"])
+@pytest.fixture(params=[0o1777, 0o777, 0o2770], ids=["sticky", "not sticky", "group"])
 def shared(request: pytest.FixtureRequest, open_directory: Path) -> Path:
-    """A directory that every user may write to."""
+    """A directory that every user may write to, or every member of a group."""
+    return _shared(open_directory, request.param)
+
+
+@pytest.fixture(params=[0o777, 0o2770], ids=["everybody", "group"])
+def unruly(request: pytest.FixtureRequest, open_directory: Path) -> Path:
+    """The same, where everybody may rename everything."""
+    return _shared(open_directory, request.param)
+
+
+def _shared(open_directory: Path, mode: int) -> Path:
     shared = open_directory / "shared"
     shared.mkdir()
-    shared.chmod(request.param)
+    os.chown(shared, -1, GROUP)
+    shared.chmod(mode)
     return shared
 
 
@@ -86,7 +98,7 @@ def precious(open_directory: Path) -> Path:
 
 def _user(new_process: Callable[[], RecordedProcess], number: int) -> RecordedProcess:
     process = new_process()
-    process.do("os:setgroups", [])
+    process.do("os:setgroups", [GROUP])
     process.do("os:setgid", number)
     process.do("os:setuid", number)
     return process
@@ -189,28 +201,25 @@ def test_planted_room(
 @pytest.mark.parametrize("is_room", [False, True], ids=["file", "room"])
 def test_planted_while_it_is_recorded(
     new_process: Callable[[], RecordedProcess],
-    open_directory: Path,
+    unruly: Path,
     precious: Path,
     plant: Callable[..., None],
     is_room: bool,
 ) -> None:
     """In a directory where everybody may rename everything, what is put in their places gets nothing either."""
-    shared = open_directory / "shared"
-    shared.mkdir()
-    shared.chmod(0o777)
-    har = shared / "out.har"
+    har = unruly / "out.har"
     owner = _user(new_process, OWNER)
     assert _record_two(owner, har)
     place = room_path(har) if is_room else har
     other = _user(new_process, OTHER)
-    other.do("os:rename", str(place), str(shared / "away"))
+    other.do("os:rename", str(place), str(unruly / "away"))
     plant(other, place, precious)
     for number in range(2):
         owner.get(f"/item/secret-after{number}")
         assert owner.flush() is True
     assert ["/item/secret-after0", "/item/secret-after1"] == targets(owner.path())[-2:]
     owner.shutdown()
-    _assert_nothing_leaked(shared, precious)
+    _assert_nothing_leaked(unruly, precious)
 
 
 @needs_root
@@ -226,6 +235,21 @@ def test_planted_beside(
     assert _record_two(owner, har)
     assert (f"out.{owner.pid}.2.har", ["/item/secret0", "/item/secret1"]) == (owner.path().name, targets(owner.path()))
     _assert_nothing_leaked(shared, precious)
+
+
+@needs_root
+def test_planted_copy(new_process: Callable[[], RecordedProcess], shared: Path, precious: Path) -> None:
+    """A room with somebody's copies in it, however large, gives nothing to the file and gets nothing."""
+    har = shared / "out.har"
+    other = _user(new_process, OTHER)
+    _a_directory(other, room_path(har), precious)
+    for name in ("0", "1"):
+        _a_file(other, room_path(har) / name, precious)
+        other.do("os:truncate", str(room_path(har) / name), 100_000_000)
+    owner = _user(new_process, OWNER)
+    assert _record_two(owner, har)
+    assert ["/item/secret0", "/item/secret1"] == targets(owner.path())
+    assert [100_000_000] * 2 == [(room_path(har) / name).stat().st_size for name in ("0", "1")]
 
 
 @needs_root

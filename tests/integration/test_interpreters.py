@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+import pytest
 
 from servers import assert_same_exchange
 
@@ -82,3 +85,31 @@ def test_a_signal_to_greenlets(run_instrumented: InstrumentedRunner) -> None:
     )
     assert (-15, "") == (run.returncode, run.stderr)
     assert ["/item/1", "/stream"] == [urlsplit(entry["request"]["url"]).path for entry in run.entries]
+
+
+_PATCHES = {
+    "gevent": "from gevent import monkey, spawn, sleep; monkey.patch_all()",
+    "eventlet": "from eventlet import monkey_patch, spawn, sleep; monkey_patch()",
+}
+
+
+@pytest.mark.parametrize("kind", _PATCHES)
+def test_a_signal_from_outside_to_idle_greenlets(run_instrumented: InstrumentedRunner, kind: str) -> None:
+    """Everything is written when another process ends a program in whose loop no greenlet can run."""
+    run = run_instrumented(
+        _PATCHES[kind]
+        + dedent("""
+        import os, requests, subprocess
+        from harness import BASE
+        requests.get(BASE + '/item/1')
+        reading, writing = os.pipe()
+        os.set_inheritable(reading, True)
+        subprocess.Popen(['sh', '-c', f'read line <&{reading}; kill -TERM {os.getpid()}'], pass_fds=[reading])
+        spawn(os.write, writing, b'now\\n')
+        sleep(60)
+        """),
+        python_options=["-W", "ignore"],
+    )
+    assert -15 == run.returncode, run.stderr
+    assert ["/item/1"] == [urlsplit(entry["request"]["url"]).path for entry in run.entries]
+    assert "otel-har" not in run.stderr

@@ -129,6 +129,23 @@ def test_programs_of_one_shell(server: RecordingServer, directory: Path) -> None
     assert (["a", "b", "c"], 3) == (_items(log), len(log["pages"]))
 
 
+def test_programs_of_one_shell_in_several_directories(server: RecordingServer, directory: Path) -> None:
+    """A relative path is one of the directory where the command was called; that of a command within it is its own."""
+    source = """
+        import sys, requests
+        from harness import BASE
+        requests.get(f'{BASE}/item/{sys.argv[1]}')
+    """
+    (directory / "x").mkdir()
+    run = f"{sys.executable} {directory.parent / 'program' / 'app.py'}"
+    command = f"cd {directory} && {INSTRUMENT} --har out.har bash -c '{run} a; cd x; {run} b; {INSTRUMENT} {run} c"
+    command += f"; {INSTRUMENT} --har own.har {run} d'"
+    assert "" == _told(_start(server, directory, source, "bash", "-c", command))
+    own = directory / "x" / "own.har"
+    assert ([own], ["d"]) == (list(own.parent.iterdir()), _items(read_checked(own)["log"]))
+    assert ["a", "b", "c"] == _items(read_checked(directory / "out.har")["log"])
+
+
 def test_pools(server: RecordingServer, directory: Path) -> None:
     """Pools of multiprocessing and of concurrent.futures, whose workers end in their own ways."""
     source = """
@@ -246,6 +263,20 @@ def test_second_run_beside_the_first(server: RecordingServer, directory: Path) -
     assert ["second"] == _items(read_checked(beside)["log"])
     beside.unlink()
     assert ["first", "late"] == _items(_log(directory))
+
+
+def test_exec(server: RecordingServer, directory: Path) -> None:
+    """A process that becomes another program writes before what waits; its forked child that does so writes nothing."""
+    source = """
+        import os, requests
+        from harness import BASE
+        requests.get(f'{BASE}/item/before')
+        assert 0 == os.spawnlp(os.P_WAIT, 'true', 'true')
+        os.execlp('true', 'true')
+    """
+    delay = ("--har_bsp_schedule_delay", "3600000")
+    assert "" == _told(_start(server, directory, source, *delay, sys.executable, "app.py"))
+    assert ["before"] == _items(read_checked(directory / "out.har")["log"])
 
 
 def test_second_run_after_the_first(server: RecordingServer, directory: Path) -> None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
+import signal
 import sys
+import weakref
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_har import guard
 from otel_har.guard import fault_counts, guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 
 def test_result_passes() -> None:
@@ -113,3 +121,104 @@ def test_a_full_stack() -> None:
     while frame.f_back is not None:
         frame, frames = frame.f_back, frames + 1
     assert [None] * 20 == [descend(sys.getrecursionlimit() - frames - room) for room in range(10, 30)]
+
+
+class _TimeLimitError(Exception):
+    """Of the program."""
+
+
+def _handle(_number: int, _frame: FrameType | None) -> None:
+    raise _TimeLimitError
+
+
+class _Handler:
+    def handle(self, _prefix: str, *_signal: object, **_more: object) -> None:
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        _fail_deeper()
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        _fail_deeper()
+
+
+def _fail_deeper() -> None:
+    raise _TimeLimitError
+
+
+HANDLERS: dict[str, Callable[[int, FrameType | None], None]] = {
+    "function": _handle,
+    "method that puts the default back": functools.partial(_Handler().handle, "prefix"),
+    "object": _Handler(),
+}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no such signal")
+@pytest.mark.parametrize("name", HANDLERS)
+def test_what_a_signal_handler_raises_passes(name: str) -> None:
+    """A time limit that comes in the midst of ours is the program's: it passes all guards, and is not counted."""
+
+    @guarded("a task of test_what_a_signal_handler_raises_passes")
+    def outer() -> None:
+        inner()
+
+    @guarded("a task of test_what_a_signal_handler_raises_passes")
+    def inner() -> None:
+        signal.raise_signal(signal.SIGUSR1)
+
+    previous = signal.signal(signal.SIGUSR1, HANDLERS[name])
+    gc.disable()
+    try:
+        with pytest.raises(_TimeLimitError) as raised:
+            outer()
+        fault = weakref.ref(raised.value)
+        del raised
+        assert fault() is None
+    finally:
+        gc.enable()
+        signal.signal(signal.SIGUSR1, previous)
+    assert [] == [kind for kind in fault_counts() if "test_what_a_signal_handler_raises_passes" in kind]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no such signal")
+def test_a_signal_while_a_fault_is_logged() -> None:
+    """A time limit that comes in the program's logging of our fault is the program's, too."""
+
+    class Signalling(logging.Handler):
+        def emit(self, _record: logging.LogRecord) -> None:
+            signal.raise_signal(signal.SIGUSR1)
+
+    @guarded("a task of test_a_signal_while_a_fault_is_logged")
+    def fail() -> None:
+        raise ValueError
+
+    logger, handler = logging.getLogger("otel_har"), Signalling()
+    logger.addHandler(handler)
+    previous = signal.signal(signal.SIGUSR1, _handle)
+    try:
+        with pytest.raises(_TimeLimitError):
+            fail()
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+        logger.removeHandler(handler)
+
+
+def test_a_fault_beside_a_frame_is_none_of_a_handler() -> None:
+    """Functions that get a frame for another reason raise as any other, and nothing keeps the fault."""
+
+    @guarded("a task of test_a_fault_beside_a_frame")
+    def fail() -> None:
+        look(sys._getframe(), 1)
+
+    def look(frame: FrameType, number: int) -> None:
+        faults.append(weakref.ref(fault := _TimeLimitError(frame.f_lineno, number)))
+        raise fault
+
+    faults: list[weakref.ref[_TimeLimitError]] = []
+    logger = logging.getLogger("otel_har")
+    logger.disabled = True  # a record would keep its exception
+    try:
+        assert None is fail()
+    finally:
+        logger.disabled = False
+    assert 1 == fault_counts()["a task of test_a_fault_beside_a_frame: _TimeLimitError"]
+    gc.collect()
+    assert [None] == [fault() for fault in faults]

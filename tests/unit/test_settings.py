@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from opentelemetry.util.http import OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS as SANITIZE_FIELDS
 
 from otel_har import environment
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.mapping.options import MappingOptions
+from otel_har.redaction.policy import ImportedRedactor
 from otel_har.settings import HarSettings, settings_from
 
 DEFAULTS = {
@@ -21,6 +23,14 @@ DEFAULTS = {
     "max_pages": 100,
     "params": "auto",
     "signals": True,
+    "redact": "default",
+    "redact_headers": (),
+    "redact_queries": (),
+    "redact_fields": (),
+    "redact_keep": (),
+    "redact_hashes": False,
+    "redactor": None,
+    "redact_header_patterns": (),
     "schedule_delay_millis": 1_000,
     "max_queue_size": 10_000,
     "max_queue_bytes": 64 * 1024 * 1024,
@@ -44,8 +54,22 @@ FLAGS = {
     environment.OTEL_PYTHON_HAR_APPEND: "append",
     environment.OTEL_PYTHON_HAR_AUDIT_EVENTS: "audit_events",
     environment.OTEL_PYTHON_HAR_SIGNALS: "signals",
+    environment.OTEL_PYTHON_HAR_REDACT_HASHES: "redact_hashes",
 }
-WORDS = {environment.OTEL_PYTHON_HAR_PARAMS: ("params", ("auto", "always", "never"))}
+WORDS = {
+    environment.OTEL_PYTHON_HAR_PARAMS: ("params", ("auto", "always", "never")),
+    environment.OTEL_PYTHON_HAR_REDACT: ("redact", ("default", "strict", "none")),
+}
+LISTS = {
+    environment.OTEL_PYTHON_HAR_REDACT_HEADERS: "redact_headers",
+    environment.OTEL_PYTHON_HAR_REDACT_QUERIES: "redact_queries",
+    environment.OTEL_PYTHON_HAR_REDACT_FIELDS: "redact_fields",
+    environment.OTEL_PYTHON_HAR_REDACT_KEEP: "redact_keep",
+}
+OTHERS = (environment.OTEL_PYTHON_HAR, environment.OTEL_PYTHON_HAR_REDACTOR, SANITIZE_FIELDS)
+ALL = (*NUMBERS, *FLAGS, *WORDS, *LISTS, *OTHERS)
+# What takes out secrets: a value of theirs that cannot be used lets out nothing.
+REDACTING = (environment.OTEL_PYTHON_HAR_REDACT, environment.OTEL_PYTHON_HAR_REDACTOR, SANITIZE_FIELDS)
 
 
 def test_defaults() -> None:
@@ -58,9 +82,9 @@ def test_defaults() -> None:
 def test_every_name_is_a_setting() -> None:
     """Each name of the environment module is read by one setting, and each setting has its name there."""
     names = {name for name in vars(environment) if name.startswith("OTEL_")}
-    assert names == {field.alias for field in HarSettings.model_fields.values()}
+    assert names | {SANITIZE_FIELDS} == {field.alias for field in HarSettings.model_fields.values()}
     assert names == {getattr(environment, name) for name in names}
-    assert names == {*NUMBERS, *FLAGS, *WORDS, environment.OTEL_PYTHON_HAR}
+    assert names | {SANITIZE_FIELDS} == set(ALL)
 
 
 @pytest.mark.parametrize(("name", "field"), [(name, field) for name, (field, _, _) in NUMBERS.items()])
@@ -124,7 +148,7 @@ def test_what_is_no_flag(name: str) -> None:
 @pytest.mark.parametrize("value", ["", " ", "\t\n"])
 def test_empty_is_unset(value: str) -> None:
     """OpenTelemetry specification: an empty value is an unset one."""
-    settings, problems = settings_from(dict.fromkeys([*NUMBERS, *FLAGS, *WORDS, environment.OTEL_PYTHON_HAR], value))
+    settings, problems = settings_from(dict.fromkeys(ALL, value))
     assert DEFAULTS == settings.model_dump()
     assert [] == problems
 
@@ -139,12 +163,75 @@ def test_words(name: str) -> None:
 
 @pytest.mark.parametrize("name", WORDS)
 def test_other_words(name: str) -> None:
-    """Another word is told in one line that has those which are known, and the default counts."""
+    """Another word is told in one line that has those which are known; the default counts, or what is strict."""
     field, words = WORDS[name]
     actual, [problem] = _read(name, field, "Sometimes")
-    assert DEFAULTS[field] == actual
-    assert problem.startswith(f"{name}='Sometimes' is ignored: ")
+    assert ("strict" if name in REDACTING else DEFAULTS[field]) == actual
+    taken = f"taken for {environment.OTEL_PYTHON_HAR_REDACT}=strict" if name in REDACTING else "ignored"
+    assert problem.startswith(f"{name}='Sometimes' is {taken}: ")
     assert [word for word in words if f"'{word}'" not in problem] == []
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists(name: str) -> None:
+    """Names are separated by commas; blanks around them and empty ones do not matter."""
+    assert (("X-One", "two words", "ä"), []) == _read(name, LISTS[name], " X-One,, two words ,ä,")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (environment.OTEL_PYTHON_HAR_REDACT, "all"),
+        (environment.OTEL_PYTHON_HAR_REDACTOR, "no_function"),
+        (SANITIZE_FIELDS, "x-.*,("),
+    ],
+)
+def test_what_cannot_redact_is_taken_for_strict(name: str, value: str) -> None:
+    """Where what is to be taken out cannot be known, all is taken out, and that is told in one line."""
+    settings, [problem] = settings_from({name: value})
+    assert DEFAULTS | {"redact": "strict"} == settings.model_dump()
+    assert problem.startswith(f"{name}={value!r} is taken for {environment.OTEL_PYTHON_HAR_REDACT}=strict: ")
+    assert "\n" not in problem
+
+
+def test_header_patterns() -> None:
+    """OpenTelemetry's own variable has regular expressions, which do not regard case."""
+    settings, problems = settings_from({SANITIZE_FIELDS: ".*session.*, set-cookie"})
+    assert (["X-Session-Id"], []) == (
+        [name for name in ("X-Session-Id", "X-Other") if settings.redact_header_patterns[0].fullmatch(name)],
+        problems,
+    )
+    assert ["set-cookie"] == [pattern.pattern for pattern in settings.redact_header_patterns[1:]]
+
+
+def test_redactor_is_imported_with_its_first_use() -> None:
+    """A place is no more than that until the first entry: a program's modules are not imported before it runs."""
+    settings, problems = settings_from({environment.OTEL_PYTHON_HAR_REDACTOR: "no.such.module:function"})
+    assert [] == problems
+    assert isinstance(settings.redactor, ImportedRedactor)
+
+
+def test_redaction_policy() -> None:
+    """What concerns redaction reaches it, with the recording's salt or a random one."""
+    settings = HarSettings(
+        redact="strict",
+        redact_headers=("a",),
+        redact_queries=("b",),
+        redact_fields=("c",),
+        redact_keep=("d",),
+        redact_hashes=True,
+    )
+    policy = settings.redaction(b"salt")
+    assert ("strict", ("a",), ("b",), ("c",), ("d",), True, b"salt") == (
+        policy.mode,
+        policy.headers,
+        policy.queries,
+        policy.fields,
+        policy.keep,
+        policy.hashes,
+        policy.salt,
+    )
+    assert settings.redaction().salt != settings.redaction().salt
 
 
 def test_mapping_options() -> None:

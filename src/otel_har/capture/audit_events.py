@@ -1,4 +1,4 @@
-"""Python's own audit events (PEP 578), for what client libraries have no callback for: look-up, connect, TLS, send.
+"""Python's own audit events (PEP 578), for what nobody has a callback for: look-up, connect, TLS, send, exec.
 
 The rule: an audit hook is never removed, and the interpreter calls it for every event of the process. So it is one
 look-up for the events of others, it is installed once and only when a recording asks for it, and it raises nothing: an
@@ -22,9 +22,11 @@ GETADDRINFO = "socket.getaddrinfo"
 SOCKET_NEW = "socket.__new__"
 SOCKET_CONNECT = "socket.connect"
 HTTP_CLIENT_SEND = "http.client.send"
+EXEC = "os.exec"
 
-_EVENTS = frozenset({GETADDRINFO, SOCKET_NEW, SOCKET_CONNECT, HTTP_CLIENT_SEND})
+_EVENTS = frozenset({GETADDRINFO, SOCKET_NEW, SOCKET_CONNECT, HTTP_CLIENT_SEND, EXEC})
 _installed = False
+_before_exec: list[Callable[[], object]] = []
 
 
 def install() -> None:
@@ -35,8 +37,20 @@ def install() -> None:
         sys.addaudithook(_make_hook())
 
 
+def call_before_exec(function: Callable[[], object]) -> None:
+    """Call it, once the hook is installed, each time when the process is about to become another program (`os.exec*`).
+
+    Forked children call it, too; so does a search of the program along the path, for each place.
+    """
+    _before_exec.append(function)
+
+
 @guarded("noting an audit event")
 def _hand_on(event: str, args: tuple[Any, ...]) -> None:
+    if event == EXEC:
+        for function in _before_exec:
+            function()
+        return
     now = time.perf_counter_ns()
     capture = correlation.find(get_current_span())
     if capture is not None and capture.on_audit_event is not None:

@@ -11,7 +11,6 @@ handler in the middle of a call: an abandoned response hands its record on from 
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import sys
 import threading
@@ -22,8 +21,8 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import MeterProvider
 
 from otel_har.export.batch_settings import BatchSettings
-from otel_har.export.building import QueueItem, records_of
-from otel_har.export.delivery import INTERRUPTED, Delivery, Outcome
+from otel_har.export.building import MAX_BATCH_BYTES, QueueItem, records_of
+from otel_har.export.delivery import INTERRUPTED, OTHER, Delivery, Outcome
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
 from otel_har.export.metrics import Measured, observe
 from otel_har.export.orders import PARK, Flush, Order, Park
@@ -35,12 +34,10 @@ from otel_har.redaction.policy import DEFAULT_POLICY, RedactionPolicy
 from otel_har.redaction.redactor import Redactor
 from otel_har.waiting import WaitingRoom, is_in_event_loop
 
-# Beyond so many bytes a batch is exported as it is: building and writing it takes a multiple of them.
-_MAX_BATCH_BYTES = 8 * 1024 * 1024
-_MAX_RETRY_DELAY_S = 4.0  # recording goes on within that after a fault has ended
 _MAX_LAST_RETRY_DELAY_S = 1.0
 _FIRST_LAST_RETRY_DELAY_S = 0.05
 _MAX_FORK_HOLD_S = 0.1
+_START_AGAIN_S = 1.0
 # Python 3.13 looks for threads when the hooks behind a fork have run: then no worker should have to start there.
 _EMPTIES_QUEUE_BEFORE_FORK = sys.version_info >= (3, 13)
 
@@ -86,6 +83,7 @@ class BatchHarProcessor(HarProcessor):
         self._wake: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._wake_pending = False
         self._worker: threading.Thread | None = None
+        self._start_again_at = 0.0  # where the last attempt failed
         self._worker_lock = threading.RLock()
         self._export_lock = threading.Lock()  # of whoever calls the exporter: the worker, or a flush without one
         self._is_forking = False
@@ -168,7 +166,7 @@ class BatchHarProcessor(HarProcessor):
         """
         if self._shut_down:
             return False
-        if self._worker is None:
+        if self._worker is None and time.monotonic() >= self._start_again_at:
             self._start_worker()
         worker = self._worker
         if worker is None or worker is threading.current_thread() or not worker.is_alive():
@@ -180,10 +178,10 @@ class BatchHarProcessor(HarProcessor):
 
     def _queue(self, item: QueueItem) -> None:
         self._items.append(item)
-        if self._worker is None:
+        if self._worker is None and time.monotonic() >= self._start_again_at:
             self._start_worker()
         is_full = len(self._items) >= self._settings.max_export_batch_size
-        if (is_full or self._bytes_since_wake >= _MAX_BATCH_BYTES) and not self._wake_pending:
+        if (is_full or self._bytes_since_wake >= MAX_BATCH_BYTES) and not self._wake_pending:
             self._wake_pending = True
             self._bytes_since_wake = 0
             self._wake.put(None)
@@ -201,9 +199,11 @@ class BatchHarProcessor(HarProcessor):
         self._wake_pending = False
         worker = threading.Thread(target=self._work, name="otel-har", daemon=True)
         self._worker = worker  # before it starts: a finaliser may come here meanwhile
-        # From Python 3.12 on no thread starts while the interpreter shuts down: the last flush does its work.
-        with contextlib.suppress(RuntimeError):
+        try:
             worker.start()
+        except RuntimeError:  # too many threads, for now; or, from Python 3.12 on, the interpreter shuts down
+            self._worker = None  # a flush does its work meanwhile
+            self._start_again_at = time.monotonic() + _START_AGAIN_S
         if self._shut_down:  # by a signal handler, since the lock is this thread's
             self._wake.put(Flush(self._settings.export_timeout_millis, last=True))
 
@@ -263,25 +263,34 @@ class BatchHarProcessor(HarProcessor):
         return flush.succeeded
 
     def _work(self) -> None:
-        """The worker's life: it ends with the last flush."""
-        with suppress_instrumentation():
-            while True:
-                order = self._next_order()
-                if isinstance(order, Park):
-                    if _EMPTIES_QUEUE_BEFORE_FORK and self._retry_at is None:
-                        with self._export_lock:
-                            self._export_all()
-                    if self._parked():
-                        return
-                    continue
+        """The worker's life: it ends with the last flush, or before a fork; otherwise another one takes its place."""
+        has_ended = False
+        try:
+            with suppress_instrumentation():
+                while not has_ended:
+                    has_ended = self._obey(self._next_order()) is True
+        finally:
+            if not has_ended:  # by a `SystemExit` of the exporter's, or a greenlet that is killed
+                self._worker = None
+
+    @guarded("working")
+    def _obey(self, order: Order) -> bool:
+        """Do what is asked for; whether the worker is to end then."""
+        if isinstance(order, Park):
+            if _EMPTIES_QUEUE_BEFORE_FORK and self._retry_at is None:
                 with self._export_lock:
-                    if order is None:
-                        self._export_one()
-                        continue
-                    self._carry_out(order)
-                order.done.set()
-                if order.last:
-                    return
+                    self._export_all()
+            return self._parked()
+        if order is None:
+            with self._export_lock:
+                self._export_one()
+            return False
+        try:
+            with self._export_lock:
+                self._carry_out(order)
+        finally:
+            order.done.set()
+        return order.last
 
     def _next_order(self) -> Order:
         """Wait until a batch is full, the delay is over, or a flush is asked for; between retries, for their time."""
@@ -335,20 +344,17 @@ class BatchHarProcessor(HarProcessor):
             self._delivery.deliver([])
 
     def _export_one(self, most: int | None = None) -> int:
-        """Export one batch; how many items it took from the queue."""
+        """Export one batch; how many items left the queue with it."""
         size = self._settings.max_export_batch_size if most is None else min(most, self._settings.max_export_batch_size)
         items = self._taken(size)
-        count = len(items)
-        if items:
-            self._pages_waiting.difference_update([item.id for item in items if isinstance(item, PageFacts)])
-            self._deliver(items)
-        return count
+        self._pages_waiting.difference_update([item.id for item in items if isinstance(item, PageFacts)])
+        return self._deliver(items) if items else 0
 
     def _taken(self, size: int) -> list[QueueItem]:
         """Take at most so many items from the queue, and about as many bytes as a batch may have."""
         items: list[QueueItem] = []
         held_bytes = 0
-        while len(items) < size and held_bytes < _MAX_BATCH_BYTES:
+        while len(items) < size and held_bytes < MAX_BATCH_BYTES:
             try:
                 item = self._items.popleft()
             except IndexError:
@@ -357,30 +363,34 @@ class BatchHarProcessor(HarProcessor):
             if isinstance(item, HarRecord):
                 self._in_flight += 1
                 held_bytes += item.exchange.held_bytes if item.exchange is not None else 0
-        self._is_behind = held_bytes >= _MAX_BATCH_BYTES
+        self._is_behind = held_bytes >= MAX_BATCH_BYTES
         return items
 
-    def _deliver(self, items: list[QueueItem]) -> None:
-        """Deliver a batch and let go of it, or put its items back to the front of the queue."""
-        outcome = self._delivery.deliver(items, waiting=records_of(self._items))
-        if outcome is Outcome.INTERRUPTED:
-            self._pages_waiting.update([item.id for item in items if isinstance(item, PageFacts)])
-            self._items.extendleft(reversed(items))
+    def _deliver(self, items: list[QueueItem]) -> int:
+        """Deliver a batch of the first items and let go of them; the others, or all, go back to the queue's front."""
+        outcome, left = None, iter(items)
+        try:
+            outcome = self._delivery.deliver(left, waiting=records_of(self._items) + self._in_flight)
+        finally:
+            rest = items[:] if outcome is Outcome.INTERRUPTED else list(left)
+            count = len(items) - len(rest)
+            if outcome is None:  # something passed that no guard holds
+                self._account.fail(records_of(items[:count]), OTHER)
+            self._pages_waiting.update([item.id for item in rest if isinstance(item, PageFacts)])
+            self._items.extendleft(reversed(rest))
+            items.clear()  # its bytes are given back before anybody is told that nothing is under way
             self._in_flight = 0
+        if outcome is Outcome.INTERRUPTED:
             self._is_behind = False
-            self._retry_at = time.monotonic() + self._retry_delay_s()
-            return
-        items.clear()  # its bytes are given back before anybody is told that nothing is under way
-        self._in_flight = 0
+            delay_s = self._settings.schedule_delay_millis / 1000
+            self._retry_at = time.monotonic() + self._delivery.retry_delay_s(delay_s)
+            return count
+        self._is_behind = self._is_behind or bool(rest)
         if self._retry_at is not None:
             self._retry_at = None
             self._wake_pending = False
         self.waiting.wake()
-
-    def _retry_delay_s(self) -> float:
-        """The schedule delay, doubled with every failed attempt up to a limit; a longer one stays as it is."""
-        delay_s = self._settings.schedule_delay_millis / 1000
-        return max(delay_s, min(delay_s * (1 << min(self._delivery.failed_attempts - 1, 10)), _MAX_RETRY_DELAY_S))
+        return count
 
     @guarded("flushing the exporter")
     def _finish(self, flush: Flush) -> bool:

@@ -1,6 +1,7 @@
 """Queued items to one batch: entries in order of their start, each page once.
 
-The rule: one record that cannot be built costs that record, not its batch.
+The rule: one record that cannot be built costs that record, not its batch. A batch is bounded by what was built: a body
+that the program read compressed is counted so while it waits, and may be a thousand times as long when it is written.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from otel_har.record import HarRecord, PageFacts
 from otel_har.redaction.redactor import DEFAULT_REDACTOR, Redactor
 
 QueueItem = HarRecord | PageFacts
+# Beyond so many bytes a batch is exported as it is: building and writing it takes a multiple of them.
+MAX_BATCH_BYTES = 8 * 1024 * 1024
 
 
 @guarded("building an entry")
@@ -38,7 +41,13 @@ def build_batch(
     """The batch of what was queued; a record that fails to build is left out, logged, and in the statistics.
 
     Nothing in it is as it was before the redactor saw it. It changes nothing: the same items may be built again.
+
+    Args:
+        items: In their order. Those that would make the batch too large are left, where this is an iterator.
+        options: The form of the entries.
+        redactor: Takes the secrets out of them.
     """
+    built_length = 0
     dropped_entries = dropped_bodies = failed_entries = 0
     pages: dict[str, PageFacts] = {}
     entries: list[tuple[int, Entry]] = []
@@ -59,6 +68,9 @@ def build_batch(
             pages[item.page.id] = item.page
             started = item.exchange.started_unix_ns if item.exchange is not None else item.span.start_unix_ns
             entries.append((started, last))
+            built_length += _length(last)
+            if built_length >= MAX_BATCH_BYTES:
+                break
     entries.sort(key=_start)
     built = (_page(page, redactor) for page in pages.values())
     return HarBatch(
@@ -66,6 +78,16 @@ def build_batch(
         tuple(entry for _, entry in entries),
         HarStatistics(dropped_entries, dropped_bodies, failed_entries),
     )
+
+
+def _length(entry: Entry) -> int:
+    """The characters of its texts that may be long."""
+    sent, got = entry.request.post_data, entry.response.content
+    length = len(got.text or "") + (len(sent.text or "") if sent is not None else 0)
+    if sent is not None and sent.params:
+        length += sum(len(parameter.value or "") for parameter in sent.params)
+    messages = [*(entry.web_socket_messages or ()), *(entry.event_source_messages or ())]
+    return length + sum(len(message["data"]) for message in messages)
 
 
 def records_of(items: Iterable[QueueItem]) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -24,6 +24,7 @@ from otel_har.mapping.options import MappingOptions
 from otel_har.redaction.redactor import Redactor
 
 _QUIET_S = 60.0  # between two reports of one kind of fault
+_MAX_RETRY_DELAY_S = 4.0  # recording goes on within that after a fault has ended
 
 # Values of `error.type`; `_OTHER` is the conventions' own for what has no name.
 BUILD_FAILED = "build_failed"
@@ -65,12 +66,13 @@ class Delivery:
         self._reported_at: dict[int | None, float] = {}
         self._is_reported = False
 
-    def deliver(self, items: Sequence[QueueItem], *, waiting: int = 0) -> Outcome:
+    def deliver(self, items: Iterable[QueueItem], *, waiting: int = 0) -> Outcome:
         """Build a batch and hand it in.
 
         Args:
-            items: What it is built from; none where there is nothing to deliver but counts.
-            waiting: How many entries wait besides these, for the log.
+            items: What it is built from; none where there is nothing to deliver but counts. An iterator is left where
+                the batch was large enough.
+            waiting: How many entries wait, these among them, for the log.
         """
         batch = build_batch(items, self._options, self._redactor)
         found = batch.statistics
@@ -78,7 +80,7 @@ class Delivery:
         result = self._exported(replace(batch, statistics=told))
         if isinstance(result, DestinationError):
             self.account.add(HarStatistics(failed_exports=1))
-            self._interrupted(result, waiting + len(batch.entries))
+            self._interrupted(result, waiting)
             return Outcome.INTERRUPTED
         self.account.add(found)
         if found.failed_entries:
@@ -86,7 +88,7 @@ class Delivery:
         if result is HarExportResult.SUCCESS:
             self.account.exported_entries += len(batch.entries)
             self.account.tell(told)
-            self._goes_on(waiting + len(batch.entries))
+            self._goes_on(waiting)
             return Outcome.DELIVERED
         self.account.add(HarStatistics(failed_exports=1))
         self.account.fail(len(batch.entries), OTHER)
@@ -108,13 +110,17 @@ class Delivery:
         if last is None or now - last >= _QUIET_S:
             self._reported_at[fault.errno] = now
             self._is_reported = True
-            _logger.error("otel-har: exporting is interrupted, %d entries wait to be tried again: %s", waiting, fault)
+            _say(logging.ERROR, f"exporting is interrupted, {waiting} entries wait to be tried again: {fault}")
 
     def _goes_on(self, waited: int) -> None:
         attempts, self.failed_attempts = self.failed_attempts, 0
         if self._is_reported:
             self._is_reported = False
-            _logger.warning("otel-har: exporting goes on after %d failed attempts, %d entries waited", attempts, waited)
+            _say(logging.WARNING, f"exporting goes on after {attempts} failed attempts, {waited} entries waited")
+
+    def retry_delay_s(self, delay_s: float) -> float:
+        """When to try again: the delay, doubled with every failed attempt up to a limit; a longer one stays."""
+        return max(delay_s, min(delay_s * (1 << min(self.failed_attempts - 1, 10)), _MAX_RETRY_DELAY_S))
 
     def say_what_was_lost(self, *, unexported: int = 0, timeout_millis: float = 0) -> None:
         """One line at the end, if anything was lost.
@@ -134,4 +140,10 @@ class Delivery:
         faults = ", ".join(f"{fault} ({count})" for fault, count in take_fault_counts(self._faults_before).items())
         said += [f"faults: {faults}"] if faults else []
         if said:
-            _logger.warning("otel-har: not everything was recorded: %s", "; ".join(said))
+            _say(logging.WARNING, f"not everything was recorded: {'; '.join(said)}")
+
+
+@guarded("logging")
+def _say(level: int, text: str) -> None:
+    """Log a line; what a handler of the program's own raises ends nothing."""
+    _logger.log(level, "otel-har: %s", text)

@@ -6,17 +6,19 @@ into the file `swapped` and `in_place`.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
 import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.files import access
-from otel_har.export.files.document import Growth, HarDocument, Standing
-from otel_har.export.files.growing import Claim, GrowingFile, TakenError, not_now
+from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
+from otel_har.export.files.growing import LOCK_SECONDS, Claim, GrowingFile, TakenError, not_now
 from otel_har.export.files.in_place import InPlaceFile
 from otel_har.export.files.room import RoomError
 from otel_har.export.files.swapped import SwappedFile
@@ -26,7 +28,11 @@ from otel_har.har.models import Page
 
 _MAX_INDENT = 16
 _PID = "{pid}"
+_START_SECONDS = 1.0  # so long the program's start waits for others that write the file
+_MOST_READ_AT_START = 4 * 1024 * 1024  # bytes of a file to append to; a larger one is read with the first entry
 _MOST_BESIDE = 100  # files of one process
+# Where a new file is refused for one of these, waiting does not help: a worker that gave up its rights gets none back.
+_LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG})
 _logger = logging.getLogger("otel_har")
 
 
@@ -35,7 +41,8 @@ class FileHarExporter(HarExporter):
 
     The file is replaced with each addition (`rename`), so a reader sees the one or the other and a process that is
     killed leaves it whole. Forked children and other processes of the same recording add to the same file. Of another
-    recording's file this one keeps away while that is at work, and writes `NAME.PID.har` beside it.
+    recording's file this one keeps away while that is at work, and writes `NAME.PID.har` beside it, where PID is the
+    number of the recording's first process.
 
     The file is readable by its owner only (mode 0600) where this exporter creates it: traffic holds secrets. While it
     is recorded there is a hidden directory `.NAME.otel-har` beside it, with a second copy.
@@ -48,10 +55,12 @@ class FileHarExporter(HarExporter):
             same time. Otherwise the file starts anew.
         recording: A name that processes have in common which write one file together: the first one starts it anew,
             the others go on with it. A random one by default.
+        first_process: The number of the first of them, after which a file beside is named; this one by default.
 
     Raises:
         ExportError: When the file cannot be opened for writing: no directory, no permission, no regular file,
             somebody else's file in a directory that others may write to; or when what is there cannot be appended to.
+            Of a file of more than 4 MiB that may show with the first entry only, which then goes to a file beside.
         SettingError: When `indent` is out of its range.
     """
 
@@ -62,19 +71,22 @@ class FileHarExporter(HarExporter):
         *,
         append: bool = False,
         recording: str | None = None,
+        first_process: int | None = None,
     ) -> None:
         if indent is not None and not 0 <= indent <= _MAX_INDENT:
             raise SettingError(f"indent must be between 0 and {_MAX_INDENT}, not {indent}")
-        self._asked_path = Path(path).expanduser().absolute()
+        self._asked_path = access.with_home(path).absolute()
         self._document = HarDocument(indent)
         self._claim = Claim(recording or uuid.uuid4().hex, append)
+        self._first_process = os.getpid() if first_process is None else first_process
         self._shut_down = False
         self._pages: dict[str, Page] = {}
         self._path = _of_this_process(self._asked_path)
         self._file: GrowingFile | None = None
         try:
-            self._file = _opened(self._path, self._document, self._claim)
-        except TakenError:  # there may be nothing to record: a file beside waits for the first entry
+            if not append or access.looked_over(self._path) <= _MOST_READ_AT_START:
+                self._file = _opened(self._path, self._document, self._claim, _START_SECONDS)
+        except (DestinationError, TakenError):  # there may be nothing to record: what is to be done waits for that
             self._leave_alone()
         call_in_forked_child(self._go_on_in_child)
 
@@ -88,6 +100,7 @@ class FileHarExporter(HarExporter):
 
         Raises:
             DestinationError: When the file does not take it now; it is then as it was before.
+            ExportError: When the file is not this process's to write, and beside it it may make none.
         """
         if self._shut_down:
             return HarExportResult.FAILURE
@@ -113,14 +126,13 @@ class FileHarExporter(HarExporter):
 
     def _go_on_in_child(self) -> None:
         """In a forked child: locks and descriptors are the parent's. The file is opened again when it is needed."""
-        if self._file is None:
-            return
-        self._file.forget()
-        self._file = None
         if _PID in self._asked_path.name:
             self._path = _of_this_process(self._asked_path)
         else:
             self._leave_alone()  # should another recording have begun the file anew since
+        file, self._file = self._file, None
+        if file is not None:
+            file.forget()
 
     def _leave_alone(self) -> None:
         """From now on only go on with this recording's own file, and never replace another one."""
@@ -133,44 +145,63 @@ class FileHarExporter(HarExporter):
             except (DestinationError, TakenError):
                 raise
             except ExportError as fault:  # what cannot be opened now may be there later
+                if fault.errno in _LASTING or fault.errno == errno.EINVAL:  # or no HAR file, to append to
+                    raise TakenError(str(fault)) from fault
                 raise not_now(self._path, fault) from fault
         return self._file
 
     def _file_beside(self, reason: str) -> GrowingFile:
-        """A new file of this process, beside the one that was asked for."""
+        """The file of this recording beside the one that was asked for, begun by whichever process comes first."""
         self._leave_alone()
         if self._file is not None:
             self._file.close()
             self._file = None
         claim = Claim(self._claim.recording, may_replace=False)
-        for number in range(1, _MOST_BESIDE + 1):
-            suffix = f"{os.getpid()}" if number == 1 else f"{os.getpid()}.{number}"
-            asked = _of_this_process(self._asked_path)
-            path = asked.with_name(f"{asked.stem}.{suffix}{asked.suffix}")
-            if os.path.lexists(path):  # of a further recording of this process, or of an earlier one with its number
+        for path in self._places_beside():
+            if not _is_free_for(path, claim):  # of a further recording of that process, or of an earlier one
                 continue
             try:
                 self._file = _opened(path, self._document, claim)
             except TakenError:
                 continue
             except ExportError as fault:
+                if fault.errno in _LASTING:
+                    raise
                 raise not_now(path, fault) from fault
-            self._path = path
+            self._path, self._claim = path, claim
             _logger.warning("otel-har: %s, writing %s", reason, path)
             return self._file
         raise DestinationError(f"cannot write to {self._asked_path}, nor to a file beside it: {reason}")
+
+    def _places_beside(self) -> Iterator[Path]:
+        asked = _of_this_process(self._asked_path)
+        for number in range(1, _MOST_BESIDE + 1):
+            suffix = f"{self._first_process}" if number == 1 else f"{self._first_process}.{number}"
+            yield asked.with_name(f"{asked.stem}.{suffix}{asked.suffix}")
+
+
+def _is_free_for(path: Path, claim: Claim) -> bool:
+    """Whether nothing has a name but, at most, the recording's own file."""
+    if not os.path.lexists(path):
+        return True
+    try:
+        with access.closing(access.opened(path, os.O_RDONLY)) as there:
+            standing = read_standing(there)
+    except OSError:
+        return False
+    return standing is not None and claim.continues(standing)
 
 
 def _of_this_process(path: Path) -> Path:
     return path.with_name(path.name.replace(_PID, str(os.getpid())))
 
 
-def _opened(path: Path, document: HarDocument, claim: Claim) -> GrowingFile:
+def _opened(path: Path, document: HarDocument, claim: Claim, patience_s: float = LOCK_SECONDS) -> GrowingFile:
     """The file, written in the best way that its filesystem has."""
     real = access.resolved(path)
     if sys.platform != "win32":
         try:
-            return SwappedFile(real, document, claim)
+            return SwappedFile(real, document, claim, patience_s=patience_s)
         except RoomError as fault:
             _logger.debug("otel-har: %s is written in place: %s", path, fault)
     return InPlaceFile(real, document, claim)

@@ -131,7 +131,7 @@ class SimpleHarProcessor(HarProcessor):
 
     def _export_next(self) -> None:
         item = self._items.popleft()
-        if self._delivery.deliver([item]) is Outcome.INTERRUPTED and isinstance(item, HarRecord):
+        if self._delivery.deliver([item], waiting=1) is Outcome.INTERRUPTED and isinstance(item, HarRecord):
             self._delivery.account.fail(1, INTERRUPTED)
 
     @guarded("exporting counts")

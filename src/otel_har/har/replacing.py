@@ -153,7 +153,7 @@ def _state(status: os.stat_result) -> tuple[int, ...]:
 @contextlib.contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     """A new file in the directory of another, its owner's only; gone at the end if it has not taken another name."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    descriptor, name = tempfile.mkstemp(prefix=".otel-har-", suffix=".tmp", dir=target.parent)
     os.close(descriptor)
     try:
         yield Path(name)

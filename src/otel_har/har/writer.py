@@ -29,11 +29,12 @@ class HarLayout:
         self._browser = browser
         self._indent = indent
 
-    def head(self, others: Mapping[str, Any] | None = None) -> bytes:
+    def head(self, others: Mapping[str, Any] | None = None, beside: Mapping[str, Any] | None = None) -> bytes:
         """Everything before the first entry.
 
         Args:
             others: Members of `log` to put there as well, or instead of those that this class would.
+            beside: Members of the document, beside `log`.
         """
         members = {
             "version": "1.2",
@@ -41,7 +42,7 @@ class HarLayout:
             "browser": self._browser.model_dump(mode="json"),
         } | dict(others or {})
         log = json.dumps(
-            {"log": members}, ensure_ascii=False, indent=self._indent, separators=self._separators()
+            {**(beside or {}), "log": members}, ensure_ascii=False, indent=self._indent, separators=self._separators()
         ).encode("utf-8", "replace")
         body = log[: log.rindex(b"}", 0, log.rindex(b"}"))].rstrip()
         return body + b"," + self._line(2) + b'"entries":' + self._gap() + b"["

@@ -100,8 +100,9 @@ _SCHEME = re.compile(r"\s{0,64}([A-Za-z][A-Za-z0-9_.+-]{0,39})[ \t]{1,64}(?=\S)"
 _WORD = re.compile(r"[A-Za-z][A-Za-z-]*\Z")
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/:-]+=*\s*\Z")
 _PARAMETER = re.compile(r"[\s,;&]{0,64}([A-Za-z0-9_.*-]{1,64})[ \t]{0,8}=[ \t]{0,8}(\")?")
-_PARAMETER_END = re.compile(r"[^,;&]*")
-_QUOTED_END = re.compile(r"[^\"]*")
+_PARAMETER_ENDS = re.compile(r"[,;&]")
+_LIST_ENDS = re.compile(r"[,&]")
+_QUOTED_ENDS = re.compile(r"\"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +166,11 @@ def _parameters(value: str, start: int, rule: str) -> list[Span]:
     while start < len(value):
         name = _PARAMETER.match(value, start)
         begin = name.end() if name else start
-        end_of = _QUOTED_END if name and name[2] else _PARAMETER_END
-        match = end_of.match(value, begin)
-        end = match.end() if match else len(value)
-        if not name or name[1].lower() not in _HARMLESS:
+        lower = name[1].lower() if name else ""
+        ends = _QUOTED_ENDS if name and name[2] else _LIST_ENDS if lower == "signedheaders" else _PARAMETER_ENDS
+        match = ends.search(value, begin)
+        end = match.start() if match else len(value)
+        if lower not in _HARMLESS:
             spans += _whole(value, begin, end, rule)
         start = end + 1
     return spans

@@ -20,6 +20,7 @@ _ESCAPE = re.compile(
 )
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _PERCENT = re.compile(r"%([0-9a-fA-F]{2})")
+_CONTINUES = 0b1000_0000
 _HEXADECIMAL = re.compile(r"(?<!\\)\\{1,16}(?:u00|x)([2-7][0-9a-fA-F])")
 
 
@@ -120,7 +121,7 @@ def in_percent(spans: list[Span], written: str, base: int) -> list[Span]:
 
 
 def without_hexadecimal(written: str) -> str:
-    r"""The text with what is escaped by its number, as JavaScript and HTML templates do, as it is: `\\u0022`, `\\x22`."""
+    r"""The text with what JavaScript and templates escape by its number as it is: `\u0022`, `\x22`."""
     if "\\u00" not in written and "\\x" not in written:
         return written
     return _HEXADECIMAL.sub(lambda escape: chr(int(escape[1], 16)), written)
@@ -152,6 +153,6 @@ def _shorter_percent(written: str) -> Iterable[tuple[int, int]]:
         utf8 = False
     shorter = 0
     for escape in _PERCENT.finditer(written):
-        goes_on = utf8 and int(escape[1], 16) & 0xC0 == 0x80  # RFC 3629: a byte that continues a character
+        goes_on = utf8 and int(escape[1], 16) & 0b1100_0000 == _CONTINUES  # RFC 3629: a byte that continues a character
         shorter += 3 if goes_on else 2
         yield escape.end(), shorter

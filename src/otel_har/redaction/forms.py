@@ -106,10 +106,8 @@ def _part(text: str, start: int, end: int, names: Names, depth: int) -> list[Spa
     name = _NAME.search(head)
     content = text[body:end]
     field = _field_name(name) if name else ""
-    if field and names.field(field):
-        found = value_spans(field, content, RULE)
-    else:
-        found = _content(content, head, names, depth)
+    is_secret = field and names.field(field)
+    found = value_spans(field, content, RULE) if is_secret else _content(content, head, names, depth)
     return [
         Span(body + span.start, body + span.end, span.rule, _from_latin(span.value), span.writing, span.quote)
         for span in found

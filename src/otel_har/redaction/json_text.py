@@ -24,7 +24,8 @@ _DEEPEST = 8
 """Times that JSON within the strings of JSON is read; deeper it is any text."""
 
 _PREFIX = re.compile(
-    r"\ufeff?\s*(?:\)\]\}'?,?|while\s?\(1\);?|for\s?\(;;\);?|throw 1;|(?:/\*\*/)?[A-Za-z_$][\w$.]{0,127}\s?\()?\s*(?=[\[{\"])"
+    r"\ufeff?\s{0,256}(?:\)\]\}'?,?|while\s?\(1\);?|for\s?\(;;\);?|throw 1;|(?:/\*\*/)?[A-Za-z_$][\w$.]{0,127}\s?\()?"
+    r"\s{0,256}(?=[\[{\"])"
 )
 """What servers put before JSON so that no page can include it, and JSONP."""
 
@@ -107,11 +108,12 @@ class _Reading:
         written = self.text[start:end]
         after = end + 1
         interesting = self.all_strings or (self.interesting and start <= self.interesting[-1] < end)
-        if not interesting and "\\" not in written:
+        if not interesting:
             return after
         colon = _COLON.match(self.text, after)
         said = unescaped(written)
         if colon:
+            self.spans += in_string(shape_spans(said), written, start) if self.all_strings else ()
             return self._value(said, colon.end()) if self.names.field(said) else colon.end()
         self._content(written, said, start)
         if len(said) <= 128 and (self.names.field(said) or self.names.header(said)):  # noqa: PLR2004 - no name is longer

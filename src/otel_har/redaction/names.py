@@ -71,7 +71,8 @@ _SENTENCE = 5
 _KNOWN = 4096
 """Names whose verdicts are kept."""
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_0-9A-Za-z]+")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W_0-9A-Z]+|[0-9]+")
+_PIECE = re.compile(r"[^\W_]+")
 _CORE = re.compile("|".join(sorted(CORES, key=len, reverse=True)))
 _PATTERN = re.compile(r"[^\w-]")
 
@@ -203,7 +204,10 @@ def _is_secret_field(name: str) -> bool:
         return True
     if HARMLESS.search(joined) or name.count(" ") >= _SENTENCE:
         return False
-    return _is_secret(_taken_apart(words)) or (len(words) > 1 and _is_secret(_taken_apart([joined])))
+    if _is_secret(_taken_apart(words)):
+        return True
+    pieces = [piece.lower() for piece in _PIECE.findall(name)]  # capitals mislead: `APIkey`
+    return pieces != words and _is_secret(_taken_apart(pieces))
 
 
 def _taken_apart(words: list[str]) -> list[str]:
@@ -239,12 +243,17 @@ def _is_secret(words: list[str]) -> bool:
         return True
     while len(words) > 1 and (words[-1] in TRANSPARENT or words[-1].isdigit()):
         words = words[:-1]
-    if not words or words[-1] in DESCRIPTIONS or (words[0] in QUESTIONS and "token" not in words):
+    if not words or words[-1] in DESCRIPTIONS or _asks(words):
         return False
     spoken = f" {' '.join(words)} "
     if any(phrase in spoken for phrase in _PHRASES) or not _BEYOND_DOUBT.isdisjoint(words):
         return True
     return _is_secret_head(words[-1], words[-2] if len(words) > 1 else "")
+
+
+def _asks(words: list[str]) -> bool:
+    """Whether a name asks or tells something about a secret: `has_password`, though not `reset_token`."""
+    return not QUESTIONS.isdisjoint(words) and "token" not in words
 
 
 _PHRASES = tuple(f" {phrase} " for phrase in PHRASES)

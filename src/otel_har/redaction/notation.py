@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from otel_har.redaction.credentials import SCHEMES, hides_nothing, value_spans
+from otel_har.redaction.decoded import in_percent, unquoted
 from otel_har.redaction.names import Names
 from otel_har.redaction.quoted import QUOTE, closing, container, quoted_spans
 from otel_har.redaction.spans import Span, Writing
@@ -75,6 +76,7 @@ _WORDS = frozenset(
 )
 """Words that follow the name of a secret where its type is declared or where a message speaks of it."""
 
+_WORD_BEFORE = re.compile(r"\b[A-Za-z]{1,32} \Z")
 _QUOTE_BEFORE = re.compile(r"(?<!\\)\\{0,63}[\"']\Z")
 _LINE_BEGINS = re.compile(r"(?:^|[\r\n])[ \t]{0,32}(?:[-#>*;+] ?|export |set |< ){0,2}\Z")
 _BLOCK = re.compile(r"[ \t]*[|>][+-]?\d?[ \t]*\r?\n")
@@ -133,7 +135,8 @@ def full_name(name: Name, names: Names) -> str | None:
         if not quote or "\n" in words:
             return None
     else:
-        words = words[words.rstrip(" ").rfind(" ") + 1 :] if words.endswith(" ") else ""
+        before = _WORD_BEFORE.search(words)
+        words = before[0] if before else ""
     return words + name.name if words.strip() and names.field(words + name.name) else None
 
 
@@ -181,8 +184,8 @@ def _unquoted(name: Name, full: str, at: int) -> tuple[list[Span], int]:
     before = None if name.quote else _QUOTE_BEFORE.search(text[max(0, name.start - 64) : name.start])
     quote = before[0] if before else ""
     begins = bool(quote) or _LINE_BEGINS.search(text[max(0, name.start - 40) : name.start]) is not None
-    if begins and not quote and at == name.end:
-        block = _block(name, at)
+    if begins and not quote:
+        block = _block(name, name.end)
         if block:
             return block
     end = _end_of_unquoted(name, at, full, quote, begins=begins and at > name.end)
@@ -190,7 +193,10 @@ def _unquoted(name: Name, full: str, at: int) -> tuple[list[Span], int]:
     first = value.split(None, 1)[0].rstrip(".,:;!?").lower() if value.strip() else ""
     if first in _WORDS or (len(value) == 1 and value.isalpha()) or _is_variable(value, name):
         return [], max(end, name.end)
-    spans = [_moved(span, at) for span in value_spans(full, value, RULE)]
+    if name.separator == "=" and ("%" in value or name.text[name.start - 1 : name.start] in {"?", "&"}):
+        spans = in_percent(value_spans(full, unquoted(value, plus=True), RULE), value, at)
+    else:
+        spans = [_moved(span, at) for span in value_spans(full, value, RULE)]
     return spans, max(end, name.end)
 
 

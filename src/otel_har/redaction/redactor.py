@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from otel_har.guard import guarded, report
+from otel_har.guard import guarded
 from otel_har.har.models import Entry
 from otel_har.redaction.entry import EntryRedaction
 from otel_har.redaction.finding import Finders
 from otel_har.redaction.header_policy import HeaderSpans
 from otel_har.redaction.names import Names
-from otel_har.redaction.policy import DEFAULT_POLICY, RedactionPolicy
+from otel_har.redaction.policy import DEFAULT_POLICY, EntryRedactor, RedactionPolicy
 from otel_har.redaction.spans import REDACTED, hashed_mark, plain_mark, replaced
 from otel_har.redaction.text import text_spans
 
@@ -28,7 +28,6 @@ _FAILED = frozenset({"failed"})
 _NONE: frozenset[str] = frozenset()
 _RULE = re.compile(r"[a-z][a-z0-9 :-]{0,63}")
 _MODES = ("none", "default", "strict")  # each takes out what the one before does
-_tell = guarded("telling of a failed redaction")(report)
 
 
 class Redactor:
@@ -55,10 +54,8 @@ class Redactor:
         before = _told(entry)
         given = {name: value for name, value in entry.items() if name != TOLD} if before else entry
         redaction = self._redaction()
-        try:
-            redacted = redaction.redact(given)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the entry must not leave as it was
-            _tell("redacting an entry", fault)
+        redacted = _redacted(redaction, given)
+        if redacted is None:
             return without_values(entry, self.policy.mode), _FAILED
         if not redaction.rules or redacted == given:
             return dict(entry) if before else redacted, _NONE
@@ -76,33 +73,31 @@ class Redactor:
         if self.policy.mode == "none":
             return value, _NONE
         redaction = self._redaction()
-        try:
-            redacted = redaction.redact({name: value})[name]
-        except Exception as fault:  # noqa: BLE001 - as above
-            _tell("redacting a member", fault)
+        redacted = _redacted(redaction, {name: value})
+        if redacted is None:
             return REDACTED, _FAILED
-        return redacted, _NONE if redacted == value else frozenset(redaction.rules)
+        return redacted[name], _NONE if redacted[name] == value else frozenset(redaction.rules)
 
     def text(self, text: str) -> str:
         """A text that stands outside of entries, such as the title of a page."""
         if self.policy.mode == "none":
             return text
-        try:
-            return replaced(text, text_spans(text, self._names), self._mark)
-        except Exception as fault:  # noqa: BLE001 - as above
-            _tell("redacting a text", fault)
-            return REDACTED
+        redacted = self._text(text)
+        return REDACTED if redacted is None else redacted
 
     def last(self, entry: Entry) -> Entry | None:
         """What the program's own redactor makes of an entry; None when it is not to be written."""
         redactor = self.policy.redactor
         if redactor is None:
             return entry
-        try:
-            return _checked(redactor(entry))
-        except Exception as fault:  # noqa: BLE001 - the program's own code
-            _tell("the program's redactor", fault)
+        seen = _seen(redactor, entry)
+        if seen is None:
             return Entry.model_validate(without_values(entry.model_dump(mode="json", by_alias=True), self.policy.mode))
+        return seen[0]
+
+    @guarded("redacting a text")
+    def _text(self, text: str) -> str:
+        return replaced(text, text_spans(text, self._names), self._mark)
 
     def _redaction(self) -> EntryRedaction:
         return EntryRedaction(self._finders, self._mark, is_strict=self.policy.mode == "strict")
@@ -171,14 +166,20 @@ def _told(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     return told if is_list and all(isinstance(rule, str) and _RULE.fullmatch(rule) for rule in rules) else {}
 
 
-def _checked(seen: Any) -> Entry | None:
-    """What a program's redactor gave."""
-    if seen is None:
-        return None
-    if not isinstance(seen, Entry):
+@guarded("redacting an entry")
+def _redacted(redaction: EntryRedaction, entry: Mapping[str, Any]) -> dict[str, Any]:
+    return redaction.redact(entry)
+
+
+@guarded("the program's redactor")
+def _seen(redactor: EntryRedactor, entry: Entry) -> tuple[Entry | None]:
+    """What a program's redactor gives, in a tuple: it may be nothing."""
+    seen: object = redactor(entry)
+    if seen is not None and not isinstance(seen, Entry):
         raise TypeError(f"a redactor gives an Entry or None, not {type(seen).__qualname__}")
-    seen.to_json()  # it may have been made without validation: then it fails here, alone
-    return seen
+    if seen is not None:
+        seen.to_json()  # it may have been made without validation: then it fails here, alone
+    return (seen,)
 
 
 def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

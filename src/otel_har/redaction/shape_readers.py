@@ -31,6 +31,15 @@ _BACK = 4096
 _LINE = 64
 """Characters of a private key's first or last line before `PRIVATE`."""
 
+_DIGEST = 600
+"""Characters of the parameters of Digest within which its response stands."""
+
+_PROSE = 24
+"""Letters alone after `Bearer` up to which they are a word of a sentence."""
+
+_SHORT_BODY = 200
+"""Characters after a private key's first line within which its last stands, where what follows looks like no body."""
+
 _GAP = r"(?: |\+|%20)"
 _PEM_NAME = rf"(?:[A-Z0-9]{{1,16}}{_GAP}){{0,3}}PRIVATE{_GAP}KEY(?:{_GAP}BLOCK)?"
 _PEM_FIRST = re.compile(rf"-{{4,5}} ?BEGIN{_GAP}{_PEM_NAME} ?-{{4,5}}")
@@ -50,8 +59,8 @@ _WEBHOOK = re.compile(
 )
 _BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _BASIC = re.compile(r"[A-Za-z0-9+/_-]{4,}={0,2}")
-_DIGEST = re.compile(r"[^\r\n]{0,600}?\bresponse\\*=\\*[\"']?([0-9A-Fa-f]{16,128})")
-_CONNECTION = re.compile(r"[^;\"'<>\r\n\\]*")
+_RESPONSE = re.compile(r"\*[\"']?([0-9A-Fa-f]{16,128})")
+_CONNECTION = re.compile(r"[^;\"'<>\r\n\\]{1,256}")
 
 _REDACTED = ("[REDACTED", "%5BREDACTED")
 
@@ -89,8 +98,16 @@ def _bearer(text: str, at: int, _: int) -> Iterator[Span]:
     if match is None or (match[0].endswith("=") and text[match.end() : match.end() + 1] in {'"', "'"}):
         return  # `Bearer realm="..."`: a challenge
     token = match[0].rstrip(".")
-    if len(token) >= _LONG_BEARER or (len(token) >= _SHORT_BEARER and _has_digit(token) and token[:3].lower() != "rfc"):
+    if _is_bearer(token):
         yield Span(match.start(), match.start() + len(token), "bearer", token)
+
+
+def _is_bearer(token: str) -> bool:
+    if len(token) < _SHORT_BEARER or token[:3].lower() == "rfc":
+        return False
+    if token.isalpha() and token[1:].islower():
+        return len(token) > _PROSE
+    return len(token) >= _LONG_BEARER or any(map(str.isdigit, token))
 
 
 def _basic(text: str, at: int, _: int) -> Iterator[Span]:
@@ -108,8 +125,10 @@ def _is_basic(credentials: str) -> bool:
     return ":" in decoded and decoded.isprintable()
 
 
-def _digest(text: str, at: int, done: int) -> Iterator[Span]:
-    match = _DIGEST.match(text, at) if at >= done else None
+def _digest(text: str, at: int, _: int) -> Iterator[Span]:
+    """The response of Digest: a hash of the password, which can be guessed from it."""
+    response = text.find("response=", at, at + _DIGEST)
+    match = _RESPONSE.match(text, response + len("response=")) if response >= 0 else None
     if match:
         yield Span(match.start(1), match.end(1), "digest", match[1])
 
@@ -118,15 +137,19 @@ def _private_key(text: str, at: int, done: int) -> Iterator[Span]:
     """A private key with its first and its last line; one that is cut off, as far as it goes."""
     low = max(done, at - _LINE)
     first = _PEM_FIRST.match(text, _line(text, "BEGIN", low, at))
-    run = _PEM_RUN.match(text, first.end()) if first else None
-    if first and run:
-        end = _end(text, run.start(), run.end())
-        if end < run.end() or _PEM_START.match(text, run.start()):
-            yield _key(text, first.start(), end)
     last = None if first else _PEM_LAST.match(text, _line(text, "END", low, at))
-    body = _PEM_BACK.match(text[max(done, last.start() - _BACK) : last.start()][::-1]) if last else None
-    if last and body and len(body[0].strip()) >= _LONG_BEARER:
-        yield _key(text, last.start() - len(body[0]), last.end())
+    if first:
+        end = _end(text, first.end())
+        if end:
+            yield _key(text, first.start(), end)
+    elif last and len(_body_before(text, max(done, last.start() - _LONG_BEARER), last.start())) == _LONG_BEARER:
+        body = _body_before(text, max(done, last.start() - _BACK), last.start())
+        yield _key(text, last.start() - len(body), last.end())
+
+
+def _body_before(text: str, low: int, high: int) -> str:
+    body = _PEM_BACK.match(text[low:high][::-1])
+    return body[0] if body else ""
 
 
 def _line(text: str, word: str, low: int, high: int) -> int:
@@ -138,15 +161,18 @@ def _line(text: str, word: str, low: int, high: int) -> int:
     return start - len(text[max(low, start - 5) : start]) + len(text[max(low, start - 5) : start].rstrip("-"))
 
 
-def _end(text: str, start: int, end: int) -> int:
-    """The end of a key's last line, or of all that could be its body: its letters go on in words, and so does this."""
+def _end(text: str, start: int) -> int:
+    """The end of a key's last line; of all that could be its body, where it has none; 0 where there is no body."""
+    has_body = _PEM_START.match(text, start) is not None
+    run = _PEM_RUN.match(text, start, len(text) if has_body else start + _SHORT_BODY)
+    end = run.end() if run else start
     at = text.find("END", start, end)
     while at >= 0:
         last = _PEM_LAST.match(text, _line(text, "END", start, at + 3))
         if last:
             return last.end()
         at = text.find("END", at + 3, end)
-    return end
+    return end if has_body else 0
 
 
 def _key(text: str, start: int, end: int) -> Span:
@@ -177,10 +203,6 @@ def _connection_password(text: str, at: int, _: int) -> Iterator[Span]:
     before = text[max(0, at - 40) : at]
     if ";" in before or text[match.end() : match.end() + 1] == ";":
         yield Span(begin, match.end(), "connection-string", match[0])
-
-
-def _has_digit(text: str) -> bool:
-    return any(map(str.isdigit, text))
 
 
 READERS: tuple[tuple[str, Reader], ...] = (

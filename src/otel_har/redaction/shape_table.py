@@ -18,13 +18,15 @@ class Token:
     Attributes:
         rule: Its name.
         pattern: What it looks like from its beginning.
-        strict: Whether it stands after no `-`, `_`, `.`, `/` and `+` either: its beginning is a common one.
+        unlike: What does not stand before it, besides letters and digits: the more, the commoner its beginning is.
+            A form that may fail after a long run has all of that run here but letters and digits, so that no run is
+            read from several places.
         check: What it must be besides.
     """
 
     rule: str
     pattern: re.Pattern[str]
-    strict: bool = False
+    unlike: str = ""
     check: Callable[[str], bool] | None = None
 
 
@@ -36,11 +38,25 @@ def _is_mixed(token: str) -> bool:
     return tail != tail.lower() or max(map(len, re.split("[-_]", tail))) >= _LONG_RUN
 
 
+def _is_varied(token: str) -> bool:
+    """Whether it has many characters, unlike the zeros of a picture in base64."""
+    return len(set(token)) >= _VARIED
+
+
+def _is_percent_encoded(token: str) -> bool:
+    return "%" in token
+
+
 def _has_digit(token: str) -> bool:
     return any(map(str.isdigit, token))
 
 
 _LONG_RUN = 24
+
+_VARIED = 20
+
+_CHECKS: dict[str, Callable[[str], bool]] = {"AAAAAAAAAAAAAAAAAAAAA": _is_percent_encoded}
+_CHECKS |= dict.fromkeys(("EAA", "AQVN", "cflt", "y0_"), _is_varied)
 
 _WORD = "A-Za-z0-9_-"
 _ALNUM = "A-Za-z0-9"
@@ -77,7 +93,6 @@ _PLAIN: tuple[tuple[str, str, str, int], ...] = (
     ("age-key", "AGE-SECRET-KEY-1", "A-Za-z0-9", 50),
     ("atlassian-token", "ATATT3x ATCTT3x ATSTT3x ATBB ATOATT", "A-Za-z0-9_=-", 24),
     ("fly-token", "fm1r_ fm2_ fo1_", "A-Za-z0-9+/=_,-", 30),
-    ("fastly-token", "fastly-", _WORD, 32),
     ("docker-token", "dckr_pat_ dckr_oat_", _WORD, 20),
     ("grafana-token", "glc_ glsa_", "A-Za-z0-9_+/=", 30),
     ("postman-key", "PMAK-", "a-f0-9-", 40),
@@ -117,11 +132,15 @@ _PLAIN: tuple[tuple[str, str, str, int], ...] = (
     ("openvsx-token", "ovsxp_ ovsxat_", _WORD, 30),
 )
 
-_STRICT = frozenset({"sl.", "dapi", "hf_", "pul-", "EAA", "cflt", "aio_", "fastly-", "y0_", "csk-", "r8_"})
+_STRICT = frozenset(
+    {"sl.", "dapi", "hf_", "AAAAAAAAAAAAAAAAAAAAA", "AQVN", "pul-", "EAA", "cflt", "aio_", "y0_", "csk-", "r8_"}
+)
 """Beginnings that are common within other words."""
 
-_ANYWHERE = frozenset({"AKIA", "ASIA", "AIza", "SG.", "eyJ", "eyAi", "ewo", "1//0"})
-"""Beginnings that are unlikely within other words."""
+_COMMON = "-_.+"
+
+_ANYWHERE = {"AKIA": "", "ASIA": "", "AIza": "", "SG.": "", "1//0": "", "eyJ": "-_", "eyAi": "-_", "ewo": "-_"}
+"""Beginnings that are unlikely within other words, and what they do not stand behind."""
 
 _JWT = r"e[yw][A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*)?"
 
@@ -133,7 +152,7 @@ _FIXED: tuple[tuple[str, str, str, Callable[[str], bool] | None], ...] = (
     ("aws-access-key", "ACCA", "ACCA[A-Z0-9]{16}(?![A-Za-z0-9])", None),
     ("alibaba-access-key", "LTAI", "LTAI[A-Za-z0-9]{12,24}(?![A-Za-z0-9])", _has_digit),
     ("tencent-secret-id", "AKID", "AKID[A-Za-z0-9]{32}(?![A-Za-z0-9])", _has_digit),
-    # Three parts of base64, the signature of an unsecured one empty (RFC 7519, 6.1); five of an encrypted one (RFC 7516).
+    # Three parts of base64, the last of an unsecured one empty (RFC 7519, 6.1); five of an encrypted one (RFC 7516).
     ("jwt", "eyJ", _JWT, None),
     ("jwt", "eyAi", _JWT, None),
     ("jwt", "ewo", _JWT, None),
@@ -142,11 +161,12 @@ _FIXED: tuple[tuple[str, str, str, Callable[[str], bool] | None], ...] = (
     ("telegram-token", "AA", "(?:(?<=[0-9]{8}:)|(?<=[0-9]{8}%3[Aa]))AA[A-Za-z0-9_-]{32,34}(?![A-Za-z0-9_-])", None),
     ("google-auth-code", "4/0A", "4/0A[A-Za-z0-9_-]{20,}", None),
     ("twilio-key", "SK", "SK[0-9a-f]{32}(?![A-Za-z0-9])", None),
+    ("resend-key", "re_", "re_[A-Za-z0-9]{8}_[A-Za-z0-9]{20,26}(?![A-Za-z0-9])", None),
     ("sendgrid-key", "SG.", r"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,}", None),
     ("mailgun-key", "key-", "key-[0-9a-f]{32}(?![A-Za-z0-9])", None),
     ("api-key", "sk-", "sk-[A-Za-z0-9_-]{18,}", _is_mixed),
     ("api-key", "sk_", "sk_[0-9a-f]{40,64}(?![A-Za-z0-9])", None),
-    ("square-token", "EAAA", "EAAA[A-Za-z0-9_-]{60}(?![A-Za-z0-9])", None),
+    ("square-token", "EAAA", "EAAA[A-Za-z0-9_-]{60}(?![A-Za-z0-9])", _is_varied),
     ("airtable-token", "pat", r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}", None),
     ("notion-token", "secret_", "secret_[A-Za-z0-9]{43}(?![A-Za-z0-9])", None),
     ("mapbox-token", "sk.eyJ", r"sk\.eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}", None),
@@ -155,11 +175,14 @@ _FIXED: tuple[tuple[str, str, str, Callable[[str], bool] | None], ...] = (
 
 def _tokens() -> Iterable[tuple[str, Token]]:
     for rule, beginning, written, check in _FIXED:
-        yield beginning, Token(rule, re.compile(written), strict=beginning not in _ANYWHERE, check=check)
+        yield beginning, Token(rule, re.compile(written), unlike=_ANYWHERE.get(beginning, _COMMON), check=check)
     for rule, several, kind, least in _PLAIN:
         for beginning in several.split():
             pattern = re.compile(f"{re.escape(beginning)}[{kind}]{{{least},}}")
-            yield beginning, Token(rule, pattern, strict=beginning in _STRICT)
+            yield (
+                beginning,
+                Token(rule, pattern, unlike=_COMMON if beginning in _STRICT else "", check=_CHECKS.get(beginning)),
+            )
 
 
 def _by_beginning() -> dict[str, tuple[Token, ...]]:
@@ -180,10 +203,10 @@ RUN_TOKENS = {
     "[0-9a-f]{32}-[u0-9a-f]": Token(
         "mail-service-key",
         re.compile("[0-9a-f]{32}-(?:us[0-9]{1,2}|[0-9a-f]{8}-[0-9a-f]{8})(?![A-Za-z0-9-])"),
-        strict=True,
+        unlike=_COMMON,
     ),
     "[A-Za-z0-9_~.-]{3}[0-9]Q~": Token(
-        "azure-client-secret", re.compile("[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{26,36}"), strict=True
+        "azure-client-secret", re.compile("[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{26,36}"), unlike=_COMMON
     ),
 }
 """The forms of tokens that have no beginning of their own, by what they begin like."""

@@ -99,10 +99,10 @@ def _token(text: str, start: int) -> Span | None:
     """A token by how it begins, how it goes on and how long it is; the longest where several fit."""
     longest = None
     for token in BY_FIRST.get(text[start], ()):
-        match = token.pattern.match(text, start)
+        match = token.pattern.match(text, start) if _stands_alone(text, start, token) else None
         if match is None or (longest and match.end() <= longest.end):
             continue
-        if _stands_alone(text, start, token) and (token.check is None or token.check(match[0])):
+        if token.check is None or token.check(match[0]):
             longest = Span(start, match.end(), token.rule, match[0])
     return longest
 
@@ -112,7 +112,7 @@ def _stands_alone(text: str, start: int, token: Token) -> bool:
     if start == 0:
         return True
     before = text[start - 1]
-    if not (before.isalnum() or (token.strict and before in "-_.+")):
+    if not (before.isalnum() or before in token.unlike):
         return True
     return _BEFORE.search(text[max(0, start - 6) : start]) is not None
 

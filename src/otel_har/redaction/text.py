@@ -1,6 +1,6 @@
 """Secrets in any text: by their form, by the names they stand under, and in the URLs and encoded values within.
 
-The rule: nothing is expected of a text. What the exact readers of JSON, of forms and of URLs do not take, is taken here.
+The rule: nothing is expected of a text. What the exact readers of JSON, forms and URLs do not take is taken here.
 """
 
 from __future__ import annotations

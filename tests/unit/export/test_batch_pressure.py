@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import gc
+import gzip
 import logging
+import sys
 import threading
 import time
 import weakref
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +26,12 @@ from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, H
 from otel_har.limits import CaptureLimits
 from otel_har.processor import HarSpanProcessor
 from otel_har.record import HarRecord, PageFacts, SpanFacts
+
+if sys.platform != "win32":
+    import resource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PATIENCE_S = 20.0
 PATIENCE_MS = 20_000
@@ -454,3 +464,130 @@ def test_nothing_keeps_a_processor_alive() -> None:
     assert gone.is_set()
     exchange.response_body.note(b"x")
     assert 1 == exchange.response_body.kept_bytes
+
+
+class _Strict(logging.Handler):
+    """A handler of the program's own, which raises."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Refuse every record."""
+        raise LookupError(record.getMessage())
+
+
+def test_logging_that_raises_ends_nothing() -> None:
+    """The worker, and the program's end, go on when a handler raises at what they have to say."""
+    exporter = _Exporter()
+    exporter.fault = _full_disk()
+    processor = _processor(exporter)
+    logger, handler = logging.getLogger("otel_har"), _Strict()
+    logger.addHandler(handler)
+    try:
+        processor.on_record(_record("0"))
+        assert processor.force_flush(PATIENCE_MS) is False
+        exporter.fault = None
+        assert processor.force_flush(PATIENCE_MS) is True
+        processor.on_record(HarRecord(None, SPAN, PAGE, is_over_budget=True))
+        processor.shutdown()
+    finally:
+        logger.removeHandler(handler)
+    assert (["0"], 1) == (exporter.paths, exporter.shutdowns)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_exporter_that_ends_the_worker() -> None:
+    """A batch at which the exporter ends its thread is counted as failed; another thread delivers what comes then."""
+
+    class Ending(_Exporter):
+        """Ends the thread of its first export."""
+
+        def export(self, batch: HarBatch) -> HarExportResult:
+            """End the thread, once."""
+            if not self.attempts:
+                self.attempts.append([])
+                raise SystemExit
+            return super().export(batch)
+
+    exporter = Ending()
+    processor = _processor(exporter)
+    processor.on_record(_record("0"))
+    worker = processor._worker
+    assert worker is not None
+    assert processor.force_flush(PATIENCE_MS) is False
+    worker.join(PATIENCE_S)
+    processor.on_record(_record("1"))
+    processor.force_flush(PATIENCE_MS)
+    assert (["1"], 1, 0) == (exporter.paths, processor.failed_entries, processor.measured().inflight)
+    processor.shutdown()
+
+
+def _compressed_record(path: str, decoded_bytes: int) -> HarRecord:
+    record = _record(path)
+    assert record.exchange is not None
+    record.exchange.response_headers = [("Content-Encoding", "gzip"), ("Content-Type", "text/plain")]
+    record.exchange.response_body.encoded = record.exchange.response_body.ended = True
+    record.exchange.response_body.note(gzip.compress(b"a" * decoded_bytes))
+    return record
+
+
+def test_a_batch_is_bounded_by_what_is_built() -> None:
+    """Small compressed bodies that hold large ones are decoded a batch's worth at a time, in their order, once."""
+    exporter = _Exporter()
+    processor = _processor(exporter)
+    paths = [str(number) for number in range(6)]
+    for path in paths:
+        processor.on_record(_compressed_record(path, 5 * 1024 * 1024))
+    assert processor.force_flush(PATIENCE_MS) is True
+    assert [paths[:2], paths[2:4], paths[4:]] == exporter.batches
+    processor.shutdown()
+
+
+def test_a_batch_that_was_cut_is_tried_again() -> None:
+    """Items beyond a batch that the destination did not take wait behind it, with their page."""
+    exporter = _Exporter()
+    exporter.fault = _full_disk()
+    processor = _processor(exporter)
+    for path in "012":
+        processor.on_record(_compressed_record(path, 8 * 1024 * 1024))
+        processor.on_page(PAGE)
+    assert processor.force_flush(PATIENCE_MS) is False
+    assert ([["0"]], 4, {PAGE.id}) == (exporter.attempts, processor.measured().queue_size, processor._pages_waiting)
+    exporter.fault = None
+    processor.shutdown()
+    assert [["0"], ["1"], ["2"]] == exporter.batches
+
+
+@contextlib.contextmanager
+def _no_room_for_threads() -> Iterator[None]:
+    """The machine refuses to start threads: their stacks are larger than the process may become."""
+    present_bytes = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    stack_bytes = threading.stack_size(1 << 30)
+    resource.setrlimit(resource.RLIMIT_AS, (present_bytes + (1 << 29), limits[1]))
+    try:
+        with pytest.raises(RuntimeError):
+            threading.Thread(target=int).start()
+        yield
+    finally:
+        threading.stack_size(stack_bytes)
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space are Linux's")
+def test_a_thread_that_does_not_start() -> None:
+    """Where no thread could be started a flush delivers all the same; a second later a record starts it."""
+    exporter = _Exporter()
+    processor = _processor(exporter, max_export_batch_size=1)
+    with _no_room_for_threads():
+        processor.on_record(_record("0"))
+        assert processor.force_flush(PATIENCE_MS) is True
+        assert exporter.delivered.acquire(blocking=False)
+        processor.on_record(_record("1"))
+    deadline = time.monotonic() + PATIENCE_S
+    while processor._worker is None:
+        assert time.monotonic() < deadline
+        processor.on_record(_record("2"))
+        exporter.delivered.acquire(timeout=0.05)
+    for _ in "12":
+        assert exporter.delivered.acquire(timeout=PATIENCE_S)
+    processor.shutdown()
+    assert (["0", "1", "2"], 0) == (exporter.paths[:3], processor.failed_entries)

@@ -255,6 +255,13 @@ def test_unwritable_directory(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
+def test_home_of_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user that there is not has no home: it is a directory's name, which is not there."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ExportError, match=r"~nosuchuser/out\.har: No such file or directory"):
+        FileHarExporter("~nosuchuser/out.har")
+
+
 def test_path_with_a_nul(tmp_path: Path) -> None:
     """A path that no system takes is our error, too."""
     with pytest.raises(OtelHarError):
@@ -436,6 +443,50 @@ def test_forked_child_with_a_file_of_its_own(tmp_path: Path) -> None:
     parent, child = _run(source, tmp_path / "out-{pid}.har").split()
     assert ["parent"] == _paths(tmp_path / f"out-{parent}.har")
     assert ["child"] == _paths(tmp_path / f"out-{child}.har")
+
+
+def test_forked_grandchild_with_a_file_of_its_own(tmp_path: Path) -> None:
+    """The same for a child of one that recorded nothing, as daemons are."""
+    source = """
+        exporter = FileHarExporter(sys.argv[1])
+        exporter.export(batch("parent"))
+        pid = os.fork()
+        if pid == 0:
+            pid = os.fork()
+            exporter.export(batch("grandchild" if pid == 0 else "child"))
+            exporter.shutdown()
+            assert pid == 0 or os.waitpid(pid, 0)[1] == 0
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+    """
+    _run(source, tmp_path / "out-{pid}.har")
+    assert [["child"], ["grandchild"], ["parent"]] == sorted(_paths(path) for path in tmp_path.glob("*.har"))
+
+
+def test_processes_of_one_recording_beside_another(tmp_path: Path, make: Callable[[Path], FileHarExporter]) -> None:
+    """They write one file beside it together, forked or not, named after the first of them."""
+    path = tmp_path / "out.har"
+    make(path).export(_batch("first"))
+    source = """
+        import logging
+        logging.disable()
+        exporter = FileHarExporter(sys.argv[1], recording="second", first_process=4321)
+        pids = []
+        for name in ("fork", "new", "fork", "new"):
+            pids.append(os.fork())
+            if pids[-1] == 0:
+                if name == "new":
+                    exporter = FileHarExporter(sys.argv[1], recording="second", first_process=4321)
+                exporter.export(batch(name))
+                exporter.export(batch(name))
+                os._exit(0)
+        assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 4
+        exporter.export(batch("parent"))
+        exporter.shutdown()
+    """
+    _run(source, path)
+    assert {path, tmp_path / "out.4321.har"} == set(tmp_path.glob("*.har"))
+    assert ["fork"] * 4 + ["new"] * 4 + ["parent"] == sorted(_paths(tmp_path / "out.4321.har"))
 
 
 def test_forked_child_that_only_shuts_down(tmp_path: Path) -> None:

@@ -43,6 +43,13 @@ def test_in_its_place(cut: Path) -> None:
     assert (0o640, ["out.har"]) == (stat.S_IMODE(cut.stat().st_mode), names(cut.parent))
 
 
+def test_a_long_name(cut: Path) -> None:
+    """A name that takes no letter more is mended, too."""
+    path = cut.rename(cut.with_name("x" * 255))
+    repair_file(path)
+    assert (2, [path.name]) == (len(read_checked(path)["log"]["entries"]), names(path.parent))
+
+
 def test_a_whole_file_is_left_alone(cut: Path) -> None:
     """A whole file is not written: it is the same file, of the same time."""
     repair_file(cut)

@@ -14,6 +14,7 @@ or closed. In a forked child all of them are closed at once: their locks are the
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import os
@@ -35,7 +36,9 @@ if sys.platform != "win32":  # Windows has no advisory locks of this kind
 FILE_MODE = 0o600
 _SECONDS_BETWEEN_TRIES = (0.0005, 0.005)  # at random, or two processes could keep missing the same moments
 _MAX_LINKS = 40  # as Linux has it
+_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH  # an access control list shows as the group's rights
 _STANDARD = 2  # the last of the descriptors that a program takes for its own input, output and errors
+_FIRST_BYTES = 4096
 _COPY_BYTES = 1024 * 1024
 _NO_LOCKS = frozenset({errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
@@ -46,6 +49,11 @@ _SAFELY = (
     | getattr(os, "O_BINARY", 0)  # Windows changes line ends otherwise
     | getattr(os, "O_NOINHERIT", 0)
 )
+
+
+def with_home(path: str | os.PathLike[str]) -> Path:
+    """A path whose `~` stands for a home, where there is one; elsewhere it is left as it is, as by a shell."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - that of `Path` raises
 
 
 def resolved(path: Path) -> Path:
@@ -83,16 +91,26 @@ def _first_link(path: Path) -> Path | None:
     return None
 
 
+def is_shared(directory: Path) -> bool:
+    """Whether others than its owner may put something into a directory: everybody, or a group.
+
+    Raises:
+        OSError: When it cannot be looked at.
+    """
+    return sys.platform != "win32" and bool(directory.stat().st_mode & _BY_OTHERS)
+
+
 def must_be_ours(path: Path, status: os.stat_result) -> None:
     """Refuse what belongs to somebody else in a directory that others may write to.
+
+    The directory's owner and root are no strangers: they could replace the directory, or this program.
 
     Raises:
         PermissionError: When it does.
     """
     if sys.platform == "win32" or status.st_uid == os.geteuid():
         return
-    directory = path.parent.stat()
-    if directory.st_mode & stat.S_IWOTH and status.st_uid != directory.st_uid:
+    if is_shared(path.parent) and status.st_uid not in {0, path.parent.stat().st_uid}:
         raise PermissionError(
             errno.EACCES, f"it belongs to user {status.st_uid}, in a directory that others may write to"
         )
@@ -105,8 +123,28 @@ def must_be_ours_alone(path: Path, status: os.stat_result) -> None:
         PermissionError: When the file is somebody else's or has further names, in a directory that others may write to.
     """
     must_be_ours(path, status)
-    if sys.platform != "win32" and status.st_nlink > 1 and path.parent.stat().st_mode & stat.S_IWOTH:
+    if sys.platform != "win32" and status.st_nlink > 1 and is_shared(path.parent):
         raise PermissionError(errno.EACCES, "it has further names, in a directory that others may write to")
+
+
+def looked_over(path: Path) -> int:
+    """See, from its first bytes alone, that a file may be a HAR; its size in bytes, 0 of none.
+
+    Raises:
+        ExportError: When it is not one, or not one that this process may record to.
+    """
+    real = resolved(path)
+    try:
+        with closing(opened(real, os.O_RDONLY)) as there:
+            size = os.fstat(there).st_size
+            start = os.read(there, _FIRST_BYTES).removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n")
+    except FileNotFoundError:
+        return 0
+    except OSError as fault:
+        raise cannot_write(path, fault) from fault
+    if start and not start.startswith(b"{"):
+        raise cannot_write(path, OSError(errno.EINVAL, "it is no HAR file to append to"))
+    return size
 
 
 def cannot_write(path: Path, fault: OSError | ValueError) -> ExportError:
@@ -307,6 +345,7 @@ def copied(source: int, target: int, start: int, end: int, to: int | None = None
             except OSError as fault:
                 if fault.errno in _FULL:
                     raise
+            if not count:  # it cannot, or says that the file ends here, as some filesystems do of every file
                 by_system = False
                 continue
         else:

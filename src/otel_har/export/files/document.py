@@ -24,6 +24,9 @@ from otel_har.version import __version__
 
 _FOOTER_BYTES = 4096  # the place stands within the last so many bytes, indented and followed by blanks too
 _PLACE = re.compile(rb'"entriesEnd":\s*(\d{1,18})\s*\}\s*\}\s*\}\s*\Z')
+_NOT_ALL = "Not all that happened is in this file: "
+_OUR_COMMENT = re.compile(re.escape(_NOT_ALL) + r"[^.]*\.")
+_MAX_COUNT = 2**53 - 1  # the largest that every reader of JSON has exactly (RFC 8259, 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Standing:
         entries: How many entries there are.
         pages: By their ids, in the order of their coming.
         statistics: What was lost.
+        comment: What somebody else said of the recording.
     """
 
     recording: str
@@ -43,6 +47,7 @@ class Standing:
     entries: int = 0
     pages: Mapping[str, Page] = field(default_factory=dict)
     statistics: HarStatistics = field(default_factory=HarStatistics)
+    comment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +79,14 @@ class HarDocument:
             indent,
         )
 
-    def head(self, others: Mapping[str, Any] | None = None) -> bytes:
+    def head(self, others: Mapping[str, Any] | None = None, beside: Mapping[str, Any] | None = None) -> bytes:
         """What comes before the entries.
 
         Args:
             others: Members that the log is to have as well, or instead of ours, such as another `creator`.
+            beside: Members that the document is to have beside the log.
         """
-        return self._layout.head(others)
+        return self._layout.head(others, beside)
 
     def new(self, recording: str) -> Growth:
         """A document without entries; its head stands in `entries`."""
@@ -124,7 +130,7 @@ class HarDocument:
             },
             "entriesEnd": standing.entries_end,
         }
-        return self._layout.tail(standing.pages.values(), {"comment": _comment(lost), "_otel_har": about})
+        return self._layout.tail(standing.pages.values(), {"comment": _comment(standing), "_otel_har": about})
 
 
 def _with_pages(pages: Mapping[str, Page], batch: HarBatch, known_pages: Mapping[str, Page]) -> dict[str, Page]:
@@ -145,15 +151,22 @@ def _is_older(page: Page, than: Page) -> bool:
     return page.page_timings.on_load == -1 != than.page_timings.on_load
 
 
-def _comment(lost: HarStatistics) -> str | None:
-    """What a person who opens the file must know."""
+def _comment(standing: Standing) -> str | None:
+    """What a person who opens the file must know, after what others said."""
+    lost = standing.statistics
     counts = (
         (lost.dropped_entries, "exchanges were dropped, because too many waited to be written"),
         (lost.dropped_bodies, "bodies were left out or cut, because those that waited held too many bytes"),
         (lost.failed_entries, "exchanges could not be written"),
     )
     told = [f"{count} {what}" for count, what in counts if count]
-    return f"Not all that happened is in this file: {'; '.join(told)}." if told else None
+    ours = [f"{_NOT_ALL}{'; '.join(told)}."] if told else []
+    return " ".join(([standing.comment] if standing.comment else []) + ours) or None
+
+
+def _comment_of_others(comment: object) -> str | None:
+    """A comment without the sentence that was ours."""
+    return _OUR_COMMENT.sub("", comment).strip() or None if isinstance(comment, str) else None
 
 
 def read_standing(descriptor: int) -> Standing | None:
@@ -186,9 +199,11 @@ def _parsed(document: bytes) -> dict[str, Any] | None:
 def _standing(log: dict[str, Any], place: int) -> Standing | None:
     try:
         told = standing_from(log, log["_otel_har"]["recording"])
-        entries = int(log["_otel_har"]["statistics"]["entries"])
+        entries = _count(log["_otel_har"]["statistics"]["entries"])
         pages = [Page.model_validate(page) for page in log.get("pages", [])]
     except (ValueError, KeyError, TypeError, ValidationError):
+        return None
+    if entries is None:
         return None
     return replace(told, entries_end=place, entries=entries, pages={page.id: page for page in pages})
 
@@ -201,13 +216,21 @@ def standing_from(log: Mapping[str, Any], recording: str) -> Standing:
         recording: The recording, where they do not tell it.
     """
     about = log.get("_otel_har")
+    comment = _comment_of_others(log.get("comment"))
     if not isinstance(about, dict):
-        return Standing(recording, 0)
+        return Standing(recording, 0, comment=comment)
     told = about.get("statistics")
     counts = told if isinstance(told, dict) else {}
     names = ("droppedEntries", "droppedBodies", "failedEntries", "failedExports")
-    lost = [count if isinstance(count := counts.get(name), int) else 0 for name in names]
-    return Standing(str(about.get("recording", recording)), 0, statistics=HarStatistics(*lost))
+    lost = HarStatistics(*(_count(counts.get(name)) or 0 for name in names))
+    return Standing(str(about.get("recording", recording)), 0, statistics=lost, comment=comment)
+
+
+def _count(value: object) -> int | None:
+    """A count that may be one: anybody can write into the file."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _MAX_COUNT else None
 
 
 def read(descriptor: int, start: int, end: int) -> bytes:

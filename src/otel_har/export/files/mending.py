@@ -1,7 +1,7 @@
 """What is whole of a HAR file that was cut, changed by somebody or made by another program, so as to go on with it.
 
 The rule: entries are kept byte for byte. What stands before and after them is laid out anew in the form of ours, where
-pages come last; members of the log that are not of ours are kept.
+pages come last; members of the log and of the document that are not of ours are kept.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from otel_har.errors import HarFormatError
 from otel_har.export.files import access
 from otel_har.export.files.document import HarDocument, Standing, read, standing_from
+from otel_har.har.models import Page
 from otel_har.har.repair import Survey, repair, survey
 
 _ENTRIES = re.compile(rb'"entries"\s*:\s*\[')
 _MAX_HEAD_BYTES = 64 * 1024 * 1024
 _MAX_TRIES = 100
 _CLOSING = b"]}}"
+_NO_DATE = "1970-01-01T00:00:00Z"  # as in a repair: readers reject a page without one
 _OF_OURS = frozenset({"entries", "pages", "comment", "_otel_har"})
 
 
@@ -66,18 +69,22 @@ def whole(source: int, standing: Standing) -> Salvage:
 
 
 @contextmanager
-def salvaged(source: int, document: HarDocument, recording: str) -> Iterator[Salvage | None]:
+def salvaged(
+    source: int, document: HarDocument, recording: str, directory: Path | None = None
+) -> Iterator[Salvage | None]:
     """What there is of a file that can be gone on with; None when it is no HAR.
 
     Args:
         source: A descriptor.
         document: The form of the document to be.
         recording: The name that the document is to have, unless it has one.
+        directory: Where a copy may stand meanwhile, of a file that must be repaired; the system's own for such by
+            default.
 
     Raises:
         OSError: When the file cannot be read.
     """
-    with os.fdopen(os.dup(source), "rb") as stream, tempfile.TemporaryFile() as copy:
+    with os.fdopen(os.dup(source), "rb") as stream:
         found = _surveyed(stream)
         if found is None:
             yield None
@@ -85,16 +92,17 @@ def salvaged(source: int, document: HarDocument, recording: str) -> Iterator[Sal
             salvage = _salvage(source, found, document, recording)
             yield salvage and replace(salvage, is_in_place=_begins_with(source, salvage.start, salvage.head))
         else:
-            stream.seek(0)
-            repair(stream, copy)  # with the pages that were lost, too
-            copy.flush()
-            salvage = _salvage(copy.fileno(), _surveyed(copy), document, recording)
-            is_in_place = salvage is not None and not found.has_gaps and salvage.end == found.entries_end
-            yield salvage and replace(
-                salvage,
-                is_whole=False,
-                is_in_place=is_in_place and _begins_with(source, salvage.start, salvage.head),
-            )
+            with tempfile.TemporaryFile(dir=directory) as copy:
+                stream.seek(0)
+                repair(stream, copy)  # with the pages that were lost, too
+                copy.flush()
+                salvage = _salvage(copy.fileno(), _surveyed(copy), document, recording)
+                is_in_place = salvage is not None and not found.has_gaps and salvage.end == found.entries_end
+                yield salvage and replace(
+                    salvage,
+                    is_whole=False,
+                    is_in_place=is_in_place and _begins_with(source, salvage.start, salvage.head),
+                )
 
 
 def _begins_with(source: int, start: int, head: bytes) -> bool:
@@ -117,32 +125,41 @@ def _salvage(source: int, found: Survey | None, document: HarDocument, recording
     start, before = _before_entries(head)
     if start is None:
         return None
-    after = _log(b'{"log":{"entries":[' + read(source, end, found.size_bytes)) or {}
-    members = {name: value for name, value in (before | after).items() if name not in _OF_OURS}
-    new_head = document.head(members)
-    told = standing_from(after, recording)
-    standing = Standing(
-        recording=told.recording,
+    after = _document(b'{"log":{"entries":[' + read(source, end, found.size_bytes)) or {"log": {}}
+    members = before["log"] | after["log"]
+    beside = {name: value for name, value in (before | after).items() if name != "log"}
+    new_head = document.head({name: value for name, value in members.items() if name not in _OF_OURS}, beside)
+    told = standing_from(members, recording)
+    standing = replace(
+        told,
         entries_end=len(new_head) + end - start,
         entries=found.entries,
-        pages={page.id: page for page in found.pages},
-        statistics=told.statistics,
+        pages={page.id: page for page in (*_undated(members.get("pages")), *found.pages)},
     )
     return Salvage(source, start, end, new_head, standing)
 
 
+def _undated(pages: object) -> Iterator[Page]:
+    """The pages that are no models, with a date that says nothing: entries may refer to them."""
+    for page in pages if isinstance(pages, list) else ():
+        identity = page.get("id") if isinstance(page, dict) else None
+        if isinstance(identity, str):
+            yield Page(started_date_time=_NO_DATE, id=identity, title=str(page.get("title", "")))
+
+
 def _before_entries(head: bytes) -> tuple[int | None, dict[str, Any]]:
-    """Where the entries begin, and the members of the log before them."""
+    """Where the entries begin, and the document before them."""
     for _, match in zip(range(_MAX_TRIES), _ENTRIES.finditer(head), strict=False):
-        log = _log(head[: match.end()] + _CLOSING)
-        if log is not None and log.get("entries") == []:
-            return match.end(), log
+        document = _document(head[: match.end()] + _CLOSING)
+        if document is not None and document["log"].get("entries") == []:
+            return match.end(), document
     return None, {}
 
 
-def _log(document: bytes) -> dict[str, Any] | None:
+def _document(text: bytes) -> dict[str, Any] | None:
     try:
-        log = json.loads(document)["log"]
+        document = json.loads(text)
+        log = document["log"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return log if isinstance(log, dict) else None
+    return document if isinstance(document, dict) and isinstance(log, dict) else None

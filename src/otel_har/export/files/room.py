@@ -55,13 +55,16 @@ def room_path(path: Path) -> Path:
 
 
 def is_recorded(path: Path) -> bool:
-    """Whether any process records to a file by way of its room."""
-    try:
-        presence = access.opened(room_path(path) / _PRESENCE, os.O_RDWR)
-    except OSError:
-        return False
-    with access.closing(presence):
-        return not access.locked(presence)
+    """Whether any process records to a file by way of its room, or has its turn there."""
+    with contextlib.ExitStack() as stack:
+        opened = []
+        for name in (_TURN, _PRESENCE):
+            try:
+                opened.append(stack.enter_context(access.closing(access.opened(room_path(path) / name, os.O_RDWR))))
+            except OSError:
+                return False
+        # The turn first, as they do: one that begins would take this process for another that records.
+        return not all(access.locked(one) for one in opened)
 
 
 class Room:
@@ -230,26 +233,45 @@ class Room:
         raise self._never_the_same()
 
     def _open(self) -> None:
-        with contextlib.suppress(FileExistsError):
-            self._place.mkdir(_ROOM_MODE)
+        self._make()
         try:
             self._directory = access.Held(access.opened_directory(self._place))
         except OSError as fault:
-            if fault.errno == errno.EACCES and self._place.lstat().st_uid == os.geteuid():
-                with contextlib.suppress(OSError):  # this process made it, with a umask that takes its own rights
-                    self._place.rmdir()
-                raise RoomError(f"no room beside {self._path}: it cannot be entered") from fault
             if fault.errno in _STRANGE:
                 raise TakenError(f"{self._place} is somebody else's") from fault
             raise
         status = os.fstat(self.descriptor)
-        if status.st_uid != os.geteuid() and self._place.parent.stat().st_mode & stat.S_IWOTH:
+        # Its owner can put in it what he likes. Root goes on where only he could have made it.
+        if status.st_uid != os.geteuid() and (os.geteuid() or access.is_shared(self._place.parent)):
             raise TakenError(f"{self._place} belongs to user {status.st_uid}")
         # In the opposite order of their removal: who has the new turn has the new presence.
         self._turn = access.Held(access.opened(_TURN, directory=self.descriptor))
         self._presence = access.Held(access.opened(_PRESENCE, directory=self.descriptor))
+        own = [os.fstat(one.number) for one in (self._turn, self._presence)]
+        if any(one.st_nlink > 1 or one.st_uid not in {os.geteuid(), status.st_uid} for one in own):
+            raise TakenError(f"what is in {self._place} is somebody else's")
         if not access.has_locks(self._turn.number):
             raise OSError(errno.ENOTSUP, "no locks")
+
+    def _make(self) -> None:
+        """Make the room, where there is none that can be entered."""
+        with contextlib.suppress(FileExistsError):
+            self._place.mkdir(_ROOM_MODE)
+            if self._is_closed_to_us():  # by a umask that takes the maker's own rights, those to what is inside, too
+                self._place.rmdir()
+                raise RoomError(f"no room beside {self._path}: it cannot be entered")
+        if self._is_closed_to_us():  # one such that was left behind
+            try:
+                self._place.rmdir()
+            except OSError:
+                self._place.chmod(_ROOM_MODE)
+            else:
+                self._make()
+
+    def _is_closed_to_us(self) -> bool:
+        status = self._place.lstat()
+        is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+        return is_ours and status.st_mode & _ROOM_MODE != _ROOM_MODE and os.geteuid() != 0
 
     def _clear_away(self) -> None:
         if self._is_current() and self.is_alone():

@@ -42,9 +42,8 @@ from otel_har.export.files import access
 from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, Compose, GrowingFile, TakenError, not_now
 from otel_har.export.files.mending import Salvage, salvaged, whole
-from otel_har.export.files.room import COPIES, Room, RoomError
+from otel_har.export.files.room import COPIES, Room, RoomError, room_path
 
-_FIRST_TURN_SECONDS = 1.0  # the program's start waits for it
 _MOST_COPIED_BYTES = 4 * 1024 * 1024  # with each addition, where nobody can tell whether a copy is read
 _State = tuple[int, int, int]  # of a file: inode, size, time of the last change
 _logger = logging.getLogger("otel_har")
@@ -57,21 +56,24 @@ class SwappedFile(GrowingFile):
         path: The file, symbolic links resolved.
         document: Its form.
         claim: What this process wants of it.
+        patience_s: How long the first turn is waited for, seconds.
 
     Raises:
         TakenError: When another recording is at work with the file.
+        DestinationError: When the turn did not come within the time: whose the file is was not to be seen.
         RoomError: When the filesystem has no room, links or renaming for this.
         ExportError: When the file cannot be written, or cannot be appended to.
     """
 
-    def __init__(self, path: Path, document: HarDocument, claim: Claim) -> None:
+    def __init__(self, path: Path, document: HarDocument, claim: Claim, *, patience_s: float = LOCK_SECONDS) -> None:
         self.path = path
         self._document = document
         self._claim = claim
         self._seen: dict[_State, Standing] = {}
+        self._can_see_readers = True
         self._room = Room(path)
         try:
-            self._begin()
+            self._begin(patience_s)
         except OSError as fault:
             self._room.leave(seconds=0)
             raise fault if isinstance(fault, ExportError) else access.cannot_write(path, fault) from fault
@@ -107,20 +109,17 @@ class SwappedFile(GrowingFile):
         """In a forked child: the locks are the parent's."""
         self._room.forget()
 
-    def _begin(self) -> None:
+    def _begin(self, patience_s: float) -> None:
         """See that the file can be recorded to, and begin it where nobody else did."""
         status = self._status()
         if status is not None and not stat.S_ISREG(status.st_mode):
             raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is not a regular file"))
-        try:
-            with self._room.turn(_FIRST_TURN_SECONDS):
-                if self._room.is_alone():
-                    self._take_alone()
-                    self._room.join()
-                else:
-                    self._must_be_shared()
-        except DestinationError as fault:
-            raise TakenError(str(fault)) from fault
+        with self._room.turn(patience_s):
+            if self._room.is_alone():
+                self._take_alone()
+                self._room.join()
+            else:
+                self._must_be_shared()
 
     def _take_part(self) -> None:
         """Join those who record to the file, if that is still this recording's."""
@@ -172,7 +171,7 @@ class SwappedFile(GrowingFile):
             if standing is not None and standing.recording == self._claim.recording:
                 self._adopt_or_copy(there, standing)
                 return
-            with salvaged(there, self._document, self._claim.recording) as found:
+            with self._salvaged(there) as found:
                 if standing is not None and found is not None and found.is_whole:
                     self._adopt_or_copy(there, standing)
                 elif left_as is not None:
@@ -234,7 +233,7 @@ class SwappedFile(GrowingFile):
         """After somebody changed the file in place: go on with what is whole of it, or with the other copy."""
         with contextlib.ExitStack() as stack:
             there = stack.enter_context(self._open(name, os.O_RDONLY))
-            found = [stack.enter_context(salvaged(there, self._document, self._claim.recording))]
+            found = [stack.enter_context(self._salvaged(there))]
             standing = read_standing(there)
             if found[0] is not None and found[0].is_whole and standing is not None:  # `touch` changes nothing
                 self._seen = {}
@@ -250,6 +249,9 @@ class SwappedFile(GrowingFile):
             kept = best.standing.entries
             _logger.warning("otel-har: %s is not as it was left, %d entries are kept", self.path, kept)
             return self._begin_with(best)
+
+    def _salvaged(self, there: int) -> contextlib.AbstractContextManager[Salvage | None]:
+        return salvaged(there, self._document, self._claim.recording, room_path(self.path))
 
     def _begin_anew(self) -> tuple[str, Standing]:
         growth = self._document.new(self._claim.recording)
@@ -317,12 +319,14 @@ class SwappedFile(GrowingFile):
     def _open_other(self, name: str, like: int) -> Iterator[int]:
         """The copy that is not published; it is made with the first addition, and when the one there is still read."""
         with self._open(name, os.O_RDWR | os.O_CREAT) as descriptor:
-            if _may_change(descriptor):
+            if _may_change(descriptor, like, can_see_readers=self._can_see_readers):
                 access.given_mode_of(descriptor, os.fstat(like))
                 yield descriptor
                 return
         self._room.discard(name)
         with self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL) as descriptor:
+            if access.is_open_elsewhere(descriptor):  # just made, it is not: this filesystem (NFSv4) says so of each
+                self._can_see_readers = False
             access.given_mode_of(descriptor, os.fstat(like))
             yield descriptor
 
@@ -347,8 +351,10 @@ def _state(descriptor: int) -> _State:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _may_change(descriptor: int) -> bool:
-    """Whether nobody can be reading a copy that was published, or has given it a name of his own."""
+def _may_change(descriptor: int, published: int, *, can_see_readers: bool = True) -> bool:
+    """Whether nobody can be reading a copy that was published, has given it a name of his own, or put it there."""
     status = os.fstat(descriptor)
-    is_read = access.is_open_elsewhere(descriptor)
+    if status.st_uid not in {os.geteuid(), os.fstat(published).st_uid}:
+        return False
+    is_read = access.is_open_elsewhere(descriptor) if can_see_readers else None
     return status.st_nlink == 1 and (status.st_size > _MOST_COPIED_BYTES if is_read is None else not is_read)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from children import PAGE, Child, as_user, batch, completed, names
-from otel_har.errors import DestinationError, ExportError
+from otel_har.errors import ExportError
 from otel_har.export.file import FileHarExporter
 from otel_har.export.files.document import HarDocument
 from otel_har.export.files.growing import Claim, TakenError
@@ -183,7 +183,7 @@ def test_directory_that_nothing_can_be_added_to(shared: Path) -> None:
         exporter.export(batch("0"))
 
         def fail(child: Child) -> None:
-            with pytest.raises(DestinationError, match="Permission denied"):
+            with pytest.raises(ExportError, match="Permission denied"):
                 exporter.export(batch("child"))
             child.tell("failed")
 

@@ -150,3 +150,85 @@ def test_entries_elsewhere(tmp_path: Path) -> None:
     after = _append(path)
     assert log["entries"] == after["entries"][:-1]
     assert (strange["_a"], strange["_c"]) == (after["_a"], after["_c"])
+
+
+def _recorded(path: Path, **members: Any) -> dict[str, Any]:
+    """A recording of one entry with other members of its log; its log."""
+    exporter = FileHarExporter(path)
+    exporter.export(_batch("a", page="one"))
+    exporter.shutdown()
+    log: dict[str, Any] = json.loads(path.read_bytes())["log"] | members
+    return log
+
+
+def test_comment_of_others(tmp_path: Path) -> None:
+    """It stays, before or after the entries, and our own sentence is in it once, whoever goes on with the file."""
+    path = tmp_path / "out.har"
+    path.write_text(json.dumps({"log": {"comment": "mine, 5.0", **_recorded(path)}}))
+    for number in range(1, 4):
+        exporter = FileHarExporter(path, append=True)
+        exporter.export(_batch("new", page="new", lost=HarStatistics(failed_entries=1)))
+        exporter.shutdown()
+        expected = f"mine, 5.0 Not all that happened is in this file: {number} exchanges could not be written."
+        assert expected == json.loads(path.read_bytes())["log"]["comment"]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_members_beside_the_log(tmp_path: Path, indent: int | None) -> None:
+    """They stay, and a second recording finds nothing to lay out anew."""
+    path = tmp_path / "out.har"
+    path.write_text(json.dumps({"_meta": {"a": 1}, "log": _recorded(path), "_after": 2}))
+    for number in range(2):
+        assert ["a", *["new"] * (number + 1)] == _paths(_append(path, indent))
+        after = json.loads(path.read_bytes())
+        assert ({"a": 1}, 2, 3) == (after["_meta"], after["_after"], len(after))
+
+
+def test_page_without_date(tmp_path: Path) -> None:
+    """It stays, for the entries that refer to it."""
+    path = tmp_path / "out.har"
+    path.write_text(json.dumps({"log": _recorded(path, pages=[{"id": "one", "title": "undated"}, {}, 1])}))
+    assert [("one", "undated"), ("new", "title")] == [(page["id"], page["title"]) for page in _append(path)["pages"]]
+
+
+@pytest.mark.parametrize("count", [-5, True, 10**30, "7", None, 1.5])
+def test_counts_that_are_none(tmp_path: Path, count: object) -> None:
+    """Who wrote what is no count into the file has it taken for nothing."""
+    path = tmp_path / "out.har"
+    log = _recorded(path)
+    log["_otel_har"]["statistics"] |= {"droppedEntries": count, "entries": count}
+    path.write_text(json.dumps({"log": log}))
+    after = _append(path)
+    assert {"entries": 2, "droppedEntries": 0} == {
+        name: after["_otel_har"]["statistics"][name] for name in ("entries", "droppedEntries")
+    }
+    assert "comment" not in after
+
+
+def test_large_file(tmp_path: Path) -> None:
+    """The program's start does not read it; the first entry is appended all the same, nothing else is left."""
+    path = tmp_path / "out.har"
+    path.write_text(json.dumps({"log": _recorded(path, _large="x" * 5_000_000)}))
+    with path.open("r+b") as stream:
+        stream.truncate(path.stat().st_size - 2)
+    before = path.read_bytes()
+    exporter = FileHarExporter(path, append=True)
+    assert (before, [path]) == (path.read_bytes(), list(tmp_path.iterdir()))
+    exporter.export(_batch("new", page="new"))
+    exporter.shutdown()
+    assert (["a", "new"], [path]) == (_paths(json.loads(path.read_bytes())["log"]), list(tmp_path.iterdir()))
+
+
+def test_large_file_that_is_no_har(tmp_path: Path) -> None:
+    """Where its first bytes tell, it is told at once; else with the first entry, which goes to a file beside."""
+    path = tmp_path / "out.har"
+    path.write_bytes(b"no" * 3_000_000)
+    with pytest.raises(ExportError, match="no HAR file to append to"):
+        FileHarExporter(path, append=True)
+    content = b'{"log":' + b"no" * 3_000_000
+    path.write_bytes(content)
+    exporter = FileHarExporter(path, append=True)
+    exporter.export(_batch("new"))
+    exporter.shutdown()
+    assert ["new"] == _paths(json.loads(exporter.path.read_bytes())["log"])
+    assert (content, {path, exporter.path}) == (path.read_bytes(), set(tmp_path.iterdir()))

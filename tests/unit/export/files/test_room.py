@@ -13,7 +13,7 @@ from children import Child, as_user, batch, completed, names
 from otel_har.errors import DestinationError, ExportError
 from otel_har.export.file import FileHarExporter
 from otel_har.export.files.growing import TakenError
-from otel_har.export.files.room import Room, RoomError, room_path
+from otel_har.export.files.room import Room, RoomError, is_recorded, room_path
 
 _USER, _OTHER = 1234, 2345
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who can be another user")
@@ -162,6 +162,64 @@ def test_process_that_becomes_another_user(shared: Path) -> None:
     exporter.shutdown()
     assert (["root", "again"], ["worker"]) == (names(path), names(Path(beside)))
     assert {path.name, Path(beside).name} == {file.name for file in shared.iterdir()}
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_process_that_becomes_another_user_with_no_place(shared: Path, mode: int) -> None:
+    """Where it may make no file, beside the first one either, its entries fail: it is not told to try for ever."""
+    shared.chmod(mode)
+    exporter = FileHarExporter(shared / "out.har")
+    exporter.export(batch("root"))
+
+    def work(_: Child) -> None:
+        as_user(_USER, _USER)
+        with pytest.raises(ExportError, match="Permission denied") as raised:
+            exporter.export(batch("worker"))
+        assert ExportError is raised.type
+        exporter.shutdown()
+
+    completed(work)
+    exporter.shutdown()
+    assert ["root"] == names(shared / "out.har")
+
+
+@as_root
+@pytest.mark.parametrize("inside", [[], ["turn"]])
+def test_room_that_its_owner_may_not_enter(shared: Path, inside: list[str]) -> None:
+    """One that was left behind by a process with such a umask is opened again."""
+    path = shared / "out.har"
+    place = room_path(path)
+    place.mkdir()
+    for name in inside:
+        (place / name).touch()
+        os.chown(place / name, _USER, _USER)
+    os.chown(place, _USER, _USER)
+    place.chmod(0)
+
+    def record(child: Child) -> None:
+        as_user(_USER, _USER)
+        exporter = FileHarExporter(path)
+        child.tell(f"{stat.S_IMODE(place.stat().st_mode):o}")
+        exporter.export(batch("0"))
+        exporter.shutdown()
+
+    assert ["700"] == completed(record)
+    assert ([path], ["0"]) == (list(shared.iterdir()), names(path))
+
+
+def test_whether_a_file_is_recorded(tmp_path: Path) -> None:
+    """While anybody is present, or has a turn; who asks is not taken for one that records."""
+    path = tmp_path / "out.har"
+    room = Room(path)
+    seen = [is_recorded(path)]
+    with room.turn(1):
+        seen.append(is_recorded(path))
+        assert room.is_alone()
+        room.join()
+    seen.append(is_recorded(path))
+    room.leave()
+    assert [False, True, True, False] == [*seen, is_recorded(path)]
 
 
 @as_root

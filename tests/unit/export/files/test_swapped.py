@@ -77,6 +77,22 @@ def test_copies_take_turns(path: Path, take: Callable[..., SwappedFile]) -> None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who may give files away")
+def test_copy_of_somebody_else(path: Path, take: Callable[..., SwappedFile]) -> None:
+    """What lies in the room in the place of the other copy is not written to, nor published."""
+    file = take()
+    _add(file, "0")
+    foreign = room_path(path) / ("0" if (room_path(path) / "1").samefile(path) else "1")
+    foreign.unlink(missing_ok=True)
+    foreign.write_bytes(b"x")
+    os.chown(foreign, 1234, 1234)
+    kept = os.open(foreign, os.O_PATH)  # for its inode not to be given again
+    _add(file, "1")
+    assert (1, 1234) == (os.fstat(kept).st_size, os.fstat(kept).st_uid)
+    os.close(kept)
+    assert (os.geteuid(), ["0", "1"]) == (path.stat().st_uid, names(path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who may give files away")
 @pytest.mark.parametrize(("size", "expected"), [(1000, False), (100_000_000, True)])
 def test_reader_that_cannot_be_seen(path: Path, size: int, *, expected: bool) -> None:
     """Where the system does not say whether a copy is read, as of another user's, small ones are made anew."""
@@ -87,9 +103,21 @@ def test_reader_that_cannot_be_seen(path: Path, size: int, *, expected: bool) ->
     def look(child: Child) -> None:
         as_user(1234, 1234)
         assert access.is_open_elsewhere(descriptor) is None
-        child.tell(f"{_may_change(descriptor)}")
+        child.tell(f"{_may_change(descriptor, descriptor)}")
 
     assert [f"{expected}"] == completed(look)
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize(("size", "expected"), [(1000, False), (100_000_000, True)])
+def test_filesystem_that_says_of_each_copy_that_it_is_read(path: Path, size: int, *, expected: bool) -> None:
+    """That is as good as none that says nothing: small ones are made anew, large ones are not copied each time."""
+    path.touch()
+    os.truncate(path, size)
+    descriptor = access.opened(path)
+    with path.open("rb"):
+        assert not _may_change(descriptor, descriptor)
+        assert expected == _may_change(descriptor, descriptor, can_see_readers=False)
     os.close(descriptor)
 
 
@@ -307,6 +335,21 @@ def test_turn_that_does_not_come(path: Path, take: Callable[..., SwappedFile]) -
         _with_patience(second, 0.05)
     _add(second, "1")
     assert ["0", "1"] == names(path)
+
+
+@pytest.mark.parametrize("recording", ["run", "another"])
+def test_first_turn_that_does_not_come(path: Path, take: Callable[..., SwappedFile], recording: str) -> None:
+    """Whose the file is was not to be seen then, so that is not told: the one who waited may try again."""
+    first = take("run")
+    _add(first, "0")
+    with first._room.turn(1), pytest.raises(DestinationError, match="another process has been writing"):
+        SwappedFile(path, _DOCUMENT, Claim(recording), patience_s=0.05)
+    if recording == "run":
+        _add(take(recording), "1")
+    else:
+        with pytest.raises(TakenError, match="another recording writes"):
+            take(recording)
+    assert ["0", "1"][: 1 + (recording == "run")] == names(path)
 
 
 def _with_patience(file: SwappedFile, seconds: float) -> None:
