@@ -34,10 +34,15 @@ HEADERS_IN_SPANS = {
 WITHOUT_HEADERS_OF_CLIENTS = {"host", "user-agent", "accept-encoding", "connection", "content-length"}
 
 
+# aiohttp tells no trailers, and nothing of the credentials in a URL where no request went out.
+NOT_TOLD: dict[str, set[str]] = {"requests": set(), "aiohttp": {"trailer", "refused userinfo", "unknown host"}}
+
+
 @dataclass(frozen=True)
 class Planted:
     """One client's program, recorded as it is, and by default."""
 
+    client: str
     planting: Planting
     naked: CompletedRun
     run: CompletedRun
@@ -87,20 +92,20 @@ def planted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             )
             for redaction in ("none", "default")
         )
-        yield Planted(planting, naked, run)
+        yield Planted(request.param, planting, naked, run)
 
 
 def test_the_programs_ran(planted: Planted) -> None:
     """Both ran to their end and said nothing; an entry was recorded for each request that the server saw."""
     assert [(0, "", "")] * 2 == [(run.returncode, run.stdout, run.stderr) for run in (planted.naked, planted.run)]
-    assert len(planted.naked.entries) == len(planted.run.entries) > 60
+    assert len(planted.naked.entries) == len(planted.run.entries) > 50
 
 
 def test_every_secret_would_be_recorded(planted: Planted) -> None:
     """Without redaction every secret is in the file, so that its absence is redaction's work."""
     assert 100 <= len(planted.planting.planted)
     found = leaks(planted.naked.har_path.read_bytes(), planted.planting.planted)
-    assert set() == set(planted.planting.planted) - set(found)
+    assert NOT_TOLD[planted.client] == set(planted.planting.planted) - set(found)
 
 
 def test_no_secret_is_in_the_file(planted: Planted) -> None:
@@ -202,13 +207,12 @@ def test_entries_tell_that_they_were_redacted(planted: Planted) -> None:
     assert [] == [entry for entry in planted.naked.entries if "_redaction" in entry]
 
 
-@pytest.mark.parametrize("client", ["requests", "aiohttp"])
-def test_no_exporter_gets_a_secret(client: str, server: RecordingServer, tmp_path: Path) -> None:
+def test_no_exporter_gets_a_secret(server: RecordingServer, tmp_path: Path) -> None:
     """Not a file, not memory, not an exporter of the program's own; neither at once nor in batches."""
-    planting, command = _planting(server, client)
+    planting, command = _planting(server, "aiohttp")
     steps = str(planting.write(tmp_path / "steps.json"))
     run = run_plain_program(
-        server, tmp_path, PROGRAM, env=HEADERS_IN_SPANS, args=[client, steps, str(tmp_path), *command]
+        server, tmp_path, PROGRAM, env=HEADERS_IN_SPANS, args=["both", steps, str(tmp_path), *command]
     )
     assert (0, "", "") == (run.returncode, run.stdout, run.stderr)
     written = sorted(tmp_path.glob("*HarProcessor-*"))

@@ -15,6 +15,7 @@ _DEPTH = 2
 
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|([\\/"bfnrt]))')
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{12,}")
+_READABLE = re.compile("[\\x20-\\x7e\\xa0-\\u2fff]{10,}")
 _HEXADECIMAL_RUN = re.compile(r"[0-9a-fA-F]{16,}")
 
 
@@ -75,7 +76,7 @@ def _from_base64(text: str) -> str:
             cut = digits[start:]
             if len(cut) % 4 == 1:
                 cut = cut[:-1]
-            said.append(base64.b64decode(cut + "=" * (-len(cut) % 4)).decode("utf-8", "replace"))
+            said += _readable(base64.b64decode(cut + "=" * (-len(cut) % 4)))
     return "\n".join(said)
 
 
@@ -84,8 +85,13 @@ def _from_hexadecimal(text: str) -> str:
     for run in _HEXADECIMAL_RUN.findall(text):
         for start in range(2):
             digits = run[start : len(run) - (len(run) - start) % 2]
-            said.append(bytes.fromhex(digits).decode("utf-8", "replace"))
+            said += _readable(bytes.fromhex(digits))
     return "\n".join(said)
+
+
+def _readable(raw: bytes) -> list[str]:
+    """What of some bytes is text, and long enough to be a part of a secret."""
+    return _READABLE.findall(raw.decode("utf-8", "replace"))
 
 
 _READINGS: tuple[Callable[[str], str], ...] = (_unescaped, unquote, unquote_plus, _from_base64, _from_hexadecimal)

@@ -1,4 +1,4 @@
-"""The program that plants secrets: it sends the requests that a file lists, with one client.
+"""The program that plants secrets: it sends the requests that a file lists, with one client or with both.
 
     planted_program.py CLIENT STEPS [DIRECTORY] --token SECRET --db-password=SECRET
 
@@ -146,9 +146,9 @@ def main() -> None:
     arguments = parser.parse_args()
     steps = json.loads(arguments.steps.read_text("utf-8"))
     end = record(arguments.directory) if arguments.directory else None
-    if arguments.client == "requests":
+    if arguments.client in {"requests", "both"}:
         with_requests(steps)
-    else:
+    if arguments.client in {"aiohttp", "both"}:
         asyncio.run(with_aiohttp(steps))
     if end is not None:
         end()

@@ -74,10 +74,11 @@ def _authorizations(planting: Planting) -> None:
 
 def _cookies(planting: Planting) -> None:
     secret = planting.secret
+    path = "Path=/canned/cookies-sent-back"
     given = (
-        ("Set-Cookie", f"sid={secret('set-cookie')}; Path=/; HttpOnly; SameSite=Lax"),
-        ("Set-Cookie", f'quoted="{secret("set-cookie quoted")}"; Max-Age=3600; Path=/'),
-        ("Set-Cookie", f"theme={secret('set-cookie of any name')}; Expires=Fri, 01 Jan 2038 00:00:00 GMT; Path=/"),
+        ("Set-Cookie", f"sid={secret('set-cookie')}; {path}; HttpOnly; SameSite=Lax"),
+        ("Set-Cookie", f'quoted="{secret("set-cookie quoted")}"; Max-Age=3600; {path}'),
+        ("Set-Cookie", f"theme={secret('set-cookie of any name')}; Expires=Fri, 01 Jan 2038 00:00:00 GMT; {path}"),
     )
     planting.exchange("set-cookies", answer=Canned(b"", given))
     planting.exchange("cookies-sent-back")
@@ -129,7 +130,7 @@ def _forms(planting: Planting) -> None:
 def _json(planting: Planting) -> None:
     secret = planting.secret
     asked = {name: secret(f"JSON {name}") for name in ("password", "client_secret", "apiKey", "Access-Token", "pwd")}
-    asked |= {"odd": {"passphrase": secret("JSON odd", alphabet=_ODD)}, "name": "Ann"}
+    odd = {"odd": {"passphrase": secret("JSON odd", alphabet=_ODD)}, "name": "Ann"}
     given = {
         "access_token": secret("JSON in a response"),
         "secrets": [secret("JSON list"), {"value": secret("JSON object in a list")}],
@@ -139,7 +140,7 @@ def _json(planting: Planting) -> None:
     planting.exchange(
         "json",
         headers=(("Content-Type", JSON),),
-        body=json.dumps(asked).encode(),
+        body=json.dumps(asked | odd).encode(),
         answer=Canned(json.dumps(given, ensure_ascii=False).encode(), (("Content-Type", JSON),)),
     )
 
@@ -205,7 +206,7 @@ def _shapes(planting: Planting) -> None:
         secret("AWS key id", "AKIA", 16, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"),
         secret("GitLab token", "glpat-", 20),
         secret("npm token", "npm_", 36),
-        secret("Telegram token", "123456789:AA", 33),
+        f"123456789:{secret('Telegram token', 'AA', 33)}",
         secret("OpenAI key", "sk-proj-", 48),
     ]
     text = "\n".join(f"this is {token} in a text" for token in tokens)
