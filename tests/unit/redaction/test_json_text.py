@@ -51,6 +51,7 @@ def _redacted(text: str) -> str:
         ('{"headers":{"Authorization":"Bearer x1","Cookie":"a=x2; b=x3","A":"b"}}', '{"headers":{"Authorization":"Bearer [REDACTED]","Cookie":"a=[REDACTED]; b=[REDACTED]","A":"b"}}'),
         ('[{"name":"Authorization","value":"Bearer x1"},{"name":"A","value":"b"}]', '[{"name":"Authorization","value":"Bearer [REDACTED]"},{"name":"A","value":"b"}]'),
         ('[{"key":"password","type":"text","value":"x1"}]', '[{"key":"password","type":"text","value":"[REDACTED]"}]'),
+        ('[{"name":"X-Api-Key","value":"x1"},{"name":"key","value":"C"}]', '[{"name":"X-Api-Key","value":"[REDACTED]"},{"name":"key","value":"C"}]'),
         ('[{"value":"x1","name":"password"}]', '[{"value":"[REDACTED]","name":"password"}]'),
         ('{"query":"mutation { login(password: \\"x1\\") { id } }"}', '{"query":"mutation { login(password: \\"[REDACTED]\\") { id } }"}'),
         ('{"password":"x1"}\n{"token":"x2"}\n', '{"password":"[REDACTED]"}\n{"token":"[REDACTED]"}\n'),
