@@ -142,7 +142,7 @@ def value_spans(name: str, value: str, rule: str) -> list[Span]:
     scheme = _SCHEME.match(value)
     if scheme and ("auth" in lower or scheme[1].lower() in SCHEMES):
         return authorization(value, rule).spans
-    return _whole(value, 0, len(value), rule)
+    return [Span(0, len(value), rule, value)]
 
 
 def authorization(value: str, rule: str = "authorization") -> Found:

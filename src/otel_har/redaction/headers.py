@@ -11,6 +11,7 @@ from otel_har.redaction.credentials import (
     value_spans,
 )
 from otel_har.redaction.names import Names
+from otel_har.redaction.spans import Span
 from otel_har.redaction.text import text_spans
 from otel_har.redaction.urls import url_spans
 
@@ -46,14 +47,20 @@ def header_value_spans(name: str, value: str, names: Names) -> Found:
     lower = name.strip().lower()
     if hides_nothing(value) or lower in _CHALLENGES:
         return Found()
+    if names.header(name):
+        return _secret(lower, value)
+    spans = text_spans(value, names)
+    return Found(url_spans(value, names) + spans if lower in _URLS else spans)
+
+
+def _secret(lower: str, value: str) -> Found:
+    """What is secret in the value of a header that has secrets."""
     if lower in {"cookie", "cookie2"}:
         return Found(cookie_pairs(value))
     if lower in {"set-cookie", "set-cookie2"}:
         return Found(set_cookie(value))
-    if names.header(name):
-        if lower.endswith(("authorization", "-auth")):
-            return authorization(value)
-        return Found(value_spans(name, value, "header"))
-    if lower in _URLS:
-        return Found(url_spans(value, names) + text_spans(value, names))
-    return Found(text_spans(value, names))
+    if lower.endswith(("authorization", "-auth")):
+        return authorization(value)
+    begin = len(value) - len(value.lstrip())
+    found = value_spans(lower, value.strip(), "header")
+    return Found([Span(begin + one.start, begin + one.end, one.rule, one.value) for one in found])

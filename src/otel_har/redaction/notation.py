@@ -155,10 +155,8 @@ def value_of(name: Name, full: str) -> tuple[list[Span], int]:
         Places in the text, and how far it was read.
     """
     text, at = name.text, name.end
-    if not name.separator:
-        return _without_separator(name, full)
-    if name.separator == ",":
-        return _pair(name, full)
+    if name.separator in {"", ","}:
+        return _pair(name, full) if name.separator else _without_separator(name, full)
     space = (_SPACE if name.quote else _BLANK).match(text, at)
     at = space.end() if space else at
     quote = QUOTE.match(text, at)
@@ -166,13 +164,11 @@ def value_of(name: Name, full: str) -> tuple[list[Span], int]:
         return quoted_spans(text, quote, full, RULE)
     if text[at : at + 1] in {"[", "{", "("} and (name.quote or QUOTE.match(text, at + 1)):
         return container(text, at, name.quote or '"', RULE)
-    if name.separator == "=>" and not name.quote:
+    number = _NUMBER.match(text, at) if name.quote else None
+    if number:
+        return [Span(at, number.end(), RULE, number[0], Writing.BARE, name.quote)], number.end()
+    if name.separator == "=>" and not name.quote:  # a function of JavaScript
         return [], at
-    if name.quote:
-        number = _NUMBER.match(text, at)
-        if number:
-            mark = name.quote
-            return [Span(at, number.end(), RULE, number[0], Writing.BARE, mark)], number.end()
     return _unquoted(name, full, at)
 
 
@@ -333,7 +329,8 @@ def _text_nodes(name: Name, full: str, at: int, ending: str) -> tuple[list[Span]
     end = len(text) if end < 0 else end
     within = text[at:end]
     if ending != "</" or "<" not in within:
-        return [_moved(span, at) for span in value_spans(full, within, RULE)], end
+        at += len(within) - len(within.lstrip())
+        return [_moved(span, at) for span in value_spans(full, within.strip(), RULE)], end
     spans = [
         Span(at + node.start(1), at + node.end(1), RULE, node[1])
         for node in _TEXT_NODES.finditer(within)
