@@ -3,6 +3,7 @@
 import click
 
 from otel_har.cli.check import check
+from otel_har.cli.redact import redact
 from otel_har.cli.repair import repair
 from otel_har.version import __version__
 
@@ -16,4 +17,5 @@ def app() -> None:
 
 
 app.add_command(check)
+app.add_command(redact)
 app.add_command(repair)

@@ -1,4 +1,4 @@
-"""`otel-har check`: the faults of HAR files."""
+"""`otel-har check`: the faults of HAR files, or what looks secret in them."""
 
 import json
 import sys
@@ -8,8 +8,14 @@ from typing import Protocol
 
 import click
 
+from otel_har.cli.policy_options import policy_options
+from otel_har.errors import HarFormatError
 from otel_har.har.checker import Checker
 from otel_har.har.faults import Fault
+from otel_har.har.source import Source
+from otel_har.redaction.policy import RedactionPolicy
+from otel_har.redaction.redactor import Redactor
+from otel_har.redaction.search import SecretSearch
 
 __all__ = ["check", "count"]
 
@@ -21,22 +27,44 @@ _STANDARD_INPUT = "-"
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document: per file its faults and entries.")
-def check(files: tuple[str, ...], *, as_json: bool) -> None:
+@click.option("--secrets", "is_for_secrets", is_flag=True, help="Find what looks secret, instead of faults.")
+@policy_options
+def check(  # noqa: PLR0913 - one for each option
+    files: tuple[str, ...],
+    *,
+    as_json: bool,
+    is_for_secrets: bool,
+    headers: tuple[str, ...],
+    queries: tuple[str, ...],
+    fields: tuple[str, ...],
+    keep: tuple[str, ...],
+) -> None:
     """Check HAR files: structure, meaning, and what widespread readers need.
 
     FILE is a path, or - for standard input. Every fault is printed as `FILE: place: message`.
 
-    Exit status: 0 no fault, 1 faults were found, 2 wrong usage or a file that cannot be read.
+    With --secrets the places of what looks secret are printed instead, never the values: what `otel-har redact` would
+    take out. --header, --query, --field and --keep go with that.
+
+    Exit status: 0 no fault, 1 faults were found, 2 wrong usage or a file that cannot be read. With --secrets 0 nothing
+    looks secret, 1 something does, 2 wrong usage or a file that cannot be read to its end.
     """
-    report: _Report = _JsonReport() if as_json else _TextReport()
+    if not is_for_secrets and (headers or queries or fields or keep):
+        raise click.UsageError("--header, --query, --field and --keep go with --secrets")
+    redactor = Redactor(RedactionPolicy("default", headers, queries, fields, keep))
+
+    def opened(source: Source) -> Search:
+        return SecretSearch(source, redactor) if is_for_secrets else Checker(source)
+
+    report: _Report = _JsonReport() if as_json else _TextReport("secret" if is_for_secrets else "fault")
     has_faults = is_unreadable = False
     for name in files:
         report.begin(name)
-        checker: Checker | None = None
+        search: Search | None = None
         try:
             with _reading():
-                checker = Checker(sys.stdin.buffer if name == _STANDARD_INPUT else name)
-            for fault in _faults(checker):
+                search = opened(sys.stdin.buffer if name == _STANDARD_INPUT else name)
+            for fault in _faults(search):
                 has_faults = True
                 report.fault(fault)
             reason = None
@@ -45,14 +73,24 @@ def check(files: tuple[str, ...], *, as_json: bool) -> None:
             reason = str(error)
             # On standard error, so that it is seen also where the report goes to a file or a program.
             click.echo(f"otel-har: {click.format_filename(name)}: {reason}", err=True)
-        report.end(checker.entries if checker else 0, reason)
+        report.end(search.entries if search else 0, reason)
     report.close()
     if has_faults or is_unreadable:
         raise click.exceptions.Exit(_EXIT_UNREADABLE if is_unreadable else _EXIT_FAULTS)
 
 
+class Search(Protocol):
+    """Goes through a file and gives what it finds."""
+
+    @property
+    def entries(self) -> int:
+        """How many entries were met so far."""
+
+    def __iter__(self) -> Iterator[Fault]: ...
+
+
 class _UnreadableError(Exception):
-    """The operating system does not let us read a file; apart from OSError, which writing the report may raise."""
+    """A file cannot be read, or not to its end; apart from OSError, which writing the report may raise."""
 
 
 @contextmanager
@@ -61,9 +99,11 @@ def _reading() -> Iterator[None]:
         yield
     except OSError as error:
         raise _UnreadableError(error.strerror or str(error)) from error
+    except HarFormatError as error:  # of a search for secrets; to the checker it is a fault like others
+        raise _UnreadableError(str(error)) from error
 
 
-def _faults(checker: Checker) -> Iterator[Fault]:
+def _faults(checker: Search) -> Iterator[Fault]:
     faults = iter(checker)
     while True:
         with _reading():
@@ -86,7 +126,8 @@ class _Report(Protocol):
 
 
 class _TextReport:
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
         self._name = ""
         self._faults = self._entries = self._files = self._unreadable = 0
         self._has_what_is_whole = self._is_broken = False
@@ -111,7 +152,7 @@ class _TextReport:
     def close(self) -> None:
         click.echo(
             f"{count(self._files, 'file')}, {count(self._entries, 'entry', 'entries')}: "
-            f"{count(self._faults, 'fault') if self._faults else 'no faults'}"
+            f"{count(self._faults, self._kind) if self._faults else f'no {self._kind}s'}"
             f"{f', {self._unreadable} unreadable' if self._unreadable else ''}"
         )
         if self._has_what_is_whole:

@@ -1,4 +1,4 @@
-"""Mends a file in its place, so that there is always a whole one: the old until the new is complete, then the new."""
+"""Rewrites a file in its place: there is always a whole one, the old until the new is complete, then the new."""
 
 import contextlib
 import errno
@@ -7,15 +7,20 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from otel_har.har.repair import Mending, RepairReport
 
 if sys.platform != "win32":  # Windows has neither advisory locks of this kind nor owners
     import fcntl
 
-__all__ = ["repair_file", "repair_stream"]
+__all__ = ["repair_file", "repair_stream", "rewrite_file", "rewrite_stream"]
+
+_Report = TypeVar("_Report")
+Rewriting = Callable[[BinaryIO, BinaryIO], _Report]
+"""Reads a source, writes a target, and reports."""
 
 
 def repair_file(path: str | os.PathLike[str], output: str | os.PathLike[str] | None = None) -> RepairReport:
@@ -34,24 +39,11 @@ def repair_file(path: str | os.PathLike[str], output: str | os.PathLike[str] | N
             recorded to or was changed meanwhile. Everything is as it was before.
         HarFormatError: It is no HAR, and not the beginning of one. Everything is as it was before.
     """
-    source_path = Path(os.path.realpath(path))
-    target_path = source_path if output is None else Path(os.path.realpath(output))
-    in_place = output is None or (target_path.exists() and target_path.samefile(source_path))
-    with source_path.open("rb") as source:
-        if in_place:
-            _lock(source)
-        before = os.fstat(source.fileno())
-        mending = Mending(source)
-        if in_place and mending.found.is_whole:
+    with _opened(path, output) as place:
+        mending = Mending(place.source)
+        if place.is_own and mending.found.is_whole:
             return RepairReport(mending.found)
-
-        def may_replace() -> None:
-            if in_place and _state(before) != _state(source_path.stat()):
-                raise OSError(errno.EBUSY, "it was changed meanwhile")
-            if sys.platform == "win32":
-                source.close()  # the place of an open file cannot be taken there
-
-        return _write(mending, target_path, before, may_replace)
+        return _write(mending.write, place.target_path, place.before, place.make_ready)
 
 
 def repair_stream(source: BinaryIO, output: str | os.PathLike[str]) -> RepairReport:
@@ -61,20 +53,78 @@ def repair_stream(source: BinaryIO, output: str | os.PathLike[str]) -> RepairRep
         OSError: The stream cannot be read, or the file not be written. It is as it was before.
         HarFormatError: It is no HAR, and not the beginning of one. The file is as it was before.
     """
-    return _write(Mending(source), Path(os.path.realpath(output)), None, lambda: None)
+    return _write(Mending(source).write, Path(os.path.realpath(output)), None, lambda: None)
+
+
+def rewrite_file(
+    path: str | os.PathLike[str], output: str | os.PathLike[str] | None, rewrite: Rewriting[_Report]
+) -> _Report:
+    """Write another file from a file, or in its place, as `repair_file` does.
+
+    Args:
+        path: The file. Of a symbolic link, what it leads to.
+        output: Where it goes; None for the place of the file.
+        rewrite: Does so. When it raises, everything is as it was before.
+
+    Raises:
+        OSError: As `repair_file`.
+    """
+    with _opened(path, output) as place:
+        return _write(lambda target: rewrite(place.source, target), place.target_path, place.before, place.make_ready)
+
+
+def rewrite_stream(source: BinaryIO, output: str | os.PathLike[str], rewrite: Rewriting[_Report]) -> _Report:
+    """Write a file from a stream; a new one is its owner's only.
+
+    Raises:
+        OSError: The stream cannot be read, or the file not be written. It is as it was before.
+    """
+    return _write(lambda target: rewrite(source, target), Path(os.path.realpath(output)), None, lambda: None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A source that is open, and the place that its copy takes."""
+
+    source: BinaryIO
+    source_path: Path
+    target_path: Path
+    is_own: bool
+    before: os.stat_result
+
+    def make_ready(self) -> None:
+        """Make sure that the place may be taken."""
+        if self.is_own and _state(self.before) != _state(self.source_path.stat()):
+            raise OSError(errno.EBUSY, "it was changed meanwhile")
+        if sys.platform == "win32":
+            self.source.close()  # the place of an open file cannot be taken there
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str], output: str | os.PathLike[str] | None) -> Iterator[_Place]:
+    source_path = Path(os.path.realpath(path))
+    target_path = source_path if output is None else Path(os.path.realpath(output))
+    is_own = output is None or (target_path.exists() and target_path.samefile(source_path))
+    with source_path.open("rb") as source:
+        if is_own:
+            _lock(source)
+        yield _Place(source, source_path, target_path, is_own, os.fstat(source.fileno()))
 
 
 def _write(
-    mending: Mending, target_path: Path, source: os.stat_result | None, may_replace: Callable[[], None]
-) -> RepairReport:
+    write: Callable[[BinaryIO], _Report],
+    target_path: Path,
+    source: os.stat_result | None,
+    may_replace: Callable[[], None],
+) -> _Report:
     if target_path.exists() and not target_path.is_file():
         with target_path.open("wb") as target:  # a device or a pipe, whose place nothing can take
-            return mending.write(target)
+            return write(target)
     if not target_path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "there is no such directory", str(target_path.parent))
     with _beside(target_path) as beside:
         with beside.open("wb") as target:
-            report = mending.write(target)
+            report = write(target)
             _make_like(target, target_path, source)
             target.flush()
             os.fsync(target.fileno())

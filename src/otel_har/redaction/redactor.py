@@ -6,6 +6,7 @@ whole.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +21,13 @@ from otel_har.redaction.policy import DEFAULT_POLICY, EntryRedactor, RedactionPo
 from otel_har.redaction.spans import REDACTED, hashed_mark, plain_mark, replaced
 from otel_har.redaction.text import text_spans
 
-_FAILED = "failed"
+TOLD = "_redaction"
+"""The member of an entry, and of a log, that tells what was redacted."""
+
+_FAILED = frozenset({"failed"})
+_NONE: frozenset[str] = frozenset()
+_RULE = re.compile(r"[a-z][a-z0-9 :-]{0,63}")
+_MODES = ("none", "default", "strict")  # each takes out what the one before does
 
 
 class Redactor:
@@ -38,21 +45,45 @@ class Redactor:
 
     def entry(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """An entry, as JSON has it, without its secrets, and with a `_redaction` that tells the rules that acted."""
+        return self.entry_and_rules(entry)[0]
+
+    def entry_and_rules(self, entry: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+        """The same, and the rules that acted now; an entry may have been redacted before, and tell so."""
         if self.policy.mode == "none":
-            return dict(entry)
-        redaction = EntryRedaction(self._finders, self._mark, is_strict=self.policy.mode == "strict")
-        redacted = _redacted(redaction, entry)
+            return dict(entry), _NONE
+        before = _told(entry)
+        given = {name: value for name, value in entry.items() if name != TOLD} if before else entry
+        redaction = self._redaction()
+        redacted = _redacted(redaction, given)
         if redacted is None:
-            return without_values(entry, self.policy.mode)
-        if redaction.rules:
-            redacted["_redaction"] = {"policy": self.policy.mode, "rules": sorted(redaction.rules)}
-        return redacted
+            return without_values(entry, self.policy.mode), _FAILED
+        if not redaction.rules or redacted == given:
+            return dict(entry) if before else redacted, _NONE
+        rules = frozenset(redaction.rules)
+        if not before:
+            return {**redacted, TOLD: {"policy": self.policy.mode, "rules": sorted(rules)}}, rules
+        told = {
+            "policy": stricter(self.policy.mode, before["policy"]),
+            "rules": sorted(rules.union(before["rules"])),
+        }
+        return {name: told if name == TOLD else redacted[name] for name in entry}, rules
+
+    def member_and_rules(self, name: str, value: Any) -> tuple[Any, frozenset[str]]:
+        """A member of a log or of anything else that is no entry, and the rules that acted."""
+        if self.policy.mode == "none":
+            return value, _NONE
+        redaction = self._redaction()
+        redacted = _redacted(redaction, {name: value})
+        if redacted is None:
+            return REDACTED, _FAILED
+        return redacted[name], _NONE if redacted[name] == value else frozenset(redaction.rules)
 
     def text(self, text: str) -> str:
         """A text that stands outside of entries, such as the title of a page."""
         if self.policy.mode == "none":
             return text
-        return replaced(text, text_spans(text, self._names), self._mark)
+        redacted = self._text(text)
+        return REDACTED if redacted is None else redacted
 
     def last(self, entry: Entry) -> Entry | None:
         """What the program's own redactor makes of an entry; None when it is not to be written."""
@@ -64,42 +95,75 @@ class Redactor:
             return Entry.model_validate(without_values(entry.model_dump(mode="json", by_alias=True), self.policy.mode))
         return seen[0]
 
+    @guarded("redacting a text")
+    def _text(self, text: str) -> str:
+        return replaced(text, text_spans(text, self._names), self._mark)
+
+    def _redaction(self) -> EntryRedaction:
+        return EntryRedaction(self._finders, self._mark, is_strict=self.policy.mode == "strict")
+
 
 DEFAULT_REDACTOR = Redactor()
 
 
+def stricter(mode: str, other: Any) -> str:
+    """That of two modes that takes out more; anything may stand for the other."""
+    return max(mode, other, key=_MODES.index) if other in _MODES else mode
+
+
 def without_values(entry: Mapping[str, Any], mode: str) -> dict[str, Any]:
-    """What is left of an entry whose redaction failed: no bodies, and every value redacted."""
-    request, response = entry.get("request") or {}, entry.get("response") or {}
-    facts = ("startedDateTime", "time", "timings", "pageref")
+    """What is left of an entry whose redaction failed: no bodies, and every value redacted.
+
+    Args:
+        entry: Any object; what is in it may be of any type.
+        mode: The mode that was to redact it.
+    """
+    request, response = _object(entry, "request"), _object(entry, "response")
+    timings = _object(entry, "timings")
     return {
-        **{name: entry[name] for name in facts if name in entry},
+        **{name: entry[name] for name in ("startedDateTime", "pageref") if _is_short(entry.get(name))},
+        "time": _number(entry, "time", 0),
+        "timings": {name: _number(timings, name) for name in timings if _number(timings, name) is not None},
         "cache": {},
         "request": {
-            "method": request.get("method", ""),
-            "url": _origin(str(request.get("url", ""))) + "/%5BREDACTED%5D",
-            "httpVersion": request.get("httpVersion", ""),
+            "method": _word(request, "method"),
+            "url": _origin(request.get("url")) + "/%5BREDACTED%5D",
+            "httpVersion": _word(request, "httpVersion"),
             "headers": _redacted_values(request.get("headers")),
             "cookies": _redacted_values(request.get("cookies")),
             "queryString": [],
-            "headersSize": request.get("headersSize", -1),
-            "bodySize": request.get("bodySize", -1),
+            "headersSize": _number(request, "headersSize", -1),
+            "bodySize": _number(request, "bodySize", -1),
         },
         "response": {
-            "status": response.get("status", 0),
+            "status": _number(response, "status", 0),
             "statusText": "",
-            "httpVersion": response.get("httpVersion", ""),
+            "httpVersion": _word(response, "httpVersion"),
             "headers": _redacted_values(response.get("headers")),
             "cookies": _redacted_values(response.get("cookies")),
-            "content": {"size": _size(response), "mimeType": "x-unknown", "_bodyState": "dropped"},
+            "content": {
+                "size": _number(_object(response, "content"), "size", -1),
+                "mimeType": "x-unknown",
+                "_bodyState": "dropped",
+            },
             "redirectURL": "",
-            "headersSize": response.get("headersSize", -1),
-            "bodySize": response.get("bodySize", -1),
-            "_transferSize": response.get("_transferSize", -1),
+            "headersSize": _number(response, "headersSize", -1),
+            "bodySize": _number(response, "bodySize", -1),
+            "_transferSize": _number(response, "_transferSize", -1),
         },
-        "_redaction": {"policy": mode, "rules": [_FAILED]},
+        TOLD: {"policy": mode, "rules": sorted(_FAILED)},
         "comment": "the redaction of this entry failed: it has no bodies and no values",
     }
+
+
+def _told(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an entry tells of an earlier redaction; nothing where that may be something else, which may be secret."""
+    told = entry.get(TOLD)
+    if not isinstance(told, Mapping) or told.keys() != {"policy", "rules"} or told["policy"] not in _MODES:
+        return {}
+    rules = told["rules"]
+    is_list = isinstance(rules, list | tuple)
+    return told if is_list and all(isinstance(rule, str) and _RULE.fullmatch(rule) for rule in rules) else {}
 
 
 @guarded("redacting an entry")
@@ -113,24 +177,45 @@ def _seen(redactor: EntryRedactor, entry: Entry) -> tuple[Entry | None]:
     seen: object = redactor(entry)
     if seen is not None and not isinstance(seen, Entry):
         raise TypeError(f"a redactor gives an Entry or None, not {type(seen).__qualname__}")
+    if seen is not None:
+        seen.to_json()  # it may have been made without validation: then it fails here, alone
     return (seen,)
 
 
-def _origin(url: str) -> str:
+def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = value.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _number(value: Mapping[str, Any], name: str, default: int | None = None) -> Any:
+    found = value.get(name)
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else default
+
+
+_WORD = re.compile(r"[A-Za-z0-9/.-]{1,16}")
+_SHORT = re.compile(r"[\w:.+ -]{1,64}")
+
+
+def _word(value: Mapping[str, Any], name: str) -> str:
+    found = value.get(name)
+    return found if isinstance(found, str) and _WORD.fullmatch(found) else ""
+
+
+def _is_short(value: Any) -> bool:
+    """Whether a date or the id of a page is one."""
+    return isinstance(value, str) and _SHORT.fullmatch(value) is not None
+
+
+def _origin(url: Any) -> str:
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
+        parts = urlsplit(url if isinstance(url, str) else "")
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         return "http://redacted.invalid"
-    return f"{parts.scheme}://{host}"
-
-
-def _size(response: Mapping[str, Any]) -> int:
-    content = response.get("content")
-    size = content.get("size", -1) if isinstance(content, Mapping) else -1
-    return size if isinstance(size, int) else -1
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}:{port}" if port else f"{parts.scheme}://{host}"
 
 
 def _redacted_values(pairs: Any) -> list[dict[str, str]]:
-    named = [pair for pair in pairs or () if isinstance(pair, Mapping)]
+    named = [pair for pair in pairs if isinstance(pair, Mapping)] if isinstance(pairs, list | tuple) else []
     return [{"name": str(pair.get("name", "")), "value": REDACTED} for pair in named]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -50,9 +51,12 @@ class Span:
     quote: str = '"'
 
 
-def plain_mark(_: str) -> str:
-    """What takes the place of every secret where equal ones are not to be recognised."""
-    return REDACTED
+_MARK = re.compile(r"\[REDACTED(?::[0-9a-f]{12})?\]")
+
+
+def plain_mark(value: str) -> str:
+    """What takes the place of every secret where equal ones are not to be recognised; a mark stays what it is."""
+    return value if _MARK.fullmatch(value) else REDACTED
 
 
 def hashed_mark(salt: bytes) -> Mark:
@@ -63,6 +67,8 @@ def hashed_mark(salt: bytes) -> Mark:
     """
 
     def mark(value: str) -> str:
+        if _MARK.fullmatch(value):
+            return value
         digest = hmac.new(salt, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
         return f"[REDACTED:{digest[:12]}]"
 

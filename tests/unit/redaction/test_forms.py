@@ -51,7 +51,9 @@ def _multipart(text: str, boundary: str | None = "b") -> str:
 @pytest.mark.parametrize("boundary", ["b", None])
 def test_multipart(boundary: str | None) -> None:
     """The values of secret fields go; the boundary may be read from the text."""
-    text = _part('name="user"', "bob") + _part('name="password"', "x1\r\n--x2") + _part("name=token", "x3") + "--b--\r\n"
+    text = (
+        _part('name="user"', "bob") + _part('name="password"', "x1\r\n--x2") + _part("name=token", "x3") + "--b--\r\n"
+    )
     expected = text.replace("x1\r\n--x2", "[REDACTED]").replace("x3", "[REDACTED]")
     assert expected == _multipart(text, boundary)
 
