@@ -95,6 +95,9 @@ _HARMLESS = frozenset(
 """Parameters of an authorization that are no secrets: RFC 7616, RFC 5849, AWS Signature Version 4, Azure, Hawk."""
 
 _NOTHING = frozenset({"", "true", "false", "null", "none", "nil", "undefined", "nan", "[object object]"})
+_FILLER = re.compile(r"(?:[*•.]|\\[nrt])*\Z")
+"""Asterisks in a secret's place; line breaks, as they are written in a text within another one."""
+
 _REDACTED = re.compile(r"(?:\[|%5B)REDACTED(?:(?::|%3A)[0-9a-f]{1,64})?(?:\]|%5D)", re.IGNORECASE)
 _SCHEME = re.compile(r"\s{0,64}([A-Za-z][A-Za-z0-9_.+-]{0,39})[ \t]{1,64}(?=\S)")
 _WORD = re.compile(r"[A-Za-z][A-Za-z-]*\Z")
@@ -121,7 +124,7 @@ class Found:
 def hides_nothing(value: str) -> bool:
     """Whether a value that stands where secrets stand is none: empty, a literal, or marked already."""
     value = value.strip()
-    if len(value) <= 15 and (value.lower() in _NOTHING or not value.strip("*•.")):  # noqa: PLR2004 - the longest literal
+    if len(value) <= 15 and (value.lower() in _NOTHING or _FILLER.match(value)):  # noqa: PLR2004 - the longest literal
         return True
     return value[:1] in "[%" and _REDACTED.fullmatch(value) is not None
 

@@ -124,7 +124,7 @@ class EntryRedaction:
         if kind in {"headers", "_trailers"}:
             value = self._header(name, value)
         elif kind == "cookies":
-            value = self._whole(value, "cookie")
+            value = self._cookie(value)
         elif kind == "queryString":
             is_secret = self._is_strict or self._names.query(name)
             value = self._whole(value, "query") if is_secret else self._in_text(value)
@@ -134,6 +134,12 @@ class EntryRedaction:
         if not more:
             return {"name": name, "value": value}
         return {key: {"name": name, "value": value}.get(key, others.get(key)) for key in pair}
+
+    def _cookie(self, value: str) -> str:
+        """Quotation marks around a value are not a part of it (RFC 6265, 4.1.1), and stay as in the header field."""
+        if len(value) > 1 and value[0] == value[-1] == '"':
+            return f'"{self._whole(value[1:-1], "cookie")}"'
+        return self._whole(value, "cookie")
 
     def _in_text(self, value: str) -> str:
         return self._replaced(value, self._finders.text(value), "text")
