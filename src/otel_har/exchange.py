@@ -19,7 +19,7 @@ from otel_har.message import Body, HeaderText, RawHeaders, SomeHeaders, memory_o
 
 # What an exchange takes besides texts and bodies, with its record: measured with tracemalloc, on Python 3.11.
 _OWN_BYTES = 3 * 1024
-_MAX_URL_OVER_BUDGET = 1_000
+_MAX_TEXT_OVER_BUDGET = 1_000
 
 CallFrame = tuple[str, str, int]
 """A frame of the program's call stack: function name, file name, line number (from 1)."""
@@ -193,14 +193,17 @@ class Exchange:
         """Take the room for what was noted of the heads since the last time; without it let go of them."""
         if self.is_over_budget or not self._charge.raise_to(_OWN_BYTES + self._text_bytes()):
             self.is_over_budget = True
-            self.url = self.url[:_MAX_URL_OVER_BUDGET]
+            self.url = self.url[:_MAX_TEXT_OVER_BUDGET]
             self.request_head = None
             self.request_headers = self.response_headers = self.response_body.trailers = SomeHeaders()
             self.reason = ""
+            self.error = self.error[:_MAX_TEXT_OVER_BUDGET] if self.error is not None else None
 
     def _text_bytes(self) -> int:
         head_bytes = len(self.request_head) if self.request_head is not None else 0
-        heads = itertools.chain(self.request_headers, self.response_headers, self.response_body.trailers)
+        # Versions and what is noted of a certificate are short, whatever a server sends.
+        others = ((self.reason, self.error or ""),)
+        heads = itertools.chain(self.request_headers, self.response_headers, self.response_body.trailers, others)
         return head_bytes + len(self.url) + memory_of(heads)
 
     def when_finished(self, listener: Callable[[Exchange], None]) -> None:
@@ -218,7 +221,7 @@ class Exchange:
         if self.finished:
             return
         self.instants.finished = at
-        if self.response_body.trailers:
+        if self.response_body.trailers or self.error:
             self.charge()
         self.finished = True
         self._notify()

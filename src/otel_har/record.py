@@ -117,3 +117,8 @@ class HarRecord:
     def is_unaffordable(self) -> bool:
         """Whether there was no room for what the entry needs to be one."""
         return self.is_over_budget or (self.exchange is not None and self.exchange.is_over_budget)
+
+    @property
+    def lost_attempts(self) -> int:
+        """How often the request was sent before, beyond what is noted of one."""
+        return self.exchange.lost_attempts if self.exchange is not None else 0

@@ -24,6 +24,9 @@ INSTRUMENT = Path(sys.executable).with_name("opentelemetry-instrument")
 
 CHILD_TIMEOUT_S = 60.0
 
+_AS_IT_IS = {"OTEL_PYTHON_HAR_REDACT": "none"}
+"""What is recorded is compared with what the server saw, byte for byte: redaction is off unless a test asks for it."""
+
 _HARNESS = '''
 """What every program under test starts with: the server's address, and its gates."""
 
@@ -99,7 +102,7 @@ class InstrumentedRunner(Protocol):
         Args:
             program_source: The program; it may import BASE, CA, UNUSED, release and wait from `harness`.
             *options: More options of opentelemetry-instrument.
-            env: Added to the environment, which is free of OTEL_* names.
+            env: Added to the environment, which is free of OTEL_* names but OTEL_PYTHON_HAR_REDACT, which is `none`.
             args: Arguments of the program.
             har_path: Instead of out.har in the directory of the test.
             python_options: Options of the interpreter.
@@ -139,7 +142,9 @@ def run_instrumented_program(  # noqa: PLR0913 - where, and what a test may choo
     program = _write_program(directory / "program", program_source)
     python = [sys.executable, *python_options, str(program), *args]
     command = [str(INSTRUMENT), *by_option, *options, *python]
-    return _run(command, _environment(server or default, directory, env), program.parent, har_path)
+    return _run(
+        command, _environment(server or default, directory, {**_AS_IT_IS, **(env or {})}), program.parent, har_path
+    )
 
 
 def run_plain_program(  # noqa: PLR0913 - where, and what a test may choose

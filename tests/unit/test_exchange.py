@@ -370,3 +370,21 @@ def test_body_over_its_own_limit_is_not_over_the_budget() -> None:
     assert (True, False) == (moved.is_over_budget, crowded.is_over_budget)
     moved.clear()
     assert not moved.is_over_budget
+
+
+def test_texts_of_the_answer_are_charged() -> None:
+    """The reason phrase, and what went wrong in the server's words, are as long as the server likes."""
+    budget = ByteBudget(LEAST_ENTRY_BYTES)
+    held = []
+    for fact, length in (("reason", 60_000), ("error", 50_000)):
+        exchange = Exchange("GET", "/", started_unix_ns=0, started=0, limits=CaptureLimits(budget=budget))
+        exchange.charge()
+        before = budget.taken_bytes
+        setattr(exchange, fact, "r" * length)
+        exchange.charge()
+        held.append(exchange)
+        assert length == budget.taken_bytes - before
+    failed = Exchange("GET", "/", started_unix_ns=0, started=0, limits=CaptureLimits(budget=budget))
+    failed.error = "e" * LEAST_ENTRY_BYTES
+    failed.finish(1)
+    assert (True, 1_000) == (failed.is_over_budget, len(failed.error))

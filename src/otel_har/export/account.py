@@ -41,10 +41,10 @@ class Account:
         self.exported_entries = 0
         self.failures: Counter[str] = Counter()
 
-    def drop(self) -> None:
-        """One record was dropped."""
+    def drop(self, lost_attempts: int = 0) -> None:
+        """One record was dropped, and with it what it knew to be lost already."""
         with self._lock:
-            self._dropped_entries += 1
+            self._dropped_entries += 1 + lost_attempts
 
     def add(self, found: HarStatistics) -> None:
         """Count all this."""

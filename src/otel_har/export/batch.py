@@ -21,7 +21,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import MeterProvider
 
 from otel_har.export.batch_settings import BatchSettings
-from otel_har.export.building import MAX_BATCH_BYTES, QueueItem, records_of
+from otel_har.export.building import MAX_BATCH_BYTES, QueueItem, losses_of, records_of
 from otel_har.export.delivery import INTERRUPTED, OTHER, Delivery, Outcome
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
 from otel_har.export.metrics import Measured, observe
@@ -116,7 +116,7 @@ class BatchHarProcessor(HarProcessor):
             return
         has_room = not record.is_unaffordable and (self._has_room() or self.waiting.wait_until(self._has_room))
         if not has_room or self._shut_down:
-            self._account.drop()
+            self._account.drop(record.lost_attempts)
             return
         if record.exchange is not None:
             self._bytes_since_wake += record.exchange.held_bytes
@@ -153,7 +153,8 @@ class BatchHarProcessor(HarProcessor):
         self.waiting.wake()
         timeout_millis = self._settings.export_timeout_millis if timeout_millis is None else timeout_millis
         is_done = self._flush(timeout_millis, last=True) is not None
-        unexported = 0 if is_done else self._in_flight + records_of(self._items)
+        waiting = records_of(self._items) + losses_of(self._items).dropped_entries
+        unexported = 0 if is_done else self._in_flight + waiting
         self._delivery.say_what_was_lost(unexported=unexported, timeout_millis=timeout_millis)
 
     def _has_room(self) -> bool:
@@ -339,6 +340,7 @@ class BatchHarProcessor(HarProcessor):
             self._export_all()
         if self._retry_at is not None:
             self._account.fail(records_of(self._items), INTERRUPTED)
+            self._account.add(losses_of(self._items))
             self._items.clear()
         elif self._account.untold:
             self._delivery.deliver([])

@@ -95,5 +95,12 @@ def records_of(items: Iterable[QueueItem]) -> int:
     return sum(isinstance(item, HarRecord) for item in list(items))
 
 
+def losses_of(items: Iterable[QueueItem]) -> HarStatistics:
+    """What the items would tell of others in the statistics of their batch, besides becoming entries themselves."""
+    exchanges = [item.exchange for item in list(items) if isinstance(item, HarRecord) and item.exchange is not None]
+    lost_attempts = sum(exchange.lost_attempts for exchange in exchanges)
+    return HarStatistics(lost_attempts, sum(exchange.has_body_over_budget for exchange in exchanges))
+
+
 def _start(pair: tuple[int, Entry]) -> int:
     return pair[0]

@@ -12,7 +12,7 @@ from collections import deque
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import MeterProvider
 
-from otel_har.export.building import QueueItem
+from otel_har.export.building import QueueItem, losses_of
 from otel_har.export.delivery import INTERRUPTED, Delivery, Outcome
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
 from otel_har.export.metrics import Measured, observe
@@ -78,7 +78,7 @@ class SimpleHarProcessor(HarProcessor):
         if not record.is_unaffordable:
             self._take(record)
         elif not self._shut_down:
-            self._delivery.account.drop()
+            self._delivery.account.drop(record.lost_attempts)
 
     def on_page(self, page: PageFacts) -> None:
         """Export the page's new state."""
@@ -133,6 +133,7 @@ class SimpleHarProcessor(HarProcessor):
         item = self._items.popleft()
         if self._delivery.deliver([item], waiting=1) is Outcome.INTERRUPTED and isinstance(item, HarRecord):
             self._delivery.account.fail(1, INTERRUPTED)
+            self._delivery.account.add(losses_of([item]))
 
     @guarded("exporting counts")
     def _tell_rest(self) -> None:

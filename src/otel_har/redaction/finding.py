@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 from otel_har.redaction.credentials import Found
 from otel_har.redaction.header_policy import HeaderSpans
 from otel_har.redaction.names import Names
-from otel_har.redaction.spans import Span
+from otel_har.redaction.spans import Span, Writing
 from otel_har.redaction.text import text_spans
 from otel_har.redaction.urls import url_spans
 
@@ -28,7 +29,7 @@ class Finders:
     def __init__(self, names: Names, headers: HeaderSpans) -> None:
         self.names = names
         self.text = _remembering(lambda text: text_spans(text, names))
-        self.url = _remembering(lambda url: url_spans(url, names))
+        self.url = _remembering(lambda url: _in_url(url, names))
         self._headers = headers
         self._short_header = lru_cache(_REMEMBERED)(self._header)
 
@@ -40,6 +41,12 @@ class Finders:
 
     def _header(self, name: str, value: str, is_strict: bool) -> Found:
         return self._headers.find(name, value, is_strict=is_strict)
+
+
+def _in_url(url: str, names: Names) -> list[Span]:
+    """The secrets of a URL, or of the path of a file: names may stand in its path, too, as in `/token=abc/`."""
+    named = [replace(span, writing=Writing.PERCENT) for span in text_spans(url, names)]
+    return url_spans(url, names) + named
 
 
 def _remembering(find: _Find) -> _Find:

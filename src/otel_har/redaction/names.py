@@ -221,7 +221,7 @@ def _apart(word: str) -> list[str]:
     for match in _CORE.finditer(word):
         core, after = match[0], word[match.end() :]
         if after.startswith("s") and _is_known(after[1:]):
-            core, after = f"{core}s", after[1:]
+            core, after = f"{core}s" if f"{core}s" in CORES else core, after[1:]
         if _is_known(after):
             return [*_apart(word[: match.start()]), core, *_apart(after)]
     for ending, starts in (("pwd", None), ("key", KEYS), ("pass", PASSES), ("pw", PASSES)):

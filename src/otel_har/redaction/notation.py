@@ -16,16 +16,12 @@ from otel_har.redaction.spans import Span, Writing
 
 RULE = "field"
 
-_LONGEST_QUOTED = 65_536
-"""Characters of a header line in quotation marks that are searched for their end."""
-
 _KEY = 64
 """Characters of a quoted name of several words that are read before its last one."""
 
 _SPACE = re.compile(r"\s{0,256}")
 _BLANK = re.compile(r"[ \t]{0,256}")
 _NUMBER = re.compile(r"-?\d{1,512}(?:\.\d{1,512})?(?:[eE][+-]?\d{1,4})?(?=\s|[,}\])]|\Z)")
-_LITERAL = re.compile(r"(?:true|false|null|None|True|False|nil|undefined)\b")
 _FOLLOWING = r"[,|](?=[\"']?[\w.$-]{1,64}[\"']?[=:])"
 _RUN_ENDS = re.compile(rf"[\s\"'<>]|{_FOLLOWING}")
 _RUN_OF_FORM_ENDS = re.compile(rf"[\s\"'<>&;`]|{_FOLLOWING}")
@@ -34,11 +30,14 @@ _PHRASE_ENDS = re.compile(
     r"[\r\n]|(?:[,;|&]\s{0,8}|\s{1,8}|[,;|&]?\s{0,8}#)[\"']?[A-Za-z_][\w.$-]{0,63}[\"']?\s?[:=]|\s{1,8}#"
 )
 _TOKEN = re.compile(r"[ \t]{1,8}([A-Za-z0-9._~+/:-]{1,8192}=*)(?=[\s,;\"'<>)\]}]|\Z)")
-_CALL = re.compile(
-    r"(?:(?:new|await|typeof|function|async)\s|(?:this|self|process\.env|os\.environ)\b"
-    r"|[A-Za-z_$][\w$]{0,63}(?:\.[A-Za-z_$][\w$]{0,63}){0,8}(?:\(|=>))"
+_CODE = re.compile(
+    r"(?:true|false|null|None|True|False|nil|undefined)\b"
+    r"|\[?(?:String|ID|Int|Boolean)\b[!\]]{0,3}"
+    r"|(?:new|await|typeof|function|async)\s|(?:this|self|process\.env|os\.environ)\b"
+    r"|[A-Za-z_$][\w$]{0,63}(?:\.[A-Za-z_$][\w$]{0,63}){0,8}(?:\(|=>)"
 )
-_TYPE = re.compile(r"\[?(?:String|ID|Int|Boolean)\b[!\]]{0,3}")
+"""What stands for a value in programs and in GraphQL: a literal, a type, a call."""
+
 _WORDS = frozenset(
     [
         "any",
@@ -179,7 +178,7 @@ def value_of(name: Name, full: str) -> tuple[list[Span], int]:
 
 def _unquoted(name: Name, full: str, at: int) -> tuple[list[Span], int]:
     text = name.text
-    if _LITERAL.match(text, at) or _CALL.match(text, at) or _TYPE.match(text, at):
+    if _CODE.match(text, at):
         return [], at
     before = None if name.quote else _QUOTE_BEFORE.search(text[max(0, name.start - 64) : name.start])
     quote = before[0] if before else ""
@@ -219,26 +218,39 @@ def _end_of_unquoted(name: Name, at: int, full: str, quote: str, *, begins: bool
             return token.end()
     if not (cookie or scheme in SCHEMES or begins):
         return end_of_run(text, at, form=name.separator != ":")
-    if begins and not cookie and scheme not in SCHEMES:
-        end = _first(_PHRASE_ENDS, text, at)
-        return _trimmed(text, at, closing(text, at, quote, end) if quote else end)
-    limit = min(len(text), at + _LONGEST_QUOTED)
-    end = closing(text, at, quote, limit) if quote else limit
-    return _trimmed(text, at, end if end < limit else _first(_LINE_ENDS, text, at))
+    ends = _LINE_ENDS if cookie or scheme in SCHEMES else _PHRASE_ENDS
+    return _trimmed(text, at, _end_of_line(text, at, ends, quote))
 
 
-def _first(ends: re.Pattern[str], text: str, at: int) -> int:
-    end = ends.search(text, at)
-    return end.start() if end else len(text)
+def _end_of_line(text: str, at: int, ends: re.Pattern[str], quote: str) -> int:
+    """Where a line ends, or the quotation that it stands in.
+
+    The steps grow, so what is searched is not much more than what is found, though there are two things to find.
+    """
+    step = 48
+    while True:
+        stop = min(len(text), at + step)
+        end = _first(ends, text, at, stop)
+        end = closing(text, at, quote, end) if quote else end
+        if end < stop or stop == len(text):
+            return end
+        step *= 4
+
+
+def _first(ends: re.Pattern[str], text: str, at: int, stop: int) -> int:
+    end = ends.search(text, at, stop)
+    return end.start() if end else stop
 
 
 def end_of_run(text: str, at: int, *, form: bool = True) -> int:
     """Where a value without quotation marks and spaces ends."""
-    return _trimmed(text, at, _first(_RUN_OF_FORM_ENDS if form else _RUN_ENDS, text, at))
+    return _trimmed(text, at, _first(_RUN_OF_FORM_ENDS if form else _RUN_ENDS, text, at, len(text)))
 
 
 def _trimmed(text: str, at: int, end: int) -> int:
     """Without what belongs to the text around: `password=x), then`."""
+    if text[end - 1 : end].isalnum():
+        return end
     value = text[at:end].rstrip(" \t\\,;")
     for opening, closed in ("()", "[]", "{}"):
         if opening not in value:

@@ -47,7 +47,7 @@ _PEM_LAST = re.compile(rf"-{{4,5}} ?END{_GAP}{_PEM_NAME} ?-{{4,5}}")
 _PEM_START = re.compile(
     r"(?:\s|\\+[nr]|%0[AaDd]|\+){0,8}(?:(?:Proc-Type|Version|Comment|DEK-Info|Charset)(?::|%3A)|[A-Za-z0-9+/=]{16})"
 )
-_PEM_RUN = re.compile(r"[A-Za-z0-9+/=\\\s:,%.()@<>-]*")
+_PEM_RUN = re.compile(r"[A-Za-z0-9+/=\\\s:,%.@-]*")
 _PEM_BACK = re.compile(r"[A-Za-z0-9+/=\\\s%]*")
 _AUTHORITY = re.compile(r"[^\s/?#\"'<>\\`{}|^]*")
 _WEBHOOK = re.compile(
@@ -59,7 +59,7 @@ _WEBHOOK = re.compile(
 )
 _BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _BASIC = re.compile(r"[A-Za-z0-9+/_-]{4,}={0,2}")
-_RESPONSE = re.compile(r"\*[\"']?([0-9A-Fa-f]{16,128})")
+_RESPONSE = re.compile(r"\\*[\"']?([0-9A-Fa-f]{16,128})")
 _CONNECTION = re.compile(r"[^;\"'<>\r\n\\]{1,256}")
 
 _REDACTED = ("[REDACTED", "%5BREDACTED")

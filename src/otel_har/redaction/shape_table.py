@@ -72,7 +72,8 @@ _PLAIN: tuple[tuple[str, str, str, int], ...] = (
         "A-Za-z0-9_.-",
         16,
     ),
-    ("slack-token", "xoxa- xoxb- xoxc- xoxd- xoxe- xoxe. xoxo- xoxp- xoxr- xoxs- xapp-", "A-Za-z0-9.%-", 10),
+    ("slack-token", "xoxa- xoxb- xoxc- xoxe- xoxe. xoxo- xoxp- xoxr- xoxs- xapp-", "A-Za-z0-9.-", 10),
+    ("slack-token", "xoxd-", "A-Za-z0-9.%/+=-", 10),
     ("google-oauth-token", "ya29.", _WORD, 20),
     ("google-client-secret", "GOCSPX-", _WORD, 20),
     ("stripe-key", "sk_live_ sk_test_ rk_live_ rk_test_", _ALNUM, 10),
@@ -212,13 +213,15 @@ RUN_TOKENS = {
 """The forms of tokens that have no beginning of their own, by what they begin like."""
 
 
-BY_FIRST: dict[str, tuple[Token, ...]] = {}
-"""All forms, by the characters that they may begin with."""
+def _by_start() -> dict[str, tuple[Token, ...]]:
+    table: dict[str, tuple[Token, ...]] = {}
+    for beginning, tokens in TOKENS.items():
+        table[beginning[:3]] = (*table.get(beginning[:3], ()), *tokens)
+    return table
 
-for _beginning, _forms in TOKENS.items():
-    BY_FIRST[_beginning[0]] = BY_FIRST.get(_beginning[0], ()) + _forms
-for _character in map(chr, range(33, 127)):
-    BY_FIRST[_character] = BY_FIRST.get(_character, ()) + tuple(RUN_TOKENS.values())
+
+BY_START = _by_start()
+"""The forms of tokens by the first three characters of their beginnings, or by all of a shorter one."""
 
 
 def beginnings() -> str:

@@ -1,7 +1,8 @@
 """The values that were found secret, wherever else they stand in an entry.
 
 The rule: a value is looked for in every writing that it may have elsewhere: as it is, percent-encoded, escaped as JSON
-escapes, in base64. What is too short or too common to be a secret by itself is only taken out where it was found.
+escapes, in base64 wherever it begins there, in hexadecimal digits. What is too short or too common to be a secret by
+itself is only taken out where it was found.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _COMMON = frozenset(
     true undefined unknown user username utf-8 valid value world
     """.split()
 )
+_PERCENT = re.compile("%[0-9A-F]{2}")
 
 
 class Sweep:
@@ -42,8 +44,7 @@ class Sweep:
         self._variants: list[tuple[str, str, bool]] = []
         for value in sorted(set(values), key=len, reverse=True)[:_MAX_VALUES]:
             if _is_telling(value):
-                is_sure = len(value) >= _SURE_LENGTH
-                self._variants += [(text, by, is_sure) for text, by in _variants(value, mark(value))]
+                self._variants += _variants(value, mark(value))
         self.count = 0
 
     def __bool__(self) -> bool:
@@ -68,24 +69,39 @@ def _is_telling(value: str) -> bool:
     return not (value.isdecimal() and len(value) < _SURE_LENGTH - 4) and not value.startswith("[REDACTED")
 
 
-def _variants(value: str, mark: str) -> Iterator[tuple[str, str]]:
+def _variants(value: str, mark: str) -> Iterator[tuple[str, str, bool]]:
+    """Each writing of a value once, what takes its place, and whether it is never a part of another word."""
     percent = in_percent(mark)
     seen = set()
     raw = value.encode("utf-8", "surrogatepass")
+    escaped = [quote(raw, safe=""), quote(raw, safe="/"), quote_plus(raw)]
     forms = [
         (value, mark),
         (json.dumps(value)[1:-1], mark),
         (json.dumps(value, ensure_ascii=False)[1:-1], mark),
-        (quote(raw, safe=""), percent),
-        (quote(raw, safe="/"), percent),
-        (quote_plus(raw), percent),
-        (base64.b64encode(raw).decode().rstrip("="), mark),
-        (base64.urlsafe_b64encode(raw).decode().rstrip("="), mark),
+        *((text, percent) for text in escaped),
+        *((_PERCENT.sub(lambda escape: escape[0].lower(), text), percent) for text in escaped),
     ]
+    is_sure = len(value) >= _SURE_LENGTH
     for text, by in forms:
+        if text not in seen:
+            seen.add(text)
+            yield text, by, is_sure
+    for text in _encoded(raw):
         if text not in seen and len(text) >= _LEAST_LENGTH:
             seen.add(text)
-            yield text, by
+            yield text, mark, is_sure or len(text) >= _SURE_LENGTH
+
+
+def _encoded(raw: bytes) -> Iterator[str]:
+    """A value in base64, as a whole and as what of it does not depend on what stands around it, and in hexadecimals."""
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(raw).decode().rstrip("=")
+        for before in range(3):  # bytes of the group that it begins in: their digits, and those of its last group
+            digits = encode(bytes(before) + raw).decode()
+            yield digits[(0, 2, 3)[before] : len(digits) if (before + len(raw)) % 3 == 0 else digits.index("=") - 1]
+    yield raw.hex()
+    yield raw.hex().upper()
 
 
 def _whole(variant: str) -> re.Pattern[str]:

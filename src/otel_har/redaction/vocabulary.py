@@ -63,9 +63,9 @@ PASSES = _words(
 
 HARMLESS_TOKENS = _words(
     """
-    bos cls completion concurrency continuation continue cursor delta end eos fencing first idempotency last lock
-    mask max min next pad page pagination paging per prev previous resume scroll sep skip special start stop sync
-    unk
+    backward bos cls completion concurrency continuation continue cursor delta end eos fencing first forward
+    idempotency input last lock mask max min next output pad page pagination paging per prev previous resume scroll
+    sep sequence skip special start starting stop sync unk version
     """
 )
 """What stands before `token` when the token is a place in a list, or a piece of text."""
@@ -87,8 +87,8 @@ TRANSPARENT = _words(
 
 DESCRIPTIONS = _words(
     """
-    address addresses age alg algorithm allowed arn at attempt attempts audience author authority available bits
-    blank button cache category change changed characters chars check class client color complexity config
+    address addresses age alg algorithm allowed arn arns at attempt attempts audience author authority available
+    bits blank button cache category change changed characters chars check class client color complexity config
     configuration configured cost count counts created date day days decimals default description dir directory
     disabled display enabled endpoint endpoints entered error errors event exists exp expiration expire expired
     expires expiry failed failure failures false field fields file filename fingerprint flag flow form format found
@@ -117,7 +117,7 @@ QUESTIONS = _words(
 
 HARMLESS = re.compile(
     r"(?:clientrequesttoken|publickeys?|(?<!access)keyid|authuser|oauthnonce|oauthtimestamp|authtime"
-    r"|(?:page|paging|pagination|next|previous|continuation|continue|sync|delta|skip|cursor|resume|scroll)token"
+    r"|(?:page|paging|pagination|forward|backward|sequence|starting|next|previous|continuation|continue|sync|delta|skip|cursor|resume|scroll)token"
     r"|(?:cache|surrogate|partition|sort|idempotent|idempotency|primary|foreign|websocket)key)$"
 )
 """Ends of names, written together, that are no secrets."""
@@ -185,12 +185,13 @@ QUERIES = _words(
     """
     __cf_chl_tk __gda__ __token__ _sid _wpnonce access_token accesskeyid actor_token api_key apikey appid
     appsecret_proof assertion auth awsaccesskeyid client_assertion code code_verifier crumb device_code devkey
-    googleaccessid hapikey hdnea hdnea_token hdnst hdntl hdnts hmac id_token_hint jsessionid jwt key login_ticket
-    oauth_consumer_key oauth_signature oauth_token oauth_verifier openid.sig ossaccesskeyid otp pass pgtid phpsessid
-    policy_signature pw q-ak q-signature samlart samlrequest samlresponse security-token sessid sid sig sign
-    signature st_token subject_token subscription-key ticket token user_code wa_token wskey x-amz-credential
-    x-amz-security-token x-amz-signature x-cos-security-token x-goog-credential x-goog-signature x-ms-signature
-    x-obs-security-token x-obs-signature x-oss-credential x-oss-security-token x-oss-signature
+    fb_exchange_token googleaccessid hapikey hdnea hdnea_token hdnst hdntl hdnts hmac id_token_hint input_token
+    jsessionid jwt key login_ticket oauth_consumer_key oauth_signature oauth_token oauth_verifier openid.sig
+    ossaccesskeyid otp pass pgtid phpsessid policy_signature pw q-ak q-signature samlart samlrequest samlresponse
+    security-token sessid sid sig sign signature st_token subject_token subscription-key ticket token user_code
+    wa_token wskey x-amz-credential x-amz-security-token x-amz-signature x-cos-security-token x-goog-credential
+    x-goog-signature x-ms-signature x-obs-security-token x-obs-signature x-oss-credential x-oss-security-token
+    x-oss-signature
     """
 )
 """Parameters of URLs that are secret there, though not everywhere: OAuth, SAML, CAS, signed URLs, API keys."""

@@ -591,3 +591,20 @@ def test_a_thread_that_does_not_start() -> None:
         assert exporter.delivered.acquire(timeout=PATIENCE_S)
     processor.shutdown()
     assert (["0", "1", "2"], 0) == (exporter.paths[:3], processor.failed_entries)
+
+
+def test_lost_attempts_are_counted_with_what_is_lost(caplog: pytest.LogCaptureFixture) -> None:
+    """Attempts that a record knew to be lost, and bodies, count when it is dropped or given up, too."""
+    exporter = _Exporter()
+    exporter.fault = _full_disk()
+    processor = _processor(exporter, max_queue_size=1, export_timeout_millis=50)
+    for path in "01":
+        record = _record(path, body=b"xyz", limits=CaptureLimits(budget=ByteBudget(1)))
+        assert record.exchange is not None
+        record.exchange.lost_attempts = 3
+        processor.on_record(record)
+    assert 4 == processor.dropped_entries
+    processor.shutdown()
+    assert (7, 1) == (processor.dropped_entries, processor.failed_entries)
+    assert "7 entries were dropped" in _said(caplog)[-1]
+    assert "1 bodies were left out" in _said(caplog)[-1]

@@ -94,7 +94,8 @@ PLAIN_QUERIES = _listed(
 
 SECRET_FIELDS_EXAMPLES = _listed(
     """
-    password Password PASSWORD passwd user[password] a.b.password user.password.value passWord pass_phrase accessToken
+    apikeys password Password PASSWORD passwd user[password] a.b.password user.password.value passWord
+    pass_phrase accessToken
     access_token access-token ACCESSTOKEN accesstoken clientSecret client_secret clientsecret token api_key apiKey
     APIKey APIkey apikey X-API-KEY secret secrets privateKey private_key aws_secret_access_key accessKeyId
     SecretAccessKey pass user_pass dbPass pwd newpwd mysql_pwd refreshToken idToken csrfToken csrfmiddlewaretoken
@@ -114,7 +115,8 @@ PLAIN_FIELDS = _listed(
     """
     author authors authority authorized authenticated authorizedAt authType auth_method auth_provider authUrl
     tokenizer tokenize secretary secretariat passenger passengers bypass compass passport passed passing passive
-    signal signature monkey donkey turkey keyboard keyword keywords keys key publicKey public_key publickey
+    signal signature monkey donkey turkey keyboard keyword keywords keys key publicKey
+    nextForwardToken uploadSequenceToken StartingToken secretArns public_key publickey
     idempotency-key idempotencyKey token_type tokenType expires_in max_tokens maxTokens tokens total_tokens
     prompt_tokens completion_tokens cached_tokens page_token pageToken nextPageToken next_token continuationToken
     syncToken nextSyncToken resume_token eos_token Keep-Alive keep_alive password_policy passwordExpired
