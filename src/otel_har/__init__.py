@@ -10,10 +10,12 @@ from otel_har.instrumentor import HarInstrumentor
 from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
 from otel_har.processor import HarSpanProcessor
+from otel_har.redaction.policy import NO_REDACTION, RedactionPolicy
 from otel_har.signals import shut_down_on_signals
 from otel_har.version import __version__
 
 __all__ = [
+    "NO_REDACTION",
     "BatchHarProcessor",
     "BatchSettings",
     "CaptureLimits",
@@ -28,6 +30,7 @@ __all__ = [
     "HarSpanProcessor",
     "MappingOptions",
     "OtelHarError",
+    "RedactionPolicy",
     "SettingError",
     "SimpleHarProcessor",
     "__version__",

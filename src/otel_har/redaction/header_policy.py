@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from otel_har.redaction.credentials import Found
 from otel_har.redaction.headers import header_value_spans
 from otel_har.redaction.names import Names
-from otel_har.redaction.spans import Span
+from otel_har.redaction.spans import Span, has_mark
 
 # What a header field of these names says is no secret whatever it says; in strict mode, all others are. Fields that
 # hold a URL are not among them.
@@ -31,24 +31,31 @@ _HARMLESS = frozenset(
 )
 
 
+_COOKIES = frozenset({"cookie", "cookie2", "set-cookie", "set-cookie2"})
+
+
 class HeaderSpans:
     """Finds the secrets of header fields.
 
     Args:
         names: The names of secrets.
         patterns: A field in whose name one of these is found is secret as a whole.
+        keep: Names of fields that are harmless in strict mode too.
     """
 
-    def __init__(self, names: Names, patterns: Sequence[re.Pattern[str]] = ()) -> None:
+    def __init__(self, names: Names, patterns: Sequence[re.Pattern[str]] = (), keep: Iterable[str] = ()) -> None:
         self._names = names
         self._patterns = tuple(patterns)
+        self._harmless = _HARMLESS.union(name.strip().lower() for name in keep)
 
     def find(self, name: str, value: str, *, is_strict: bool = False) -> Found:
         """Where the secrets of a field's value stand, and values that are secret elsewhere."""
         found = header_value_spans(name, value, self._names)
-        if not value or found.spans:  # the scheme of credentials, the names of cookies stay
+        lower = name.strip().lower()
+        is_whole = any(pattern.search(name) for pattern in self._patterns)
+        if not value or not (is_whole or (is_strict and lower not in self._harmless)):
             return found
-        is_unknown = is_strict and name.lower() not in _HARMLESS
-        if is_unknown or any(pattern.search(name) for pattern in self._patterns):
-            return Found([Span(0, len(value), "header", value)], [value])
-        return found
+        has_structure = lower in _COOKIES or self._names.header(name)
+        if has_structure and (found.spans or has_mark(value)):
+            return found  # the scheme of credentials, the names of cookies stay
+        return Found([Span(0, len(value), "header", value)], [*found.values, value])

@@ -40,7 +40,7 @@ class Redactor:
     def __init__(self, policy: RedactionPolicy = DEFAULT_POLICY) -> None:
         self.policy = policy
         self._names = Names(policy.headers, policy.queries, policy.fields, policy.keep)
-        self._finders = Finders(self._names, HeaderSpans(self._names, policy.header_patterns))
+        self._finders = Finders(self._names, HeaderSpans(self._names, policy.header_patterns, policy.keep))
         self._mark = hashed_mark(policy.salt) if policy.hashes else plain_mark
 
     def entry(self, entry: Mapping[str, Any]) -> dict[str, Any]:

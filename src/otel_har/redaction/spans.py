@@ -59,6 +59,11 @@ def plain_mark(value: str) -> str:
     return value if _MARK.fullmatch(value) else REDACTED
 
 
+def has_mark(text: str) -> bool:
+    """Whether something was taken out of a text already."""
+    return _MARK.search(text) is not None
+
+
 def hashed_mark(salt: bytes) -> Mark:
     """A mark that is the same for equal secrets of one recording, and tells nothing else of them.
 

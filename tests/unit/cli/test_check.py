@@ -160,3 +160,52 @@ def test_missing_package(package: str) -> None:
     process = spawn(code=f"import sys; sys.modules[{package!r}] = None; from otel_har.cli import main; main()")
     expected = f"otel-har: the command needs {package}: pip install 'otel-har[cli]'\n"
     assert (2, "", expected) == (process.returncode, process.stdout, process.stderr)
+
+
+SECRETS = f"""\
+{VALID}: log.entries[0].request.cookies[0].value: looks secret (cookie)
+{VALID}: log.entries[0].request.headers[1].value: looks secret (header: cookie)
+{VALID}: log.entries[0].response.cookies[0].value: looks secret (cookie)
+{VALID}: log.entries[2].request.headers[1].value: looks secret (header: cookie)
+"""
+
+
+def test_secrets() -> None:
+    """With --secrets each place of what looks secret is a line, never the value, and faults do not count."""
+    found = run("--secrets", VALID, FAULTY)
+    assert (1, f"{SECRETS}2 files, 4 entries: 4 secrets\n") == (found.exit_code, found.stdout)
+    none = run("--secrets", FAULTY)
+    assert (0, "1 file, 1 entry: no secrets\n") == (none.exit_code, none.stdout)
+
+
+def test_secrets_by_names(tmp_path: Path) -> None:
+    """Further names and names to keep go with --secrets."""
+    path = tmp_path / "file.har"
+    fields = '{"name":"X-Api-Key","value":"v"},{"name":"X-Pet","value":"rex"}'
+    path.write_text(f'{{"log":{{"entries":[{{"request":{{"headers":[{fields}]}}}}]}}}}')
+    found = run("--secrets", str(path), "--keep", "x-api-key", "--header", "x-pet").stdout
+    assert f"{path}: log.entries[0].request.headers[1].value: looks secret (header)" == found.splitlines()[0]
+    assert "1 file, 1 entry: 1 secret" == found.splitlines()[1]
+    wrong = run(VALID, "--keep", "cookie")
+    assert (2, True) == (wrong.exit_code, "--keep go with --secrets" in wrong.output)
+
+
+def test_secrets_as_json() -> None:
+    """With --json they are in the one document."""
+    [found] = json.loads(run("--secrets", "--json", VALID).stdout)["files"]
+    place = "log.entries[0].request.cookies[0].value"
+    assert {"place": place, "message": "looks secret (cookie)", "code": "secret"} == found["faults"][0]
+    assert (4, 3) == (len(found["faults"]), found["entries"])
+
+
+def test_secrets_in_what_ends_early(tmp_path: Path) -> None:
+    """What cannot be read to its end may hide more: status 2, with what was found before."""
+    path = tmp_path / "file.har"
+    path.write_bytes(b'{"log": {"comment": "password=abcdef", "entries": [')
+    process = spawn("check", "--secrets", str(path))
+    assert 2 == process.returncode
+    assert f"otel-har: {path}: log.entries[0]: it ends too early, after 51 bytes\n" == process.stderr
+    assert [
+        f"{path}: log.comment: looks secret (text: field)",
+        "1 file, 0 entries: 1 secret, 1 unreadable",
+    ] == process.stdout.splitlines()

@@ -1,0 +1,194 @@
+"""`otel-har redact`: what it prints, what it writes and how it ends, through click's runner and as a real process."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from otel_har.cli.app import app
+from otel_har.export.file import FileHarExporter
+from otel_har.har.checker import check
+
+ROOT = Path(__file__).parents[3]
+VALID = ROOT / "tests" / "data" / "har" / "valid.har"
+DONE = "3 entries, 2 redacted (cookie 1, header: cookie 2)"
+
+
+def run(*arguments: str | Path, standard_input: bytes | None = None) -> Result:
+    """Run the command within this process."""
+    return CliRunner().invoke(app, ["redact", *map(str, arguments)], input=standard_input)
+
+
+def spawn(*arguments: str | Path, standard_input: bytes = b"") -> tuple[int, bytes, str]:
+    """Run the command as a process: its status, and what it writes to standard output and standard error."""
+    command = [sys.executable, "-m", "otel_har", "redact", *arguments]
+    done = subprocess.run(command, input=standard_input, capture_output=True, check=False, timeout=60)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file with cookies."""
+    path = tmp_path / "out.har"
+    path.write_bytes(VALID.read_bytes())
+    path.chmod(0o640)
+    return path
+
+
+def test_elsewhere(path: Path) -> None:
+    """The redacted copy goes to OUT, in the mode of the file, and a line says what was done."""
+    output = path.with_name("redacted.har")
+    assert (0, f"{path}: {DONE}\n") == ((done := run(path, output)).exit_code, done.output)
+    assert (VALID.read_bytes(), []) == (path.read_bytes(), list(check(output)))
+    assert b"basket=7" not in output.read_bytes()
+    assert 0o640 == stat.S_IMODE(output.stat().st_mode)
+    assert {path, output} == set(path.parent.iterdir())
+
+
+def test_in_place(path: Path) -> None:
+    """In its place a file is replaced; redacted again it stays the same."""
+    assert (0, f"{path}: {DONE}\n") == ((done := run("--in-place", path)).exit_code, done.output)
+    once = path.read_bytes()
+    assert b"basket=[REDACTED]" in once
+    assert (0, f"{path}: 3 entries, 0 redacted\n", once) == (
+        (again := run(path, path)).exit_code,
+        again.output,
+        path.read_bytes(),
+    )
+    assert 0o640 == stat.S_IMODE(path.stat().st_mode)
+    assert [path] == list(path.parent.iterdir())
+
+
+def test_standard_streams(path: Path) -> None:
+    """A dash is standard input and output; what is said goes to standard error then."""
+    output = path.with_name("redacted.har")
+    status, redacted, errors = spawn("-", "-", standard_input=VALID.read_bytes())
+    assert (0, f"-: {DONE}\n") == (status, errors)
+    assert (0, redacted, f"{path}: {DONE}\n") == spawn(path, "-")
+    assert (0, f"-: {DONE}\n".encode(), "") == spawn("-", output, standard_input=VALID.read_bytes())
+    assert redacted == output.read_bytes()
+    assert 0o600 == stat.S_IMODE(output.stat().st_mode)
+
+
+def test_options(tmp_path: Path) -> None:
+    """Further names, names to keep, hashes and the strict mode."""
+    values = {"X-Api-Key": "key-value-1", "X-Pet": "pet-value-1", "X-Vet": "vet-value-1"}
+    request = {
+        "headers": [{"name": name, "value": value} for name, value in values.items()],
+        "queryString": [{"name": "lot", "value": "lot-value-1"}],
+        "postData": {"mimeType": "application/json", "text": '{"fur": "fur-value-1", "rest": "rest-value-1"}'},
+    }
+    path = tmp_path / "in.har"
+    path.write_text(json.dumps({"log": {"entries": [{"request": request}] * 2}}))
+
+    def left(*options: str) -> set[str]:
+        done = run(path, "-", *options)
+        assert 0 == done.exit_code
+        return set(re.findall(r"(\w+)-value-1", done.stdout))
+
+    everything = {"key", "pet", "vet", "lot", "fur", "rest"}
+    assert everything - {"key"} == left()
+    assert everything == left("--keep", "X-API-Key")
+    named = left("--header", "x-pet", "--header", "X-Vet", "--query", "lot", "--field", "fur")
+    assert {"rest"} == named
+    assert set() == left("--mode", "strict")
+    marks = [re.findall(r"\[REDACTED:[0-9a-f]{12}\]", run(path, "-", "--hashes").stdout) for _ in range(2)]
+    assert [(2, 1), (2, 1)] == [(len(found), len(set(found))) for found in marks]
+    assert set(marks[0]) & set(marks[1]) == set()
+
+
+def test_a_file_that_is_recorded(path: Path) -> None:
+    """A file that a process records to is not replaced, and stays readable for a copy."""
+    path.unlink()
+    exporter = FileHarExporter(path)
+    before = path.read_bytes()
+    message = f"otel-har: {path}: a process records to it\n"
+    other = path.with_name("other.har")
+    other.write_bytes(VALID.read_bytes())
+    assert (2, message) == ((done := run("--in-place", path)).exit_code, done.output)
+    assert (2, f"otel-har: {other}: a process records to it: {path}\n") == (
+        (done := run(other, path)).exit_code,
+        done.output,
+    )
+    assert before == path.read_bytes()
+    assert 0 == run(path, path.with_name("copy.har")).exit_code
+    exporter.shutdown()
+    assert 0 == run("--in-place", path).exit_code
+    assert [] == list(check(path))
+
+
+@pytest.mark.parametrize("to", ["other.har", "in.har", "--in-place"])
+def test_a_broken_file(path: Path, to: str) -> None:
+    """What is no HAR to its end is told, with status 1, and nothing is written."""
+    broken = path.with_name("in.har")
+    broken.write_bytes(VALID.read_bytes()[:2000])
+    there = sorted(path.parent.iterdir())
+    done = run(broken, to if to.startswith("-") else path.with_name(to))
+    assert (1, f"otel-har: {broken}: log.entries[0]: it ends too early, after 2000 bytes\n") == (
+        done.exit_code,
+        done.output,
+    )
+    assert (there, VALID.read_bytes()[:2000]) == (sorted(path.parent.iterdir()), broken.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "Missing argument 'IN'"),
+        (("out.har",), "there must be an OUT, or --in-place"),
+        (("out.har", "other.har", "--in-place"), "--in-place has no OUT"),
+        (("-", "--in-place"), "standard input has no place"),
+        (("out.har", "other.har", "--mode", "none"), "'none' is not one of"),
+        (("no-such.har", "other.har"), "otel-har: no-such.har: No such file or directory\n"),
+        ((".", "other.har"), "otel-har: .: Is a directory\n"),
+        (("out.har", "no-such/other.har"), "otel-har: out.har: there is no such directory: /"),
+    ],
+)
+def test_wrong_usage(arguments: tuple[str, ...], message: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be read or written, and wrong usage, is told on standard error, with status 2."""
+    monkeypatch.chdir(path.parent)
+    done = run(*arguments)
+    assert (2, True) == (done.exit_code, message in done.output), done.output
+    assert ([path], VALID.read_bytes()) == (list(path.parent.iterdir()), path.read_bytes())
+
+
+def test_broken_pipe(path: Path) -> None:
+    """A reader that goes away, as `head` does, ends the command quietly."""
+    path.write_text(json.dumps({"log": {"entries": [{"_": "x" * 1000}] * 5000}}))
+    with subprocess.Popen(
+        [sys.executable, "-m", "otel_har", "redact", str(path), "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert b'{"log"' == process.stdout.read(6)
+        process.stdout.close()
+        assert b"" == process.stderr.read()
+    assert 1 == process.returncode
+
+
+def test_help() -> None:
+    """The help names the statuses and the options."""
+    said = run("--help").output
+    assert "Exit status: 0 done" in said
+    options = ("--in-place", "--mode", "--header", "--query", "--field", "--keep", "--hashes")
+    assert [] == [option for option in options if option not in said]
+
+
+def test_the_page_about_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command of the documentation does and prints what stands there."""
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "redaction.md").read_text()
+    [document] = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    Path("chrome.har").write_text(document)
+    [console] = re.findall(r"^```console\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    commands = re.findall(r"^\$ otel-har (.*)\n((?:[^$].*\n)*)", console, re.MULTILINE)
+    assert len(commands) > 3
+    for command, expected in commands:
+        assert expected == CliRunner().invoke(app, command.split()).output
