@@ -27,6 +27,11 @@ def _entry(record: HarRecord, options: MappingOptions, redactor: Redactor) -> En
     return Entry.model_validate(redactor.entry(har_entry(record, options)))
 
 
+def _entry_or_less(record: HarRecord, options: MappingOptions, redactor: Redactor) -> Entry | None:
+    """The entry; one that cannot be built is what the span tells of it."""
+    return _entry(record, options, redactor) or _entry(replace(record, exchange=None), options, redactor)
+
+
 @guarded("building a page")
 def _page(facts: PageFacts, redactor: Redactor) -> Page:
     page = page_from_facts(facts)
@@ -55,9 +60,7 @@ def build_batch(
         if isinstance(item, PageFacts):
             pages[item.id] = item
             continue
-        entry = _entry(item, options, redactor) or _entry(  # else what the span tells of it
-            replace(item, exchange=None), options, redactor
-        )
+        entry = _entry_or_less(item, options, redactor)
         if item.exchange is not None:
             dropped_entries += item.exchange.lost_attempts
             dropped_bodies += item.exchange.has_body_over_budget
