@@ -39,9 +39,7 @@ def _page(facts: PageFacts, redactor: Redactor) -> Page:
 
 
 def build_batch(
-    items: Iterable[QueueItem],
-    options: MappingOptions = DEFAULT_OPTIONS,
-    redactor: Redactor = DEFAULT_REDACTOR,
+    items: Iterable[QueueItem], options: MappingOptions = DEFAULT_OPTIONS, redactor: Redactor = DEFAULT_REDACTOR
 ) -> HarBatch:
     """The batch of what was queued; a record that fails to build is left out, logged, and in the statistics.
 
@@ -69,8 +67,7 @@ def build_batch(
             failed_entries += 1
         elif last is not None:
             pages[item.page.id] = item.page
-            started = item.exchange.started_unix_ns if item.exchange is not None else item.span.start_unix_ns
-            entries.append((started, last))
+            entries.append((_started(item), last))
             built_length += _length(last)
             if built_length >= MAX_BATCH_BYTES:
                 break
@@ -103,6 +100,10 @@ def losses_of(items: Iterable[QueueItem]) -> HarStatistics:
     exchanges = [item.exchange for item in list(items) if isinstance(item, HarRecord) and item.exchange is not None]
     lost_attempts = sum(exchange.lost_attempts for exchange in exchanges)
     return HarStatistics(lost_attempts, sum(exchange.has_body_over_budget for exchange in exchanges))
+
+
+def _started(record: HarRecord) -> int:
+    return record.exchange.started_unix_ns if record.exchange is not None else record.span.start_unix_ns
 
 
 def _start(pair: tuple[int, Entry]) -> int:
