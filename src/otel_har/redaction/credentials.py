@@ -129,23 +129,29 @@ def hides_nothing(value: str) -> bool:
     return value[:1] in "[%" and _REDACTED.fullmatch(value) is not None
 
 
-def value_spans(name: str, value: str, rule: str) -> list[Span]:
+def value_spans(name: str, value: str, rule: str, at: int = 0) -> list[Span]:
     """What is secret in the whole value of a secret name.
 
     Args:
         name: The name of a field or a header.
         value: Its value, without escapes.
         rule: The name of the rule that found the name.
+        at: Where the value begins in its text.
     """
     if hides_nothing(value):
         return []
     lower = name.lower()
     if lower.endswith(("cookie", "cookies")) and "=" in value:
-        return set_cookie(value, rule) if "set" in lower else cookie_pairs(value, rule)
+        return moved(set_cookie(value, rule) if "set" in lower else cookie_pairs(value, rule), at)
     scheme = _SCHEME.match(value)
     if scheme and ("auth" in lower or scheme[1].lower() in SCHEMES):
-        return authorization(value, rule).spans
-    return [Span(0, len(value), rule, value)]
+        return moved(authorization(value, rule).spans, at)
+    return [Span(at, at + len(value), rule, value)]
+
+
+def moved(spans: list[Span], by: int) -> list[Span]:
+    """The same secrets where the text begins that they were found in."""
+    return [Span(span.start + by, span.end + by, span.rule, span.value, span.writing, span.quote) for span in spans]
 
 
 def authorization(value: str, rule: str = "authorization") -> Found:

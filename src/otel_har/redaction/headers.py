@@ -11,7 +11,6 @@ from otel_har.redaction.credentials import (
     value_spans,
 )
 from otel_har.redaction.names import Names
-from otel_har.redaction.spans import Span
 from otel_har.redaction.text import text_spans
 from otel_har.redaction.urls import url_spans
 
@@ -62,5 +61,4 @@ def _secret(lower: str, value: str) -> Found:
     if lower.endswith(("authorization", "-auth")):
         return authorization(value)
     begin = len(value) - len(value.lstrip())
-    found = value_spans(lower, value.strip(), "header")
-    return Found([Span(begin + one.start, begin + one.end, one.rule, one.value) for one in found])
+    return Found(value_spans(lower, value.strip(), "header", begin))
