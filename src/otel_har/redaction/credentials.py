@@ -188,7 +188,8 @@ def _parameters(value: str, start: int, rule: str) -> list[Span]:
 def _basic(credentials: str) -> list[str]:
     """RFC 7617: user and password; the password is found again where it stands alone."""
     try:
-        said = base64.b64decode(credentials + "=" * (-len(credentials) % 4), validate=True)
+        digits = credentials.rstrip("=")
+        said = base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
     except (binascii.Error, ValueError):
         return []
     try:
