@@ -9,6 +9,7 @@ from otel_har.redaction.credentials import Found
 from otel_har.redaction.headers import header_value_spans
 from otel_har.redaction.names import Names
 from otel_har.redaction.spans import Span
+from otel_har.redaction.unknown import UNKNOWN
 
 # What a header field of these names says is no secret whatever it says; in strict mode, all others are. Fields that
 # hold a URL are not among them.
@@ -46,9 +47,10 @@ class HeaderSpans:
     def find(self, name: str, value: str, *, is_strict: bool = False) -> Found:
         """Where the secrets of a field's value stand, and values that are secret elsewhere."""
         found = header_value_spans(name, value, self._names)
-        if not value or found.spans:  # the scheme of credentials, the names of cookies stay
-            return found
-        is_unknown = is_strict and name.lower() not in _HARMLESS
-        if is_unknown or any(pattern.search(name) for pattern in self._patterns):
+        if not value or (found.spans and self._names.header(name)):
+            return found  # the scheme of credentials, the names of cookies stay
+        if any(pattern.search(name) for pattern in self._patterns):
             return Found([Span(0, len(value), "header", value)], [value])
+        if is_strict and name.lower() not in _HARMLESS:
+            return Found([Span(0, len(value), UNKNOWN, value)], [span.value for span in found.spans] + found.values)
         return found
