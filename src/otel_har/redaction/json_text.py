@@ -16,7 +16,7 @@ from otel_har.redaction.named import anchors_in, lowered
 from otel_har.redaction.names import Names
 from otel_har.redaction.shapes import shape_spans
 from otel_har.redaction.spans import Span, Writing
-from otel_har.redaction.text import text_spans
+from otel_har.redaction.text import base64_places, text_spans
 
 RULE = "json-field"
 
@@ -66,6 +66,7 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
     all_strings = "-----BEGIN" in text or (plain is not text and len(shapes) != len(shape_spans(plain)))
     places = _occurrences(lower, anchors)
     places += [span.start for span in shapes]
+    places += base64_places(text)
     places += [escape.start() for escape in _ESCAPED_LETTER.finditer(text)] if "\\u00" in text else ()
     if not (places or all_strings):
         return []

@@ -43,6 +43,17 @@ def text_spans(text: str, names: Names) -> list[Span]:
     return spans + _in_base64(text, names)
 
 
+def base64_places(text: str) -> list[int]:
+    """Where JSON in base64 may begin."""
+    places = []
+    for beginning in _BASE64_OF_JSON if len(text) >= _SHORTEST_BASE64 else ():
+        at = text.find(beginning)
+        while at >= 0:
+            places.append(at)
+            at = text.find(beginning, at + len(beginning))
+    return places
+
+
 def _in_base64(text: str, names: Names) -> list[Span]:
     """JSON in base64, as parameters and messages carry it: all of it, if it hides something."""
     spans: list[Span] = []
