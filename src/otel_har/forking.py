@@ -11,6 +11,7 @@ import functools
 import itertools
 import multiprocessing.util
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -26,6 +27,9 @@ _Methods = dict[int, tuple[weakref.ref[Any], Callable[[Any], None]]]
 _methods: _Methods = {}
 _before: _Methods = {}
 _after: _Methods = {}
+
+LOOKS_FOR_THREADS_LATE = sys.version_info >= (3, 13)
+"""Whether Python looks for threads, to warn of them, when the hooks behind a fork have run: none should start there."""
 
 
 def call_in_forked_child(method: Callable[[], None]) -> None:

@@ -70,6 +70,12 @@ def post_instrument() -> None:
     if settings.signals:
         shut_down_on_signals(processor, min(settings.export_timeout_millis, DEFAULT_SIGNAL_TIMEOUT_MILLIS))
     call_before_exec(_FlushBeforeExec(processor, min(settings.export_timeout_millis, DEFAULT_SIGNAL_TIMEOUT_MILLIS)))
+    _watch(processor)
+    instrument_anew()
+
+
+def _watch(processor: HarSpanProcessor) -> None:
+    """Add the processor to the program's provider, now or when it sets one."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider):
         own = TracerProvider(shutdown_on_exit=False)
@@ -78,7 +84,6 @@ def post_instrument() -> None:
         SharedTracerProvider(own, on_adopted=lambda adopted: _attach(processor, adopted)).make_global()
     else:
         _attach(processor, provider)
-    instrument_anew()
 
 
 def _first_process() -> int:

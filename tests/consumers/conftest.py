@@ -58,7 +58,7 @@ def recording(request: pytest.FixtureRequest, recorded: Callable[[str], Recordin
 
 @pytest.fixture(scope="session")
 def compact(recorded: Callable[[str], Recording]) -> Recording:
-    """A recording as it is made without any option."""
+    """A recording as it is made without any option of its way."""
     return recorded("compact")
 
 

@@ -157,6 +157,19 @@ def requests_cookies(session: Session) -> None:
 
 
 @case
+def requests_secrets(session: Session) -> None:
+    secret = "Xq7vT2mB9kLw4zRd8pYs"  # noqa: S105 - of nothing
+    headers = {"Authorization": f"Bearer {secret}", "X-Api-Key": secret, "Referer": f"https://a.test/?token={secret}"}
+    at_user = at(f"/item/secret?access_token={secret}&page=2").replace("://", f"://user:{secret}@")
+    session.get(at_user, headers=headers, cookies={"sid": secret})
+    session.post(at("/echo/secret-json"), json={"name": "Ann", "password": secret, "n": [{"token": secret}]})
+    session.post(at("/echo/secret-form"), data={"user": "Ann", "password": secret})
+    session.post(at("/echo/secret-parts"), data={"password": secret}, files={"file": ("a.bin", BINARY)})
+    session.post(at("/echo/secret-binary"), data=BINARY + f'{{"password": "{secret}"}}'.encode())
+    session.get(at(f"/redirect-to?/item/moved?token={secret}"))
+
+
+@case
 def requests_failures(session: Session) -> None:
     for url in (f"{UNUSED}/refused", at("/reset"), at("/hang-up"), at("/garbage")):
         with failing(requests.ConnectionError):
@@ -277,6 +290,8 @@ async def aiohttp_websocket(session: AioSession) -> None:
         await socket.receive_str()
         await socket.send_bytes(BINARY)
         await socket.receive_bytes()
+        await socket.send_str('{"password": "Xq7vT2mB9kLw4zRd8pYs"}')
+        await socket.receive_str()
 
 
 async def run_all() -> None:

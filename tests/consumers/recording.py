@@ -21,8 +21,10 @@ WAYS: dict[str, tuple[str, ...]] = {
     "indented": ("--har_indent", "2"),
     "forms": ("--har_params", "always"),
     "limited": ("--har_max_body_bytes", "8", "--har_max_pages", "3"),
+    "redacted": ("--har_redact", "default", "--har_params", "always"),
+    "strict": ("--har_redact", "strict"),
 }
-"""The options of each recording, beside `--har`."""
+"""The options of each recording, beside `--har`; nothing is redacted unless one of them says so."""
 
 
 @dataclass(frozen=True)

@@ -68,3 +68,13 @@ def test_the_ways_of_recording_differ(recorded: Callable[[str], Recording]) -> N
     limited = recorded("limited")
     assert "truncated" in _told(limited, lambda entry: entry["response"]["content"].get("_bodyState"))
     assert 3 == len(limited.pages)
+
+
+def test_the_redacted_ones_have_no_secret(recorded: Callable[[str], Recording]) -> None:
+    """What the program's case of secrets plants is in the recording as it is, and in no redacted one."""
+    secret = b"Xq7vT2mB9kLw4zRd8pYs"
+    assert {way: way not in {"redacted", "strict"} for way in WAYS} == {
+        way: secret in recorded(way).path.read_bytes() for way in WAYS
+    }
+    assert {"default"} == _told(recorded("redacted"), lambda entry: entry.get("_redaction", {}).get("policy"))
+    assert {"strict"} == _told(recorded("strict"), lambda entry: entry.get("_redaction", {}).get("policy"))

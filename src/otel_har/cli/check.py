@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -56,7 +56,13 @@ def check(  # noqa: PLR0913 - one for each option
     def opened(source: Source) -> Search:
         return SecretSearch(source, redactor) if is_for_secrets else Checker(source)
 
-    report: _Report = _JsonReport() if as_json else _TextReport("secret" if is_for_secrets else "fault")
+    status = _checked(files, _JsonReport() if as_json else _TextReport("secret" if is_for_secrets else "fault"), opened)
+    if status:
+        raise click.exceptions.Exit(status)
+
+
+def _checked(files: Iterable[str], report: "_Report", opened: "Callable[[Source], Search]") -> int:
+    """Go through the files; the exit status."""
     has_faults = is_unreadable = False
     for name in files:
         report.begin(name)
@@ -75,8 +81,7 @@ def check(  # noqa: PLR0913 - one for each option
             click.echo(f"otel-har: {click.format_filename(name)}: {reason}", err=True)
         report.end(search.entries if search else 0, reason)
     report.close()
-    if has_faults or is_unreadable:
-        raise click.exceptions.Exit(_EXIT_UNREADABLE if is_unreadable else _EXIT_FAULTS)
+    return _EXIT_UNREADABLE if is_unreadable else _EXIT_FAULTS if has_faults else 0
 
 
 class Search(Protocol):

@@ -12,7 +12,6 @@ handler in the middle of a call: an abandoned response hands its record on from 
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 import time
 from collections import deque
@@ -26,7 +25,7 @@ from otel_har.export.delivery import INTERRUPTED, OTHER, Delivery, Outcome
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
 from otel_har.export.metrics import Measured, observe
 from otel_har.export.orders import PARK, Flush, Order, Park
-from otel_har.forking import call_around_fork, call_in_forked_child, thread_has_gone
+from otel_har.forking import LOOKS_FOR_THREADS_LATE, call_around_fork, call_in_forked_child, thread_has_gone
 from otel_har.guard import guarded
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.record import HarRecord, PageFacts
@@ -38,8 +37,6 @@ _MAX_LAST_RETRY_DELAY_S = 1.0
 _FIRST_LAST_RETRY_DELAY_S = 0.05
 _MAX_FORK_HOLD_S = 0.1
 _START_AGAIN_S = 1.0
-# Python 3.13 looks for threads when the hooks behind a fork have run: then no worker should have to start there.
-_EMPTIES_QUEUE_BEFORE_FORK = sys.version_info >= (3, 13)
 
 
 class BatchHarProcessor(HarProcessor):
@@ -67,8 +64,7 @@ class BatchHarProcessor(HarProcessor):
     ) -> None:
         self._exporter = exporter
         self._settings = settings if settings is not None else BatchSettings()
-        self._options = options
-        self._redactor = Redactor(redaction)
+        self._form = options, Redactor(redaction)
         self.waiting: WaitingRoom = WaitingRoom(self._settings.block_timeout_millis, self._may_make_room)
         self._shut_down = False
         self._start_afresh()
@@ -90,7 +86,7 @@ class BatchHarProcessor(HarProcessor):
         self._pages_waiting: set[str] = set()
         self._bytes_since_wake = 0
         self._is_behind = False  # the last batch was cut by its bytes: more waits
-        self._delivery = Delivery(self._exporter, self._options, self._redactor)
+        self._delivery = Delivery(self._exporter, *self._form)
         self._account = self._delivery.account
         self._retry_at: float | None = None  # when to try a destination again that takes nothing for now
         self._failed_until_flush = 0
@@ -278,7 +274,7 @@ class BatchHarProcessor(HarProcessor):
     def _obey(self, order: Order) -> bool:
         """Do what is asked for; whether the worker is to end then."""
         if isinstance(order, Park):
-            if _EMPTIES_QUEUE_BEFORE_FORK and self._retry_at is None:
+            if LOOKS_FOR_THREADS_LATE and self._retry_at is None:
                 with self._export_lock:
                     self._export_all()
             return self._parked()

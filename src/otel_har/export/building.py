@@ -27,6 +27,11 @@ def _entry(record: HarRecord, options: MappingOptions, redactor: Redactor) -> En
     return Entry.model_validate(redactor.entry(har_entry(record, options)))
 
 
+def _entry_or_less(record: HarRecord, options: MappingOptions, redactor: Redactor) -> Entry | None:
+    """The entry; one that cannot be built is what the span tells of it."""
+    return _entry(record, options, redactor) or _entry(replace(record, exchange=None), options, redactor)
+
+
 @guarded("building a page")
 def _page(facts: PageFacts, redactor: Redactor) -> Page:
     page = page_from_facts(facts)
@@ -34,9 +39,7 @@ def _page(facts: PageFacts, redactor: Redactor) -> Page:
 
 
 def build_batch(
-    items: Iterable[QueueItem],
-    options: MappingOptions = DEFAULT_OPTIONS,
-    redactor: Redactor = DEFAULT_REDACTOR,
+    items: Iterable[QueueItem], options: MappingOptions = DEFAULT_OPTIONS, redactor: Redactor = DEFAULT_REDACTOR
 ) -> HarBatch:
     """The batch of what was queued; a record that fails to build is left out, logged, and in the statistics.
 
@@ -55,9 +58,7 @@ def build_batch(
         if isinstance(item, PageFacts):
             pages[item.id] = item
             continue
-        entry = _entry(item, options, redactor) or _entry(  # else what the span tells of it
-            replace(item, exchange=None), options, redactor
-        )
+        entry = _entry_or_less(item, options, redactor)
         if item.exchange is not None:
             dropped_entries += item.exchange.lost_attempts
             dropped_bodies += item.exchange.has_body_over_budget
@@ -66,8 +67,7 @@ def build_batch(
             failed_entries += 1
         elif last is not None:
             pages[item.page.id] = item.page
-            started = item.exchange.started_unix_ns if item.exchange is not None else item.span.start_unix_ns
-            entries.append((started, last))
+            entries.append((_started(item), last))
             built_length += _length(last)
             if built_length >= MAX_BATCH_BYTES:
                 break
@@ -100,6 +100,10 @@ def losses_of(items: Iterable[QueueItem]) -> HarStatistics:
     exchanges = [item.exchange for item in list(items) if isinstance(item, HarRecord) and item.exchange is not None]
     lost_attempts = sum(exchange.lost_attempts for exchange in exchanges)
     return HarStatistics(lost_attempts, sum(exchange.has_body_over_budget for exchange in exchanges))
+
+
+def _started(record: HarRecord) -> int:
+    return record.exchange.started_unix_ns if record.exchange is not None else record.span.start_unix_ns
 
 
 def _start(pair: tuple[int, Entry]) -> int:

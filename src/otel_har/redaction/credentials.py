@@ -95,6 +95,9 @@ _HARMLESS = frozenset(
 """Parameters of an authorization that are no secrets: RFC 7616, RFC 5849, AWS Signature Version 4, Azure, Hawk."""
 
 _NOTHING = frozenset({"", "true", "false", "null", "none", "nil", "undefined", "nan", "[object object]"})
+_FILLER = re.compile(r"(?:[*•.]|\\[nrt])*\Z")
+"""Asterisks in a secret's place; line breaks, as they are written in a text within another one."""
+
 _REDACTED = re.compile(r"(?:\[|%5B)REDACTED(?:(?::|%3A)[0-9a-f]{1,64})?(?:\]|%5D)", re.IGNORECASE)
 _SCHEME = re.compile(r"\s{0,64}([A-Za-z][A-Za-z0-9_.+-]{0,39})[ \t]{1,64}(?=\S)")
 _WORD = re.compile(r"[A-Za-z][A-Za-z-]*\Z")
@@ -121,28 +124,34 @@ class Found:
 def hides_nothing(value: str) -> bool:
     """Whether a value that stands where secrets stand is none: empty, a literal, or marked already."""
     value = value.strip()
-    if len(value) <= 15 and (value.lower() in _NOTHING or not value.strip("*•.")):  # noqa: PLR2004 - the longest literal
+    if len(value) <= 15 and (value.lower() in _NOTHING or _FILLER.match(value)):  # noqa: PLR2004 - the longest literal
         return True
     return value[:1] in "[%" and _REDACTED.fullmatch(value) is not None
 
 
-def value_spans(name: str, value: str, rule: str) -> list[Span]:
+def value_spans(name: str, value: str, rule: str, at: int = 0) -> list[Span]:
     """What is secret in the whole value of a secret name.
 
     Args:
         name: The name of a field or a header.
         value: Its value, without escapes.
         rule: The name of the rule that found the name.
+        at: Where the value begins in its text.
     """
     if hides_nothing(value):
         return []
     lower = name.lower()
     if lower.endswith(("cookie", "cookies")) and "=" in value:
-        return set_cookie(value, rule) if "set" in lower else cookie_pairs(value, rule)
+        return moved(set_cookie(value, rule) if "set" in lower else cookie_pairs(value, rule), at)
     scheme = _SCHEME.match(value)
     if scheme and ("auth" in lower or scheme[1].lower() in SCHEMES):
-        return authorization(value, rule).spans
-    return _whole(value, 0, len(value), rule)
+        return moved(authorization(value, rule).spans, at)
+    return [Span(at, at + len(value), rule, value)]
+
+
+def moved(spans: list[Span], by: int) -> list[Span]:
+    """The same secrets where the text begins that they were found in."""
+    return [Span(span.start + by, span.end + by, span.rule, span.value, span.writing, span.quote) for span in spans]
 
 
 def authorization(value: str, rule: str = "authorization") -> Found:
@@ -179,7 +188,8 @@ def _parameters(value: str, start: int, rule: str) -> list[Span]:
 def _basic(credentials: str) -> list[str]:
     """RFC 7617: user and password; the password is found again where it stands alone."""
     try:
-        said = base64.b64decode(credentials + "=" * (-len(credentials) % 4), validate=True)
+        digits = credentials.rstrip("=")
+        said = base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
     except (binascii.Error, ValueError):
         return []
     try:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote
 
 from otel_har.redaction.spans import Span, Writing
@@ -20,6 +21,8 @@ _ESCAPE = re.compile(
 )
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _PERCENT = re.compile(r"%([0-9a-fA-F]{2})")
+_GOES_ON = re.compile("%[89abAB]")
+_PIECE = 65_536
 _CONTINUES = 0b1000_0000
 _HEXADECIMAL = re.compile(r"(?<!\\)\\{1,16}(?:u00|x)([2-7][0-9a-fA-F])")
 
@@ -32,7 +35,7 @@ class Places:
     """
 
     def __init__(self, ends: Iterable[tuple[int, int]]) -> None:
-        self._written, self._said = [0], [0]
+        self._written, self._said = array("q", [0]), array("q", [0])
         for written, shorter in ends:
             self._written.append(written)
             self._said.append(written - shorter)
@@ -96,10 +99,26 @@ def unquoted(written: str, *, plus: bool = False) -> str:
         written = written.replace("+", " ")
     if "%" not in written:
         return written
+    said = _utf8(written)
+    return "".join(unquote(piece, encoding="latin-1") for piece in _pieces(written)) if said is None else said
+
+
+def _utf8(written: str) -> str | None:
     try:
-        return unquote(written, errors="strict")
+        return "".join(unquote(piece, errors="strict") for piece in _pieces(written))
     except UnicodeDecodeError:
-        return unquote(written, encoding="latin-1")
+        return None
+
+
+def _pieces(written: str) -> Iterator[str]:
+    """The text in pieces that end between two characters, for decoding takes much more memory than its text."""
+    start = 0
+    while start < len(written):
+        end = start + _PIECE
+        while "%" in written[end - 2 : end] or (end < start + _PIECE + 12 and _GOES_ON.match(written, end)):
+            end += 1
+        yield written[start:end]
+        start = end
 
 
 def in_percent(spans: list[Span], written: str, base: int) -> list[Span]:
@@ -146,11 +165,7 @@ def _shorter(escapes: re.Pattern[str], written: str) -> Iterable[tuple[int, int]
 
 
 def _shorter_percent(written: str) -> Iterable[tuple[int, int]]:
-    try:
-        unquote(written, errors="strict")
-        utf8 = True
-    except UnicodeDecodeError:
-        utf8 = False
+    utf8 = _utf8(written) is not None
     shorter = 0
     for escape in _PERCENT.finditer(written):
         goes_on = utf8 and int(escape[1], 16) & 0b1100_0000 == _CONTINUES  # RFC 3629: a byte that continues a character

@@ -16,6 +16,7 @@ from otel_har.redaction.bodies import body_spans
 from otel_har.redaction.finding import Finders
 from otel_har.redaction.spans import Mark, Span, replaced
 from otel_har.redaction.sweep import Sweep
+from otel_har.redaction.unknown import UNKNOWN, query_values
 
 # What HAR 1.2 itself fills with facts that are no secrets, where a secret may stand in the text by chance only.
 _FACTS = frozenset(
@@ -36,7 +37,7 @@ _FACTS = frozenset(
         "method",
     }
 )
-_URLS = frozenset({"url", "redirectURL", "_proxy"})
+_URLS = frozenset({"url", "redirectURL", "_proxy", "url.full", "http.url", "http.target"})
 _LISTS = frozenset({"headers", "_trailers", "cookies", "queryString", "params"})
 _MESSAGES = frozenset({"_webSocketMessages", "_eventSourceMessages"})
 _BINARY_FRAME = 2  # Chrome's `opcode` of a message in base64
@@ -106,7 +107,8 @@ class EntryRedaction:
 
     def _string(self, name: str, value: str) -> str:
         if name in _URLS:
-            return self._replaced(value, self._finders.url(value), "url")
+            spans = self._finders.url(value) + (list(query_values(value)) if self._is_strict else [])
+            return self._replaced(value, spans, "url")
         header = name.rpartition("header.")[2] if "header." in name else ""
         if header:  # of a span's attributes: http.request.header.NAME
             return self._header(header.replace("_", "-"), value)
@@ -124,19 +126,28 @@ class EntryRedaction:
         if kind in {"headers", "_trailers"}:
             value = self._header(name, value)
         elif kind == "cookies":
-            value = self._whole(value, "cookie")
+            value = self._cookie(value)
         elif kind == "queryString":
-            is_secret = self._is_strict or self._names.query(name)
-            value = self._whole(value, "query") if is_secret else self._in_text(value)
+            value = self._whole(value, "query") if self._names.query(name) else self._parameter(value)
         else:
-            is_secret = self._is_strict or self._names.field(name)
-            value = self._whole(value, "form") if is_secret else self._in_text(value)
+            value = self._whole(value, "form") if self._names.field(name) else self._parameter(value)
         if not more:
             return {"name": name, "value": value}
         return {key: {"name": name, "value": value}.get(key, others.get(key)) for key in pair}
 
-    def _in_text(self, value: str) -> str:
-        return self._replaced(value, self._finders.text(value), "text")
+    def _cookie(self, value: str) -> str:
+        """Quotation marks around a value are not a part of it (RFC 6265, 4.1.1), and stay as in the header field."""
+        if len(value) > 1 and value[0] == value[-1] == '"':
+            return f'"{self._whole(value[1:-1], "cookie")}"'
+        return self._whole(value, "cookie")
+
+    def _parameter(self, value: str) -> str:
+        """A value under a name that is not known to be a secret's."""
+        redacted = self._replaced(value, self._finders.text(value), "text")
+        if not self._is_strict or not value:
+            return redacted
+        self.rules.add(UNKNOWN)
+        return self._mark(value)
 
     def _header(self, name: str, value: str) -> str:
         found = self._finders.header(name, value, is_strict=self._is_strict)
@@ -192,7 +203,7 @@ class EntryRedaction:
         if not spans:
             return text
         self.rules.update(f"{place}: {span.rule}" if span.rule != place else place for span in spans)
-        self._values.update(span.value for span in spans)
+        self._values.update(span.value for span in spans if span.rule != UNKNOWN)
         return replaced(text, spans, self._mark)
 
     def _swept(self, value: Any, parent: Mapping[str, Any] | None = None, name: str = "") -> Any:
@@ -204,7 +215,9 @@ class EntryRedaction:
                 (name == "text" and parent.get("encoding") == "base64")
                 or (name == "data" and parent.get("opcode") == _BINARY_FRAME)
             )
-            return self._in_base64(value, self._sweep) if is_base64 else self._sweep(value)
+            if is_base64:
+                return self._in_base64(value, self._sweep)
+            return self._sweep(value, in_url=name in _URLS)
         if isinstance(value, Mapping):
             return {key: self._swept(one, value, key) for key, one in value.items()}
         if isinstance(value, list):

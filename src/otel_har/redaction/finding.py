@@ -45,7 +45,9 @@ class Finders:
 
 def _in_url(url: str, names: Names) -> list[Span]:
     """The secrets of a URL, or of the path of a file: names may stand in its path, too, as in `/token=abc/`."""
-    named = [replace(span, writing=Writing.PERCENT) for span in text_spans(url, names)]
+    query = url.find("?")
+    path = url[: query if query >= 0 else len(url)]
+    named = [replace(span, writing=Writing.PERCENT) for span in text_spans(path, names)]
     return url_spans(url, names) + named
 
 

@@ -104,7 +104,7 @@ def _part(text: str, start: int, end: int, names: Names, depth: int) -> list[Spa
     head, body = text[start : blank.start()], blank.end()
     end -= end > body and end < len(text) and text[end - 1] == "\r"
     name = _NAME.search(head)
-    content = text[body:end]
+    content = text[body:end] if end < len(text) else text[body:].rstrip("\r\n")
     field = _field_name(name) if name else ""
     is_secret = field and names.field(field)
     found = value_spans(field, content, RULE) if is_secret else _content(content, head, names, depth)

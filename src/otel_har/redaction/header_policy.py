@@ -9,6 +9,7 @@ from otel_har.redaction.credentials import Found
 from otel_har.redaction.headers import header_value_spans
 from otel_har.redaction.names import Names
 from otel_har.redaction.spans import Span, has_mark
+from otel_har.redaction.unknown import UNKNOWN
 
 # What a header field of these names says is no secret whatever it says; in strict mode, all others are. Fields that
 # hold a URL are not among them.
@@ -58,4 +59,6 @@ class HeaderSpans:
         has_structure = lower in _COOKIES or self._names.header(name)
         if has_structure and (found.spans or has_mark(value)):
             return found  # the scheme of credentials, the names of cookies stay
-        return Found([Span(0, len(value), "header", value)], [*found.values, value])
+        if is_whole:
+            return Found([Span(0, len(value), "header", value)], [*found.values, value])
+        return Found([Span(0, len(value), UNKNOWN, value)], [*(span.value for span in found.spans), *found.values])

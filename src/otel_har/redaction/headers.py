@@ -46,14 +46,19 @@ def header_value_spans(name: str, value: str, names: Names) -> Found:
     lower = name.strip().lower()
     if hides_nothing(value) or lower in _CHALLENGES:
         return Found()
+    if names.header(name):
+        return _secret(lower, value)
+    spans = text_spans(value, names)
+    return Found(url_spans(value, names) + spans if lower in _URLS else spans)
+
+
+def _secret(lower: str, value: str) -> Found:
+    """What is secret in the value of a header that has secrets."""
     if lower in {"cookie", "cookie2"}:
         return Found(cookie_pairs(value))
     if lower in {"set-cookie", "set-cookie2"}:
         return Found(set_cookie(value))
-    if names.header(name):
-        if lower.endswith(("authorization", "-auth")):
-            return authorization(value)
-        return Found(value_spans(name, value, "header"))
-    if lower in _URLS:
-        return Found(url_spans(value, names) + text_spans(value, names))
-    return Found(text_spans(value, names))
+    if lower.endswith(("authorization", "-auth")):
+        return authorization(value)
+    begin = len(value) - len(value.lstrip())
+    return Found(value_spans(lower, value.strip(), "header", begin))

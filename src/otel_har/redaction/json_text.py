@@ -33,11 +33,13 @@ _BETWEEN = r"[\s,:\[\]{}0-9.eE+\-trufalsn]*"
 _STRINGS = re.compile(rf'(?:{_BETWEEN}"[^"\\]*"){{1,500}}')
 _OPENING = re.compile(rf'{_BETWEEN}"')
 _LAST = re.compile(rf"{_BETWEEN}(?:\);?\s*)?\x1e?\Z")
+_ESCAPED_LETTER = re.compile(r"\\u00[2-7]")
 _COLON = re.compile(r"\s*:\s*")
 _NUMBER = re.compile(r"-?\d[\d.eE+-]*")
 _BRACKET_OR_STRING = re.compile(r"[\[\]{}\"]|-?\d[\d.eE+-]*")
 _NAME_KEYS = frozenset({"name", "key", "field", "header", "param", "parameter", "id"})
 _VALUE_KEYS = frozenset({"value", "val", "content", "v"})
+_LONGEST_NAME = 128
 _MEMBERS = 8
 """Members after a name's that are searched for its value."""
 
@@ -59,30 +61,41 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
         return None
     lower = lowered(text)
     anchors = anchors_in(lower, names)
-    hidden = "\\u" in text
-    shapes = bool(shape_spans(text)) or ("\\/" in text and bool(shape_spans(text.replace("\\/", "/"))))
-    if not (anchors or hidden or shapes or "-----BEGIN" in text):
+    shapes = shape_spans(text)
+    plain = text.replace("\\/", "/") if "\\/" in text else text
+    all_strings = "-----BEGIN" in text or (plain is not text and len(shapes) != len(shape_spans(plain)))
+    places = _occurrences(lower, anchors)
+    places += [span.start for span in shapes]
+    places += [escape.start() for escape in _ESCAPED_LETTER.finditer(text)] if "\\u00" in text else ()
+    if not (places or all_strings):
         return []
-    reading = _Reading(text, lower, names, anchors, all_strings=hidden or shapes, depth=depth)
+    places.sort(reverse=True)
+    reading = _Reading(text, names, places, all_strings=all_strings, depth=depth)
     return reading.spans if reading.read(prefix.end()) else None
 
 
 @dataclass(slots=True)
 class _Reading:
-    """One text on its way; `interesting` are the places of what secret names have."""
+    """One text on its way.
+
+    Attributes:
+        text: All of it.
+        names: Tells which names mean a secret.
+        interesting: Where something stands that a secret or its name may have, the last place first.
+        all_strings: Whether all strings are looked at.
+        depth: How often JSON within strings is read.
+        spans: What was found.
+    """
 
     text: str
-    lower: str
     names: Names
-    anchors: list[str]
+    interesting: list[int]
     all_strings: bool
     depth: int
     spans: list[Span] = field(default_factory=list)
-    interesting: list[int] = field(default_factory=list)
 
     def read(self, at: int) -> bool:
         """Reads from an offset on; false if it is no JSON."""
-        self.interesting = _occurrences(self.lower, self.anchors)
         while True:
             at = self._skipped(at)
             opening = _OPENING.match(self.text, at)
@@ -105,18 +118,20 @@ class _Reading:
 
     def _string(self, start: int, end: int) -> int:
         """Looks at one string; gives where reading goes on."""
-        written = self.text[start:end]
         after = end + 1
-        interesting = self.all_strings or (self.interesting and start <= self.interesting[-1] < end)
+        while self.interesting and self.interesting[-1] < start:
+            self.interesting.pop()
+        interesting = self.all_strings or (self.interesting and self.interesting[-1] < end)
         if not interesting:
             return after
+        written = self.text[start:end]
         colon = _COLON.match(self.text, after)
         said = unescaped(written)
         if colon:
-            self.spans += in_string(shape_spans(said), written, start) if self.all_strings else ()
+            self.spans += in_string(shape_spans(said), written, start)
             return self._value(said, colon.end()) if self.names.field(said) else colon.end()
         self._content(written, said, start)
-        if len(said) <= 128 and (self.names.field(said) or self.names.header(said)):  # noqa: PLR2004 - no name is longer
+        if len(said) <= _LONGEST_NAME and (self.names.field(said) or ("-" in said and self.names.header(said))):
             self._named(said, start, after)
         return after
 
@@ -177,14 +192,13 @@ class _Reading:
 
 
 def _occurrences(lower: str, anchors: list[str]) -> list[int]:
-    """Where anchors stand, the last one first."""
+    """Where anchors stand."""
     places = []
     for anchor in anchors:
         at = lower.find(anchor)
         while at >= 0:
             places.append(at)
             at = lower.find(anchor, at + len(anchor))
-    places.sort(reverse=True)
     return places
 
 

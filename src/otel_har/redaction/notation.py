@@ -6,7 +6,7 @@ The rule: each notation has its own way to end a value; where it is cut, the res
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from otel_har.redaction.credentials import SCHEMES, hides_nothing, value_spans
 from otel_har.redaction.decoded import in_percent, unquoted
@@ -98,8 +98,7 @@ _VALUE_MEMBER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A name in a text, and what follows it.
 
     Attributes:
@@ -155,10 +154,8 @@ def value_of(name: Name, full: str) -> tuple[list[Span], int]:
         Places in the text, and how far it was read.
     """
     text, at = name.text, name.end
-    if not name.separator:
-        return _without_separator(name, full)
-    if name.separator == ",":
-        return _pair(name, full)
+    if name.separator in {"", ","}:
+        return _pair(name, full) if name.separator else _without_separator(name, full)
     space = (_SPACE if name.quote else _BLANK).match(text, at)
     at = space.end() if space else at
     quote = QUOTE.match(text, at)
@@ -166,13 +163,11 @@ def value_of(name: Name, full: str) -> tuple[list[Span], int]:
         return quoted_spans(text, quote, full, RULE)
     if text[at : at + 1] in {"[", "{", "("} and (name.quote or QUOTE.match(text, at + 1)):
         return container(text, at, name.quote or '"', RULE)
-    if name.separator == "=>" and not name.quote:
+    number = _NUMBER.match(text, at) if name.quote else None
+    if number:
+        return [Span(at, number.end(), RULE, number[0], Writing.BARE, name.quote)], number.end()
+    if name.separator == "=>" and not name.quote:  # a function of JavaScript
         return [], at
-    if name.quote:
-        number = _NUMBER.match(text, at)
-        if number:
-            mark = name.quote
-            return [Span(at, number.end(), RULE, number[0], Writing.BARE, mark)], number.end()
     return _unquoted(name, full, at)
 
 
@@ -195,17 +190,13 @@ def _unquoted(name: Name, full: str, at: int) -> tuple[list[Span], int]:
     if name.separator == "=" and ("%" in value or name.text[name.start - 1 : name.start] in {"?", "&"}):
         spans = in_percent(value_spans(full, unquoted(value, plus=True), RULE), value, at)
     else:
-        spans = [_moved(span, at) for span in value_spans(full, value, RULE)]
+        spans = value_spans(full, value, RULE, at)
     return spans, max(end, name.end)
 
 
 def _is_variable(value: str, name: Name) -> bool:
     """GraphQL: `password: $password`."""
     return name.separator == ":" and value[:1] == "$" and value[1:].lower().rstrip("),") == name.name.lower()
-
-
-def _moved(span: Span, by: int) -> Span:
-    return Span(span.start + by, span.end + by, span.rule, span.value, span.writing, span.quote)
 
 
 def _end_of_unquoted(name: Name, at: int, full: str, quote: str, *, begins: bool) -> int:
@@ -273,7 +264,7 @@ def _block(name: Name, at: int) -> tuple[list[Span], int] | None:
         if not one or (one[2] and len(one[1]) <= least and not (items and one[2].startswith("- "))):
             break
         start = one.start(2) + (2 if items and one[2].startswith("- ") else 0)
-        spans += [_moved(span, start) for span in value_spans(name.name, text[start : one.end(2)], RULE)]
+        spans += value_spans(name.name, text[start : one.end(2)], RULE, start)
         at = one.end()
     return spans, at
 
@@ -311,7 +302,7 @@ def _option(name: Name, full: str) -> tuple[list[Span], int] | None:
     if text[at : at + 1] == "-":
         return None
     end = end_of_run(text, at, form=False)
-    return [_moved(span, at) for span in value_spans(full, text[at:end], RULE)], end
+    return value_spans(full, text[at:end], RULE, at), end
 
 
 def _element(name: Name, full: str) -> tuple[list[Span], int] | None:
@@ -333,7 +324,8 @@ def _text_nodes(name: Name, full: str, at: int, ending: str) -> tuple[list[Span]
     end = len(text) if end < 0 else end
     within = text[at:end]
     if ending != "</" or "<" not in within:
-        return [_moved(span, at) for span in value_spans(full, within, RULE)], end
+        at += len(within) - len(within.lstrip())
+        return value_spans(full, within.strip(), RULE, at), end
     spans = [
         Span(at + node.start(1), at + node.end(1), RULE, node[1])
         for node in _TEXT_NODES.finditer(within)
@@ -367,4 +359,4 @@ def _attribute(name: Name, full: str) -> tuple[list[Span], int] | None:
 
 def _text_of_part(name: Name, full: str, at: int, end: int) -> tuple[list[Span], int]:
     value = name.text[at : max(at, end)].rstrip("\r\n")
-    return [_moved(span, at) for span in value_spans(full, value, RULE)], max(at, end)
+    return value_spans(full, value, RULE, at), max(at, end)

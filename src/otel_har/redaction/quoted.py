@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 
-from otel_har.redaction.credentials import hides_nothing, value_spans
+from otel_har.redaction.credentials import hides_nothing, moved, value_spans
 from otel_har.redaction.decoded import in_string, unescaped, unquoted
 from otel_har.redaction.spans import Span, Writing
 
@@ -68,9 +68,7 @@ def _value(written: str, start: int, mark: str, name: str, rule: str) -> list[Sp
         whole = [] if hides_nothing(value) else [Span(0, len(written), rule, value)]
     else:
         whole = _escaped(written, len(mark).bit_length(), name, rule)
-    return [
-        Span(start + span.start, start + span.end, span.rule, span.value, span.writing, span.quote) for span in whole
-    ]
+    return moved(whole, start)
 
 
 def _escaped(written: str, depth: int, name: str, rule: str) -> list[Span]:

@@ -141,11 +141,7 @@ def without_values(entry: Mapping[str, Any], mode: str) -> dict[str, Any]:
             "httpVersion": _word(response, "httpVersion"),
             "headers": _redacted_values(response.get("headers")),
             "cookies": _redacted_values(response.get("cookies")),
-            "content": {
-                "size": _number(_object(response, "content"), "size", -1),
-                "mimeType": "x-unknown",
-                "_bodyState": "dropped",
-            },
+            "content": _no_content(_object(response, "content")),
             "redirectURL": "",
             "headersSize": _number(response, "headersSize", -1),
             "bodySize": _number(response, "bodySize", -1),
@@ -154,6 +150,10 @@ def without_values(entry: Mapping[str, Any], mode: str) -> dict[str, Any]:
         TOLD: {"policy": mode, "rules": sorted(_FAILED)},
         "comment": "the redaction of this entry failed: it has no bodies and no values",
     }
+
+
+def _no_content(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {"size": _number(content, "size", -1), "mimeType": "x-unknown", "_bodyState": "dropped"}
 
 
 def _told(entry: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -30,6 +30,8 @@ _COMMON = frozenset(
     """.split()
 )
 _PERCENT = re.compile("%[0-9A-F]{2}")
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|-?[0-9][0-9.eE+-]*', re.DOTALL)
+"""A string of JSON, or a number."""
 
 
 class Sweep:
@@ -51,13 +53,17 @@ class Sweep:
         """Whether there is anything to look for."""
         return bool(self._variants)
 
-    def __call__(self, text: str) -> str:
-        """The text without the values."""
-        for variant, by, is_sure in self._variants:
+    def __call__(self, text: str, *, in_url: bool = False) -> str:
+        """The text without the values; what takes their place in a URL is percent-encoded."""
+        for variant, mark, is_sure in self._variants:
             if variant not in text:
                 continue
             before = text
-            text = text.replace(variant, by) if is_sure else _whole(variant).sub(by.replace("\\", r"\\"), text)
+            by = in_percent(mark) if in_url else mark
+            if variant.isdecimal():
+                text = _without_number(text, variant if is_sure else _whole(variant), by)
+            else:
+                text = text.replace(variant, by) if is_sure else re.sub(_whole(variant), _literal(by), text)
             self.count += text != before
         return text
 
@@ -104,6 +110,23 @@ def _encoded(raw: bytes) -> Iterator[str]:
     yield raw.hex().upper()
 
 
-def _whole(variant: str) -> re.Pattern[str]:
-    """The variant where it is no part of a longer word."""
-    return re.compile(rf"(?<![A-Za-z0-9]){re.escape(variant)}(?![A-Za-z0-9])")
+def _whole(variant: str) -> str:
+    """A pattern: the variant where it is no part of a longer word."""
+    return rf"(?<![A-Za-z0-9]){re.escape(variant)}(?![A-Za-z0-9])"
+
+
+def _literal(by: str) -> str:
+    return by.replace("\\", r"\\")
+
+
+def _without_number(text: str, digits: str, by: str) -> str:
+    """The text without the digits; JSON stays JSON: a string takes a number's place."""
+    if text.lstrip()[:1] not in {"{", "["}:
+        return re.sub(digits, _literal(by), text)
+
+    def change(token: re.Match[str]) -> str:
+        if token[0].startswith('"'):
+            return re.sub(digits, _literal(by), token[0])
+        return json.dumps(by) if re.search(digits, token[0]) else token[0]
+
+    return _TOKEN.sub(change, text)

@@ -46,6 +46,8 @@ def text_spans(text: str, names: Names) -> list[Span]:
 def _in_base64(text: str, names: Names) -> list[Span]:
     """JSON in base64, as parameters and messages carry it: all of it, if it hides something."""
     spans: list[Span] = []
+    if len(text) < _SHORTEST_BASE64:
+        return spans
     for beginning in _BASE64_OF_JSON:
         at = text.find(beginning)
         while at >= 0:

@@ -1,5 +1,7 @@
 """Secrets in forms: names, delimiters and what is no secret stay."""
 
+# ruff: noqa: E501 - a case stands in one line, as it is written in the others
+
 from __future__ import annotations
 
 import base64

@@ -1,5 +1,7 @@
 """Secrets in headers: schemes, names and attributes stay."""
 
+# ruff: noqa: E501, Q003 - a case stands in one line, as it is written in the others
+
 from __future__ import annotations
 
 import pytest

@@ -49,6 +49,14 @@ def test_the_values_go(url: str, expected: str) -> None:
     assert expected == replaced(url, url_spans(url, NAMES), plain_mark)
 
 
+def test_long_values() -> None:
+    """What is decoded in pieces is what it was, and so are its places."""
+    url = f"https://h/?a={'%C3%A9' * 30_000}x{'%F0%9F%98%80' * 20_000}%26password%3D{'%E2%82%AC' * 30_000}%26b%3D"
+    spans = url_spans(url, NAMES)
+    assert ["\u20ac" * 30_000] == [span.value for span in spans]
+    assert url.replace("%E2%82%AC" * 30_000, MARK) == replaced(url, spans, plain_mark)
+
+
 def test_the_value_is_given_decoded() -> None:
     """So that it is found again where it is written otherwise."""
     assert ["a b\xe9+"] == [span.value for span in url_spans("https://h/?api_key=a+b%C3%A9%2B", NAMES)]

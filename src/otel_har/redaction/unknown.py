@@ -1,0 +1,29 @@
+"""What goes in strict mode: not because it is known to be a secret, but because nobody knows that it is none.
+
+The rule: such a value goes where it stands, and is not looked for elsewhere: it may be a host or a number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_plus
+
+from otel_har.redaction.spans import Span, Writing
+
+UNKNOWN = "unknown"
+"""The rule that such spans have."""
+
+_ENDS = re.compile("[&;#]")
+
+
+def query_values(url: str) -> Iterator[Span]:
+    """The values of all parameters of a URL's query, whatever their names; what has no name is a value."""
+    start = url.find("?") + 1
+    while start:
+        delimiter = _ENDS.search(url, start)
+        end = delimiter.start() if delimiter else len(url)
+        begin = max(start, url.find("=", start, end) + 1)
+        if begin < end:
+            yield Span(begin, end, UNKNOWN, unquote_plus(url[begin:end]), Writing.PERCENT)
+        start = end + 1 if delimiter and delimiter[0] != "#" else 0

@@ -1,0 +1,223 @@
+"""Entries of any producer: every member is gone through, and what is found in one is taken out of all."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from otel_har.har.models import Entry
+from otel_har.redaction.policy import NO_REDACTION, RedactionPolicy
+from otel_har.redaction.redactor import Redactor
+
+SECRET = "Xq7v/T2mB9+kLw4zRd8pYs=ä"  # noqa: S105 - of nothing
+MARK = "[REDACTED]"
+Json = dict[str, Any]
+
+
+def _redacted(entry: Json, policy: RedactionPolicy | None = None) -> Json:
+    return Redactor(policy or RedactionPolicy()).entry(entry)
+
+
+def _with_header(**members: Any) -> Json:
+    """An entry whose secret stands in a header field, and other members."""
+    return {"request": {"headers": [{"name": "X-Api-Key", "value": SECRET}]}, **members}
+
+
+def _encoded(prefix: bytes, *, url_safe: bool = False) -> str:
+    encode = base64.urlsafe_b64encode if url_safe else base64.b64encode
+    return encode(prefix + SECRET.encode() + b" and more").decode()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        SECRET,
+        json.dumps(SECRET)[1:-1],
+        json.dumps(SECRET, ensure_ascii=False)[1:-1],
+        quote(SECRET, safe=""),
+        quote(SECRET),
+        *(_encoded(prefix) for prefix in (b"", b"1", b"12", b"123")),
+        *(_encoded(prefix, url_safe=True) for prefix in (b"", b"1", b"12")),
+        SECRET.encode().hex(),
+        SECRET.encode().hex().upper(),
+    ],
+)
+@pytest.mark.parametrize("member", ["comment", "_error", "_anything"])
+def test_a_secret_goes_wherever_it_stands_again(written: str, member: str) -> None:
+    """In whatever writing it is, of whatever member: what stands around it stays."""
+    redacted = _redacted(_with_header(**{member: f"before {written} after"}))
+    assert MARK in redacted[member] or "%5BREDACTED%5D" in redacted[member]
+    assert (True, True) == (redacted[member].startswith("before "), redacted[member].endswith(" after"))
+    assert written[4:16] not in redacted[member]
+
+
+def test_lower_case_escapes() -> None:
+    """Percent-encoding may be written in lower case (RFC 3986, 2.1)."""
+    written = "".join(quote(one, safe="").lower() if quote(one, safe="") != one else one for one in SECRET)
+    assert f"x{quote(MARK)}x" == _redacted(_with_header(comment=f"x{written}x"))["comment"]
+
+
+@pytest.mark.parametrize("member", ["url", "redirectURL", "_proxy"])
+def test_a_url_stays_a_url(member: str) -> None:
+    """A secret in a path is replaced by what may stand in a path; query and fragment stay."""
+    redacted = _redacted({"a": {"password": "abcdefghijkl"}, member: "http://a.test/x/abcdefghijkl/y?a=1#f"})
+    assert "http://a.test/x/%5BREDACTED%5D/y?a=1#f" == redacted[member]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"a": 123456789012, "b": [1, 123456789012]}', '{"a": "[REDACTED]", "b": [1, "[REDACTED]"]}'),
+        ('{"a": -123456789012.5e3, "b": 12}', '{"a": "[REDACTED]", "b": 12}'),
+        ('{"a": "call 123456789012, now"}', '{"a": "call [REDACTED], now"}'),
+        ('{"a\\": 123456789012, ": 1}', '{"a\\": [REDACTED], ": 1}'),
+        ("number 123456789012, again", "number [REDACTED], again"),
+    ],
+)
+def test_json_stays_json(text: str, expected: str) -> None:
+    """Where a secret of digits is a number elsewhere, a string takes its place."""
+    entry = {"X-Api-Key": "123456789012", "postData": {"mimeType": "application/json", "text": text}}
+    assert expected == _redacted(entry)["postData"]["text"]
+
+
+@pytest.mark.parametrize("value", ["12345", "true", "no", "session", "a", "abc"])
+def test_what_tells_nothing_goes_only_where_it_was_found(value: str) -> None:
+    """A secret that is a word or a short number is not looked for elsewhere."""
+    redacted = _redacted({"password": value, "comment": f"it is {value} here"})
+    assert (f"it is {value} here", MARK) == (redacted["comment"], redacted["password"])
+
+
+def test_short_secrets_are_no_parts_of_words() -> None:
+    """What is short goes where it is a word of its own."""
+    redacted = _redacted({"password": "monkey7", "comment": "monkey7 and monkey77 and xmonkey7"})
+    assert "[REDACTED] and monkey77 and xmonkey7" == redacted["comment"]
+
+
+def test_every_member_is_gone_through() -> None:
+    """Members that nobody knows, of any depth, in lists and as names with their values, are read like all others."""
+    entry = {
+        "comment": "password=hunter2-X9",
+        "_initiator": {"stack": {"callFrames": [{"url": "/a/token=hunter2-X9/b.py", "functionName": "f"}]}},
+        "_otel": {"attributes": {"a": ["x", "api_key=hunter2-X9"], "http.request.header.x_api_key": ["hunter2-X9"]}},
+        "_unknown": [[{"clientSecret": "hunter2-X9", "author": "Ann"}]],
+        "response": {"_error": "refused: http://user:hunter2-X9@a.test/"},
+    }
+    redacted = _redacted(entry)
+    assert "hunter2" not in json.dumps(redacted)
+    assert ["a", "http.request.header.x_api_key"] == list(redacted["_otel"]["attributes"])
+    assert {"clientSecret": MARK, "author": "Ann"} == redacted["_unknown"][0][0]
+    assert "/a/token=%5BREDACTED%5D" == redacted["_initiator"]["stack"]["callFrames"][0]["url"]
+
+
+def test_quotation_marks_of_a_cookie_stay() -> None:
+    """The header field and the list of cookies have the same value."""
+    redacted = _redacted(
+        {
+            "headers": [{"name": "Set-Cookie", "value": f'a="{SECRET}"; Path=/'}],
+            "cookies": [{"name": "a", "value": f'"{SECRET}"', "path": "/"}, {"name": "b", "value": '"'}],
+        }
+    )
+    assert f'a="{MARK}"; Path=/' == redacted["headers"][0]["value"]
+    assert [f'"{MARK}"', MARK] == [cookie["value"] for cookie in redacted["cookies"]]
+    assert ["name", "value", "path"] == list(redacted["cookies"][0])
+
+
+def test_binary_bodies_keep_their_bytes() -> None:
+    """What is in base64 is read, and all bytes but those of the secret stay."""
+    noise = bytes(range(128, 256))
+    body = noise + b'{"password": "hunter2-X9"}' + noise
+    content = {"mimeType": "application/octet-stream", "encoding": "base64", "text": base64.b64encode(body).decode()}
+    text = _redacted({"response": {"content": content}})["response"]["content"]["text"]
+    assert body.replace(b"hunter2-X9", b"[REDACTED]") == base64.b64decode(text, validate=True)
+
+
+def test_what_has_no_secret_is_the_same() -> None:
+    """Nothing is added to it, and nothing is told."""
+    entry = {"request": {"url": "http://a.test/?author=ann", "headers": [{"name": "Keep-Alive", "value": "timeout=5"}]}}
+    assert entry == _redacted(entry)
+
+
+def test_the_entry_that_is_given_is_not_changed() -> None:
+    """The redacted one is another one."""
+    entry = _with_header(comment=SECRET)
+    _redacted(entry)
+    assert _with_header(comment=SECRET) == entry
+
+
+def test_without_redaction_everything_stays() -> None:
+    """What is asked for is done."""
+    assert _with_header(comment=SECRET) == _redacted(_with_header(comment=SECRET), NO_REDACTION)
+
+
+def test_equal_secrets_can_be_recognised_by_hashes() -> None:
+    """Within one salt equal secrets have equal marks, others have others; another salt gives other marks."""
+    entry = {"a": {"password": "hunter2-X9"}, "b": {"token": "hunter2-X9"}, "c": {"token": "other-X9"}}
+    one = _redacted(entry, RedactionPolicy(hashes=True, salt=b"one"))
+    other = _redacted(entry, RedactionPolicy(hashes=True, salt=b"other"))
+    assert one["a"]["password"] == one["b"]["token"]
+    assert 3 == len({one["a"]["password"], one["c"]["token"], other["a"]["password"]})
+
+
+STRICT = {
+    "request": {
+        "url": "http://a.test/x?page=2&flag&author=ann#top",
+        "queryString": [{"name": "page", "value": "2"}, {"name": "author", "value": "ann"}],
+        "headers": [
+            {"name": "Accept", "value": "text/html"},
+            {"name": "Origin", "value": "http://a.test"},
+            {"name": "X-Own", "value": "anything password=hunter2-X9"},
+            {"name": "Authorization", "value": "Bearer abcdefghijkl"},
+        ],
+        "cookies": [{"name": "theme", "value": "dark"}],
+        "postData": {"mimeType": "text/plain", "text": "a body", "params": [{"name": "a", "value": "b"}]},
+    },
+    "response": {
+        "redirectURL": "http://a.test/y",
+        "content": {"mimeType": "text/plain", "text": "YQ==", "encoding": "base64", "size": 1},
+    },
+    "_webSocketMessages": [{"type": "send", "opcode": 1, "data": "a message"}],
+    "comment": "hunter2-X9",
+}
+
+
+def test_strict() -> None:
+    """Bodies, messages, cookies and values that nobody knows go; names, hosts, paths and sizes stay."""
+    redacted = _redacted(STRICT, RedactionPolicy("strict"))
+    request, response = redacted["request"], redacted["response"]
+    escaped = quote(MARK)
+    assert f"http://a.test/x?page={escaped}&{escaped}&author={escaped}#top" == request["url"]
+    assert [("page", MARK), ("author", MARK)] == [(one["name"], one["value"]) for one in request["queryString"]]
+    assert ["text/html", MARK, MARK, f"Bearer {MARK}"] == [one["value"] for one in request["headers"]]
+    assert MARK == request["cookies"][0]["value"]
+    assert ("", [{"name": "a", "value": MARK}]) == (request["postData"]["text"], request["postData"]["params"])
+    assert "http://a.test/y" == response["redirectURL"]
+    assert ("", 1) == (response["content"]["text"], response["content"]["size"])
+    assert "" == redacted["_webSocketMessages"][0]["data"]
+    assert MARK == redacted["comment"]
+
+
+def test_an_entry_that_cannot_be_redacted_has_no_values() -> None:
+    """Whatever goes wrong: no body, no value, a host at most."""
+
+    class Broken(str):
+        __slots__ = ()
+
+        def find(self, *_arguments: Any) -> int:
+            raise RuntimeError("nobody expects this")
+
+    entry = {
+        "startedDateTime": "2024-01-01T00:00:00Z",
+        "time": 1,
+        "request": {"method": "GET", "url": f"http://u:p@a.test/{SECRET}", "headers": [{"name": "A", "value": SECRET}]},
+        "response": {"status": 200, "content": {"size": 3, "mimeType": "text/plain", "text": Broken(SECRET)}},
+        "_more": SECRET,
+    }
+    redacted = _redacted(entry)
+    assert SECRET[:10] not in json.dumps(redacted)
+    assert "http://a.test/%5BREDACTED%5D" == redacted["request"]["url"]
+    assert ["failed"] == redacted["_redaction"]["rules"]
+    Entry.model_validate({**redacted, "timings": {"send": 0, "wait": 0, "receive": 0}})
