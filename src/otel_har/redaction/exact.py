@@ -11,10 +11,8 @@ import re
 from json.encoder import encode_basestring
 from typing import Any
 
-from otel_har.redaction.json_text import end_of_string
-
 _BLANKS = re.compile(r"[ \t\n\r]*")
-_PLAIN = re.compile(r"[^,\]}\s]*")
+_SCAN = json.JSONDecoder(parse_float=str, parse_int=str).raw_decode
 _LONGEST_INTEGER = 1000  # digits; those of longer ones are kept as text, since Python refuses to read them
 
 
@@ -88,7 +86,7 @@ class _Splicing:
         elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
             self._list(old, new)
         else:
-            self._pass(old)
+            self._pass()
             if old != new:
                 self._replace(start, dumped(new))
 
@@ -117,30 +115,13 @@ class _Splicing:
             self._at += self._text[self._at] == ","
         self._close()
 
-    def _pass(self, value: Any) -> None:
+    def _pass(self) -> None:
         """Go over a value that stays, or goes as a whole."""
-        if isinstance(value, str):
-            self._at = end_of_string(self._text, self._at + 1) + 1
-        elif isinstance(value, dict | list):
-            self._container()
-        else:
-            match = _PLAIN.match(self._text, self._at)
-            self._at = match.end() if match else self._at
-
-    def _container(self) -> None:
-        level = 0
-        while piece := _BRACKET.search(self._text, self._at):
-            self._at = piece.end()
-            if piece[0] == '"':
-                self._at = end_of_string(self._text, self._at) + 1
-                continue
-            level += 1 if piece[0] in "[{" else -1
-            if not level:
-                return
+        _, self._at = _SCAN(self._text, self._at)
 
     def _name(self) -> None:
         self._skip()
-        self._at = end_of_string(self._text, self._at + 1) + 1
+        self._pass()
         self._skip()
         self._at += 1
 
@@ -154,9 +135,6 @@ class _Splicing:
     def _replace(self, start: int, by: str) -> None:
         self._parts += [self._text[self._copied : start], by]
         self._copied = self._at
-
-
-_BRACKET = re.compile(r"[\[\]{}\"]")
 
 
 def _blanks(text: str, at: int) -> str:
