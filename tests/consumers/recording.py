@@ -22,7 +22,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     "forms": ("--har_params", "always"),
     "limited": ("--har_max_body_bytes", "8", "--har_max_pages", "3"),
     "redacted": ("--har_redact", "default", "--har_params", "always"),
-    "strict": ("--har_redact", "strict"),
+    "strict": ("--har_redact", "strict", "--har_redact_keep", "by"),  # by which the URLs of the clients differ
 }
 """The options of each recording, beside `--har`; nothing is redacted unless one of them says so."""
 

@@ -107,7 +107,7 @@ class EntryRedaction:
 
     def _string(self, name: str, value: str) -> str:
         if name in _URLS:
-            spans = self._finders.url(value) + (list(query_values(value)) if self._is_strict else [])
+            spans = self._finders.url(value) + (list(query_values(value, self._names)) if self._is_strict else [])
             return self._replaced(value, spans, "url")
         header = name.rpartition("header.")[2] if "header." in name else ""
         if header:  # of a span's attributes: http.request.header.NAME
@@ -128,9 +128,9 @@ class EntryRedaction:
         elif kind == "cookies":
             value = self._cookie(value)
         elif kind == "queryString":
-            value = self._whole(value, "query") if self._names.query(name) else self._parameter(value)
+            value = self._whole(value, "query") if self._names.query(name) else self._parameter(name, value)
         else:
-            value = self._whole(value, "form") if self._names.field(name) else self._parameter(value)
+            value = self._whole(value, "form") if self._names.field(name) else self._parameter(name, value)
         if not more:
             return {"name": name, "value": value}
         return {key: {"name": name, "value": value}.get(key, others.get(key)) for key in pair}
@@ -141,10 +141,10 @@ class EntryRedaction:
             return f'"{self._whole(value[1:-1], "cookie")}"'
         return self._whole(value, "cookie")
 
-    def _parameter(self, value: str) -> str:
+    def _parameter(self, name: str, value: str) -> str:
         """A value under a name that is not known to be a secret's."""
         redacted = self._replaced(value, self._finders.text(value), "text")
-        if not self._is_strict or not value:
+        if not self._is_strict or not value or self._names.is_kept(name):
             return redacted
         self.rules.add(UNKNOWN)
         return self._mark(value)

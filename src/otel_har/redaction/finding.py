@@ -15,6 +15,7 @@ from otel_har.redaction.urls import url_spans
 
 _REMEMBERED = 4096
 _LONGEST_REMEMBERED = 300
+_NOTHING = Found()
 _Find = Callable[[str], list[Span]]
 
 
@@ -40,7 +41,8 @@ class Finders:
         return self._short_header(name, value, is_strict)
 
     def _header(self, name: str, value: str, is_strict: bool) -> Found:
-        return self._headers.find(name, value, is_strict=is_strict)
+        found = self._headers.find(name, value, is_strict=is_strict)
+        return found if found.spans or found.values else _NOTHING  # one for all that are remembered
 
 
 def _in_url(url: str, names: Names) -> list[Span]:

@@ -9,10 +9,10 @@ from otel_har.redaction.credentials import Found
 from otel_har.redaction.headers import header_value_spans
 from otel_har.redaction.names import Names
 from otel_har.redaction.spans import Span, has_mark
-from otel_har.redaction.unknown import UNKNOWN
+from otel_har.redaction.unknown import UNKNOWN, query_values
 
-# What a header field of these names says is no secret whatever it says; in strict mode, all others are. Fields that
-# hold a URL are not among them.
+# What a header field of these names says is no secret whatever it says; in strict mode, all others are. Of fields that
+# hold a URL, the values of its parameters are.
 _HARMLESS = frozenset(
     """
     accept accept-charset accept-encoding accept-language accept-patch accept-post accept-ranges
@@ -33,6 +33,7 @@ _HARMLESS = frozenset(
 
 
 _COOKIES = frozenset({"cookie", "cookie2", "set-cookie", "set-cookie2"})
+_URLS = frozenset({"content-location", "location", "origin", "referer"})
 
 
 class HeaderSpans:
@@ -61,4 +62,6 @@ class HeaderSpans:
             return found  # the scheme of credentials, the names of cookies stay
         if is_whole:
             return Found([Span(0, len(value), "header", value)], [*found.values, value])
+        if lower in _URLS:  # it says what the entry's own URLs say
+            return Found([*found.spans, *query_values(value, self._names)], found.values)
         return Found([Span(0, len(value), UNKNOWN, value)], [*(span.value for span in found.spans), *found.values])

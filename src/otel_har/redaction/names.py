@@ -95,12 +95,16 @@ class Names:
         keep: Iterable[str] = (),
     ) -> None:
         headers, fields = tuple(extra_headers), tuple(extra_fields)
-        kept = frozenset(map(_joined, keep))
+        kept = self._kept = frozenset(map(_joined, keep))
         self.anchors: tuple[str, ...] = (*ANCHORS, *(anchor for field in fields if (anchor := _anchor(field))))
         """As ANCHORS, with those of the further fields."""
         self._header = _Verdicts(_is_secret_header, frozenset(map(_joined, headers)), kept, _patterns(headers))
         self._query = _Verdicts(_is_secret_query, frozenset(map(_joined, extra_queries)), kept)
         self._field = _Verdicts(_is_secret_field, frozenset(map(_joined, fields)), kept)
+
+    def is_kept(self, name: str) -> bool:
+        """Whether the user said that the values of the name stay."""
+        return bool(self._kept) and _joined(name) in self._kept
 
     def header(self, name: str) -> bool:
         """Whether the value of a header is secret."""

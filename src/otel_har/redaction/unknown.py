@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_plus
 
+from otel_har.redaction.names import Names
 from otel_har.redaction.spans import Span, Writing
 
 UNKNOWN = "unknown"
@@ -17,13 +18,13 @@ UNKNOWN = "unknown"
 _ENDS = re.compile("[&;#]")
 
 
-def query_values(url: str) -> Iterator[Span]:
-    """The values of all parameters of a URL's query, whatever their names; what has no name is a value."""
+def query_values(url: str, names: Names) -> Iterator[Span]:
+    """The values of all parameters of a URL's query but those that the user keeps."""
     start = url.find("?") + 1
     while start:
         delimiter = _ENDS.search(url, start)
         end = delimiter.start() if delimiter else len(url)
-        begin = max(start, url.find("=", start, end) + 1)
-        if begin < end:
+        begin = url.find("=", start, end) + 1
+        if 0 < begin < end and not names.is_kept(unquote_plus(url[start : begin - 1])):
             yield Span(begin, end, UNKNOWN, unquote_plus(url[begin:end]), Writing.PERCENT)
         start = end + 1 if delimiter and delimiter[0] != "#" else 0

@@ -189,15 +189,24 @@ def test_strict() -> None:
     redacted = _redacted(STRICT, RedactionPolicy("strict"))
     request, response = redacted["request"], redacted["response"]
     escaped = quote(MARK)
-    assert f"http://a.test/x?page={escaped}&{escaped}&author={escaped}#top" == request["url"]
+    assert f"http://a.test/x?page={escaped}&flag&author={escaped}#top" == request["url"]
     assert [("page", MARK), ("author", MARK)] == [(one["name"], one["value"]) for one in request["queryString"]]
-    assert ["text/html", MARK, MARK, f"Bearer {MARK}"] == [one["value"] for one in request["headers"]]
+    assert ["text/html", "http://a.test", MARK, f"Bearer {MARK}"] == [one["value"] for one in request["headers"]]
     assert MARK == request["cookies"][0]["value"]
     assert ("", [{"name": "a", "value": MARK}]) == (request["postData"]["text"], request["postData"]["params"])
     assert "http://a.test/y" == response["redirectURL"]
     assert ("", 1) == (response["content"]["text"], response["content"]["size"])
     assert "" == redacted["_webSocketMessages"][0]["data"]
     assert MARK == redacted["comment"]
+
+
+def test_what_is_kept_stays_in_strict_mode_too() -> None:
+    """Names whose values are no secrets, whatever they are names of."""
+    redacted = _redacted(STRICT, RedactionPolicy("strict", keep=("author", "x-own")))
+    request = redacted["request"]
+    assert f"http://a.test/x?page={quote(MARK)}&flag&author=ann#top" == request["url"]
+    assert [MARK, "ann"] == [one["value"] for one in request["queryString"]]
+    assert f"anything password={MARK}" == request["headers"][2]["value"]
 
 
 def test_an_entry_that_cannot_be_redacted_has_no_values() -> None:
