@@ -29,6 +29,8 @@ def _redacted(text: str) -> str:
     ("text", "expected"),
     [
         ('{"password":"hunter2-X9","a":1}', '{"password":"[REDACTED]","a":1}'),
+        ('{"a":"eyJwYXNzd29yZCI6Imh1bnRlcjItWDkifQ==","b":"c"}', '{"a":"[REDACTED]","b":"c"}'),
+        ('{"a":"W3sicGFzc3dvcmQiOiJodW50ZXIyLVg5In1d","token":""}', '{"a":"[REDACTED]","token":""}'),
         (' {"a" : 1,\n\t"password"\n:\r\n"hunter2-X9" }\n', ' {"a" : 1,\n\t"password"\n:\r\n"[REDACTED]" }\n'),
         ('{"a":{"b":[{"clientSecret":"x1"},{"client-secret":"x2"}]}}', '{"a":{"b":[{"clientSecret":"[REDACTED]"},{"client-secret":"[REDACTED]"}]}}'),
         ('{"password":"one1","n":12345678901234567890123,"password":"two2"}', '{"password":"[REDACTED]","n":12345678901234567890123,"password":"[REDACTED]"}'),
