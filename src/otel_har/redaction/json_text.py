@@ -67,7 +67,6 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
     all_strings = "-----BEGIN" in text or (plain is not text and len(shapes) != len(shape_spans(plain)))
     places = _occurrences(lower, anchors)
     places += [span.start for span in shapes]
-    places += _occurrences(text, BASE64_OF_JSON)
     places += base64_places(text)
     places += [escape.start() for escape in _ESCAPED_LETTER.finditer(text)] if "\\u00" in text else ()
     if not (places or all_strings):
