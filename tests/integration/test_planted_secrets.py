@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from click.testing import CliRunner
 
+from otel_har.cli.app import app
 from servers import CompletedRun, RecordingServer
 from servers.harmless import COUNT, FORM_TEXT, JSON_TEXT, QUERY, REQUEST_HEADERS, RESPONSE_HEADERS, add_harmless
 from servers.leaks import leaks
@@ -111,6 +113,20 @@ def test_every_secret_would_be_recorded(planted: Planted) -> None:
 def test_no_secret_is_in_the_file(planted: Planted) -> None:
     """By default none of them is, in whatever writing."""
     assert {} == leaks(planted.run.har_path.read_bytes(), planted.planting.planted)
+
+
+@pytest.mark.parametrize("mode", ["default", "strict"])
+def test_the_command_takes_them_out_of_a_file(planted: Planted, tmp_path: Path, mode: str) -> None:
+    """`otel-har redact` makes the naked recording as free of secrets; what it made has none by `check --secrets`."""
+    redacted, again = tmp_path / "redacted.har", tmp_path / "again.har"
+    for source, target in ((planted.naked.har_path, redacted), (redacted, again)):
+        done = CliRunner().invoke(app, ["redact", "--mode", mode, str(source), str(target)])
+        assert 0 == done.exit_code, done.output
+    assert {} == leaks(redacted.read_bytes(), planted.planting.planted)
+    assert redacted.read_bytes() == again.read_bytes()
+    assert len(planted.naked.entries) == len(read_checked(redacted)["log"]["entries"])
+    searched = CliRunner().invoke(app, ["check", "--secrets", str(redacted)])
+    assert (0, f"1 file, {len(planted.naked.entries)} entries: no secrets\n") == (searched.exit_code, searched.output)
 
 
 def test_entries_stay_entries(planted: Planted) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from otel_har.redaction.bodies import body_spans
@@ -81,21 +82,27 @@ class EntryRedaction:
         return {name: self._member(value, name, one, depth + 1) for name, one in value.items()}
 
     def _member(self, parent: Mapping[str, Any], name: str, value: Any, depth: int) -> Any:
-        if name in _FACTS or not isinstance(value, str | list | tuple | Mapping):
+        if isinstance(value, str) and (name in _FACTS or not value):
             return value
+        if not isinstance(value, str | list | tuple | Mapping):
+            return self._number(name, value)
         if name in _LISTS and isinstance(value, list):
             return [self._pair(name, one, depth) if isinstance(one, Mapping) else one for one in value]
         if name in _MESSAGES and isinstance(value, list):
             return [self._message(one, depth) if isinstance(one, Mapping) else one for one in value]
         if name == "text" and isinstance(value, str) and ("mimeType" in parent or "encoding" in parent):
             return self._body(value, parent)
-        if isinstance(value, str):
-            return self._string(name, value) if value else value
-        return self._value(name, value, depth)
+        return self._string(name, value) if isinstance(value, str) else self._value(name, value, depth)
+
+    def _number(self, name: str, value: Any) -> Any:
+        """What is neither text nor made of members: a number under the name of a secret is one."""
+        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        return self._whole(str(value), "field") if is_number and self._names.field(name) else value
 
     def _value(self, name: str, value: Any, depth: int) -> Any:
         """A member that is no text, under whatever name; a list under the name of a secret is a list of secrets."""
         if depth > _MAX_DEPTH:
+            self.rules.add("depth")
             return self._mark("")
         if isinstance(value, Mapping):
             return self._object(value, depth)
@@ -121,8 +128,10 @@ class EntryRedaction:
         name, value = pair.get("name"), pair.get("value")
         more = len(pair) > _NAME_AND_VALUE
         others = self._object({k: one for k, one in pair.items() if k not in {"name", "value"}}, depth) if more else {}
-        if not isinstance(name, str) or not isinstance(value, str):
-            return {**pair, **others}
+        if not isinstance(name, str):
+            return self._object(pair, depth)
+        if not isinstance(value, str):  # of other producers: a number, or more
+            return {**pair, **others, **({"value": self._member({}, name, value, depth)} if value is not None else {})}
         if kind in {"headers", "_trailers"}:
             value = self._header(name, value)
         elif kind == "cookies":
@@ -181,7 +190,7 @@ class EntryRedaction:
     def _in_base64(self, text: str, change: Callable[[str], str]) -> str:
         """Change the bytes that a text stands for; the text itself where there is nothing to change."""
         try:
-            raw = base64.b64decode(text, validate=True)
+            raw = base64.b64decode("".join(text.split()), validate=True)  # in lines, as MIME has it, too
         except (ValueError, binascii.Error):
             return change(text)
         try:

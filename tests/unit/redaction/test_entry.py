@@ -230,3 +230,34 @@ def test_an_entry_that_cannot_be_redacted_has_no_values() -> None:
     assert "http://a.test/%5BREDACTED%5D" == redacted["request"]["url"]
     assert ["failed"] == redacted["_redaction"]["rules"]
     Entry.model_validate({**redacted, "timings": {"send": 0, "wait": 0, "receive": 0}})
+
+
+@pytest.mark.parametrize(
+    ("member", "expected"),
+    [
+        ({"_x": {"pin_token": 123456}}, {"_x": {"pin_token": MARK}}),
+        (
+            {"_x": {"password": 1.5, "is_secret": True, "token": None}},
+            {"_x": {"password": MARK, "is_secret": True, "token": None}},
+        ),
+        (
+            {"timings": {"wait": 1, "comment": "password=qwertz-9876"}},
+            {"timings": {"wait": 1, "comment": f"password={MARK}"}},
+        ),
+        ({"headers": [{"name": "X-Api-Key", "value": 12345678}]}, {"headers": [{"name": "X-Api-Key", "value": MARK}]}),
+        ({"params": [{"name": "count", "value": 5}]}, {"params": [{"name": "count", "value": 5}]}),
+    ],
+)
+def test_what_other_producers_write(member: dict[str, object], expected: dict[str, object]) -> None:
+    """Numbers under the name of a secret, comments in odd places, values of pairs that are no texts."""
+    redacted = Redactor().entry(member)
+    redacted.pop("_redaction", None)
+    assert expected == redacted
+
+
+def test_base64_in_lines() -> None:
+    """Base64 in lines, as MIME has it, is looked into as any other."""
+    encoded = base64.encodebytes(b'{"password": "qwertz-9876"}' + b" " * 100).decode()
+    content = {"content": {"mimeType": "application/json", "encoding": "base64", "text": encoded}}
+    [text] = [part["text"] for part in Redactor().entry(content).values() if "text" in part]
+    assert {"password": MARK} == json.loads(base64.b64decode(text))
