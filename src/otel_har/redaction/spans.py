@@ -64,6 +64,11 @@ def has_mark(text: str) -> bool:
     return _MARK.search(text) is not None
 
 
+def is_mark(text: str) -> bool:
+    """Whether a text is what was put in a secret's place, and nothing else."""
+    return _MARK.fullmatch(text) is not None
+
+
 def hashed_mark(salt: bytes) -> Mark:
     """A mark that is the same for equal secrets of one recording, and tells nothing else of them.
 

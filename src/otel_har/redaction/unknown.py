@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote_plus
 
 from otel_har.redaction.names import Names
-from otel_har.redaction.spans import Span, Writing
+from otel_har.redaction.spans import Span, Writing, is_mark
 
 UNKNOWN = "unknown"
 """The rule that such spans have."""
@@ -26,5 +26,7 @@ def query_values(url: str, names: Names) -> Iterator[Span]:
         end = delimiter.start() if delimiter else len(url)
         begin = url.find("=", start, end) + 1
         if 0 < begin < end and not names.is_kept(unquote_plus(url[start : begin - 1])):
-            yield Span(begin, end, UNKNOWN, unquote_plus(url[begin:end]), Writing.PERCENT)
+            value = unquote_plus(url[begin:end])
+            if not is_mark(value):
+                yield Span(begin, end, UNKNOWN, value, Writing.PERCENT)
         start = end + 1 if delimiter and delimiter[0] != "#" else 0
