@@ -64,7 +64,24 @@ def _answers(recording: Recording, replayed: Json) -> list[tuple[Json, Json]]:
         for entry, actual in zip(recording.entries, replayed["answers"], strict=True)
         if not ("postData" in entry["request"] and entry["request"]["method"] in {"GET", "HEAD"})
         and not entry["request"]["url"].startswith("ws")
+        and _is_told_apart(entry, recording.entries)
+        and _is_told_apart(_final(entry, recording.entries), recording.entries)
     ]
+
+
+def _is_told_apart(entry: Json, entries: list[Json]) -> bool:
+    """Whether no other answer has the same URL, as those have whose URLs differed in what was taken out of them."""
+    request, response = entry["request"], entry["response"]
+    same = [
+        one
+        for one in entries
+        if (one["request"]["method"], one["request"]["url"]) == (request["method"], request["url"])
+    ]
+    facts = (response["status"], _fields(response), response["content"].get("text"))
+    answers = [
+        (one["status"], _fields(one), one["content"].get("text")) for one in (entry["response"] for entry in same)
+    ]
+    return all(facts == other for other in answers)
 
 
 def _final(entry: Json, entries: list[Json]) -> Json:
