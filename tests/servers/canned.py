@@ -31,10 +31,12 @@ class Canned:
 CANNED: dict[str, Canned] = {}
 """The answers by their names."""
 
+_NOTHING = Canned(b"nothing is laid ready", status=404)
+
 
 def canned(call: Call) -> None:
     """Give the answer that is laid ready; parameters of the path do not matter."""
-    answer = CANNED[call.argument.partition(";")[0]]
+    answer = CANNED.get(call.argument.partition(";")[0], _NOTHING)
     if not answer.trailers:
         call.reply(answer.body, answer.headers, status=answer.status)
         return
