@@ -8,7 +8,6 @@ space stay as they are. A text that is cut, several values in a row, and prefixe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from otel_har.redaction.credentials import value_spans
@@ -67,7 +66,6 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
     all_strings = "-----BEGIN" in text or (plain is not text and len(shapes) != len(shape_spans(plain)))
     places = _occurrences(lower, anchors)
     places += [span.start for span in shapes]
-    places += _occurrences(text, BASE64_OF_JSON)
     places += base64_places(text)
     places += [escape.start() for escape in _ESCAPED_LETTER.finditer(text)] if "\\u00" in text else ()
     if not (places or all_strings):
@@ -194,14 +192,14 @@ class _Reading:
             self._secret(name, *place)
 
 
-def _occurrences(text: str, anchors: Iterable[str]) -> list[int]:
+def _occurrences(lower: str, anchors: list[str]) -> list[int]:
     """Where anchors stand."""
     places = []
     for anchor in anchors:
-        at = text.find(anchor)
+        at = lower.find(anchor)
         while at >= 0:
             places.append(at)
-            at = text.find(anchor, at + len(anchor))
+            at = lower.find(anchor, at + len(anchor))
     return places
 
 
