@@ -17,6 +17,7 @@ from otel_har.redaction.names import Names
 from otel_har.redaction.shapes import shape_spans
 from otel_har.redaction.spans import Span, Writing
 from otel_har.redaction.text import base64_places, text_spans
+from otel_har.redaction.urls import query_places
 
 RULE = "json-field"
 
@@ -67,6 +68,7 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
     places = _occurrences(lower, anchors)
     places += [span.start for span in shapes]
     places += base64_places(text)
+    places += query_places(text, names)
     places += [escape.start() for escape in _ESCAPED_LETTER.finditer(text)] if "\\u00" in text else ()
     if not (places or all_strings):
         return []
