@@ -152,8 +152,9 @@ def _nested(planting: Planting) -> None:
     form = f"user=Ann&password={secret('form in a string')}"
     encoded = base64_of(json.dumps({"password": secret("base64 in JSON")}))
     url = f"https://user:{secret('userinfo in JSON')}@a.test/?api_key={secret('query in JSON')}"
+    signed = f"https://a.test/blob?se=2026-01-01&sig={secret('signature in JSON')}"
     lines = f"Authorization: Bearer {secret('header lines in JSON')}\r\nCookie: sid={secret('cookie in JSON')}\r\n"
-    body = {"data": inner, "event": deeper, "form": form, "encoded": encoded, "url": url, "log": lines}
+    body = {"data": inner, "event": deeper, "form": form, "encoded": encoded, "url": url, "log": lines, "to": signed}
     planting.exchange(
         "nested", headers=(("Content-Type", JSON),), body=json.dumps(body).encode(), answer=Canned(b"{}", ())
     )

@@ -8,7 +8,6 @@ space stay as they are. A text that is cut, several values in a row, and prefixe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from otel_har.redaction.credentials import value_spans
@@ -18,6 +17,7 @@ from otel_har.redaction.names import Names
 from otel_har.redaction.shapes import shape_spans
 from otel_har.redaction.spans import Span, Writing
 from otel_har.redaction.text import base64_places, text_spans
+from otel_har.redaction.urls import query_places
 
 RULE = "json-field"
 
@@ -68,6 +68,7 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
     places = _occurrences(lower, anchors)
     places += [span.start for span in shapes]
     places += base64_places(text)
+    places += query_places(text, names)
     places += [escape.start() for escape in _ESCAPED_LETTER.finditer(text)] if "\\u00" in text else ()
     if not (places or all_strings):
         return []
@@ -193,14 +194,14 @@ class _Reading:
             self._secret(name, *place)
 
 
-def _occurrences(text: str, anchors: Iterable[str]) -> list[int]:
+def _occurrences(lower: str, anchors: list[str]) -> list[int]:
     """Where anchors stand."""
     places = []
     for anchor in anchors:
-        at = text.find(anchor)
+        at = lower.find(anchor)
         while at >= 0:
             places.append(at)
-            at = text.find(anchor, at + len(anchor))
+            at = lower.find(anchor, at + len(anchor))
     return places
 
 

@@ -18,7 +18,7 @@ from otel_har.redaction.urls import embedded_spans
 _SHORTEST = 6
 """Characters below which no text has a name and its value."""
 
-BASE64_OF_JSON = ("eyJ", "W3si", "ewog", "ewoJ")
+_BASE64_OF_JSON = ("eyJ", "W3si", "ewog", "ewoJ")
 """How `{"`, `[{"` and an indented object begin in base64."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
@@ -46,7 +46,7 @@ def text_spans(text: str, names: Names) -> list[Span]:
 def base64_places(text: str) -> list[int]:
     """Where JSON in base64 may begin."""
     places = []
-    for beginning in BASE64_OF_JSON if len(text) >= _SHORTEST_BASE64 else ():
+    for beginning in _BASE64_OF_JSON if len(text) >= _SHORTEST_BASE64 else ():
         at = text.find(beginning)
         while at >= 0:
             places.append(at)
@@ -59,7 +59,7 @@ def _in_base64(text: str, names: Names) -> list[Span]:
     spans: list[Span] = []
     if len(text) < _SHORTEST_BASE64:
         return spans
-    for beginning in BASE64_OF_JSON:
+    for beginning in _BASE64_OF_JSON:
         at = text.find(beginning)
         while at >= 0:
             run = _BASE64.match(text, at)

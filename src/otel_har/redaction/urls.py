@@ -24,6 +24,9 @@ _SHORTEST_TOKEN = 16
 _SCHEME = re.compile(r"[\s\x00-\x1f]{0,64}(?:[A-Za-z][A-Za-z0-9+.-]{0,31}:)?//")
 _DELIMITER = re.compile(r"[&;]")
 _QUERY = re.compile(r"\?(?=[\w.%\-\[\]~$@]{1,128}=)")
+_PARAMETER = re.compile(r"[?&;#]([\w.%\-\[\]~$@]{1,128})=([^&\s\"'<>\\`%]{0,256}%)?")
+"""The name of a parameter, and whether its value has an escape."""
+
 _QUERY_ENDS = re.compile(r"[\s\"'<>\\`]")
 _IN_VALUE = re.compile(r"[%=:?+]|ey")
 
@@ -101,6 +104,13 @@ def parameters(text: str, start: int, end: int, names: Names, depth: int = _DEEP
 def _in_value(value: str, names: Names, depth: int) -> list[Span]:
     """A parameter's value may be a URL, a form, JSON."""
     return shape_spans(value) + named_spans(value, names) + embedded_spans(value, names, depth - 1)
+
+
+def query_places(text: str, names: Names) -> list[int]:
+    """Where parameters of URLs stand that may be secret: by their name, or because their value may be a URL."""
+    if "?" not in text:
+        return []
+    return [one.start(1) for one in _PARAMETER.finditer(text) if one[2] or names.query(unquoted(one[1], plus=True))]
 
 
 def embedded_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span]:

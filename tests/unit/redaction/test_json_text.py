@@ -29,6 +29,10 @@ def _redacted(text: str) -> str:
     ("text", "expected"),
     [
         ('{"password":"hunter2-X9","a":1}', '{"password":"[REDACTED]","a":1}'),
+        ('{"a":"https://h/?sig=x1","b":"c"}', '{"a":"https://h/?sig=%5BREDACTED%5D","b":"c"}'),
+        ('{"a":"https://h/?page=2&code=x1&state=y"}', '{"a":"https://h/?page=2&code=%5BREDACTED%5D&state=y"}'),
+        ('{"a":"/?next=https%3A%2F%2Fh%2F%3Fsig%3Dx1"}', '{"a":"/?next=https%3A%2F%2Fh%2F%3Fsig%3D%5BREDACTED%5D"}'),
+        ('{"a":"https://h/?page=2&author=ann"}', '{"a":"https://h/?page=2&author=ann"}'),
         ('{"a":"eyJwYXNzd29yZCI6Imh1bnRlcjItWDkifQ==","b":"c"}', '{"a":"[REDACTED]","b":"c"}'),
         ('{"a":"W3sicGFzc3dvcmQiOiJodW50ZXIyLVg5In1d","token":""}', '{"a":"[REDACTED]","token":""}'),
         (' {"a" : 1,\n\t"password"\n:\r\n"hunter2-X9" }\n', ' {"a" : 1,\n\t"password"\n:\r\n"[REDACTED]" }\n'),
