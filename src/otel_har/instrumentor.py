@@ -1,13 +1,15 @@
 """`HarInstrumentor`: hooks our captures into the OpenTelemetry instrumentations of the client libraries.
 
 The rule: a client is hooked through its own instrumentor and nothing else. What was instrumented before without our
-hooks is left alone and said so, unless whoever calls says that it may be instrumented anew.
+hooks is left alone and said so, unless whoever calls says that it may be instrumented anew. `opentelemetry-instrument`
+gives the instrumentors no hooks, so what it did may be done anew at any time.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
+import threading
 from collections.abc import Collection, Mapping
 from types import ModuleType
 from typing import Any
@@ -89,6 +91,44 @@ def instrument_anew(tracer_provider: TracerProvider | None = None) -> None:
             capture.instrumentor().uninstrument()
             instrumented.append(name)
     HarInstrumentor().instrument(tracer_provider=tracer_provider, clients=instrumented, skip_dep_check=True)
+
+
+class HooksInUse:
+    """The clients' hooks, for as long as any recording uses them.
+
+    What is instrumented already stays as it is, and stays so when the last recording has ended.
+    """
+
+    def __init__(self) -> None:
+        self.is_auto_instrumented = False
+        """Whether `opentelemetry-instrument` instrumented this program."""
+        self._lock = threading.Lock()
+        self._users = 0
+        self._is_ours = False
+
+    def take(self, tracer_provider: TracerProvider | None = None) -> None:
+        """One more recording uses the hooks."""
+        with self._lock:
+            self._users += 1
+            if HarInstrumentor().is_instrumented_by_opentelemetry:
+                return
+            if self.is_auto_instrumented:
+                instrument_anew(tracer_provider)
+            else:
+                self._is_ours = True
+                HarInstrumentor().instrument(tracer_provider=tracer_provider, skip_dep_check=True)
+
+    def give_back(self) -> None:
+        """One recording less; after the last one the clients are as they were before the first one."""
+        with self._lock:
+            self._users -= 1
+            if not self._users and self._is_ours:
+                self._is_ours = False
+                if HarInstrumentor().is_instrumented_by_opentelemetry:
+                    HarInstrumentor().uninstrument()
+
+
+HOOKS = HooksInUse()
 
 
 def _imported(name: str) -> ModuleType | None:

@@ -10,15 +10,12 @@ import atexit
 import logging
 import os
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
-from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
 from otel_har.capture.audit_events import call_before_exec
+from otel_har.dispatch import DISPATCHER, watch_global_provider
 from otel_har.environment import OTEL_PYTHON_HAR, RUN, RUN_DIRECTORY, RUN_PROCESS, SALT
 from otel_har.errors import OtelHarError
 from otel_har.export.files import access
@@ -28,7 +25,6 @@ from otel_har.instrumentor import instrument_anew
 from otel_har.processor import HarSpanProcessor
 from otel_har.recording import span_processor
 from otel_har.settings import settings_from
-from otel_har.shared_provider import SharedTracerProvider
 from otel_har.signals import DEFAULT_SIGNAL_TIMEOUT_MILLIS, shut_down_on_signals
 
 _logger = logging.getLogger("otel_har")
@@ -70,36 +66,14 @@ def post_instrument() -> None:
     if settings.signals:
         shut_down_on_signals(processor, min(settings.export_timeout_millis, DEFAULT_SIGNAL_TIMEOUT_MILLIS))
     call_before_exec(_FlushBeforeExec(processor, min(settings.export_timeout_millis, DEFAULT_SIGNAL_TIMEOUT_MILLIS)))
-    _watch(processor)
+    DISPATCHER.add(processor)
+    watch_global_provider()
     instrument_anew()
-
-
-def _watch(processor: HarSpanProcessor) -> None:
-    """Add the processor to the program's provider, now or when it sets one."""
-    provider = trace.get_tracer_provider()
-    if isinstance(provider, trace.ProxyTracerProvider):
-        own = TracerProvider(shutdown_on_exit=False)
-        atexit.register(own.shutdown)  # of the processors that the program may add to it
-        own.add_span_processor(_Lent(processor))
-        SharedTracerProvider(own, on_adopted=lambda adopted: _attach(processor, adopted)).make_global()
-    else:
-        _attach(processor, provider)
 
 
 def _first_process() -> int:
     number = os.environ.setdefault(RUN_PROCESS, str(os.getpid()))
     return int(number) if number.isdecimal() else os.getpid()
-
-
-def _attach(processor: HarSpanProcessor, provider: trace.TracerProvider) -> None:
-    """Add the processor. Not only the SDK's own class takes one: other distributions wrap that."""
-    add_span_processor: Callable[[SpanProcessor], None] | None = getattr(provider, "add_span_processor", None)
-    if add_span_processor is not None:
-        add_span_processor(_Lent(processor))
-    else:
-        _logger.warning(
-            "otel-har: nothing is recorded from here on: %s takes no span processors", type(provider).__qualname__
-        )
 
 
 class _FlushBeforeExec:
@@ -118,22 +92,3 @@ class _FlushBeforeExec:
     def __call__(self) -> None:
         if os.getpid() == self._process and not self._has_failed:
             self._has_failed = not self._processor.force_flush(self._timeout_millis)
-
-
-class _Lent(SpanProcessor):
-    """The recording's processor as a provider has it: the provider's end is not the recording's."""
-
-    def __init__(self, processor: HarSpanProcessor) -> None:
-        self._processor = processor
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        self._processor.on_start(span, parent_context)
-
-    def on_end(self, span: ReadableSpan) -> None:
-        self._processor.on_end(span)
-
-    def shutdown(self) -> None:
-        self._processor.force_flush()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return self._processor.force_flush(timeout_millis)

@@ -1,0 +1,211 @@
+"""`Recording`: from when to when the program's HTTP traffic is recorded, and of whom.
+
+The rule: each run, from a start to its stop, is a pipeline of its own, so recordings at one time do not mix: each has
+every exchange that began in it, once. Starting what runs already and stopping it as often is one run.
+
+A recording of one context sees the spans that start in it (`contextvars`): those of the task or thread that started
+it, and of what inherits its context, as tasks do that it makes and functions that it hands to `asyncio.to_thread`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import functools
+import inspect
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from opentelemetry.trace import TracerProvider
+
+from otel_har.dispatch import DISPATCHER, watch_global_provider, watch_provider
+from otel_har.forking import call_at_exit_of_multiprocessing_children, call_in_forked_child
+from otel_har.instrumentor import HOOKS
+from otel_har.processor import HarSpanProcessor
+from otel_har.signals import DEFAULT_SIGNAL_TIMEOUT_MILLIS, shut_down_on_signals
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_runs_of_context: ContextVar[tuple[object, ...]] = ContextVar("otel_har_runs", default=())
+
+
+class Recording:
+    """A recording that can be started and stopped any number of times.
+
+    It is a context manager, sync and async, and a decorator of functions, sync and async: each call is recorded.
+
+    Args:
+        make: Makes the pipeline of one run.
+        context_only: Record only what the context does that starts it, see above. Each start adds its context.
+        tracer_provider: Watch this provider, besides the global one.
+        signals: Write everything before SIGTERM or SIGHUP ends the program, where it has no handler of its own.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], HarSpanProcessor],
+        *,
+        context_only: bool = False,
+        tracer_provider: TracerProvider | None = None,
+        signals: bool = True,
+    ) -> None:
+        self._make = make
+        self._context_only = context_only
+        self._tracer_provider = tracer_provider
+        self._signals = signals
+        self._starts = 0
+        self._run: _Run | None = None
+        self._renew_lock()
+        call_in_forked_child(self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether it was started more often than stopped."""
+        return self._run is not None
+
+    def start(self) -> Self:
+        """Record from now on.
+
+        Raises:
+            OtelHarError: When the destination cannot be used. Nothing is recorded then.
+        """
+        with self._lock:
+            if self._run is None:
+                self._run = _Run(self._make(), self._context_only, self._tracer_provider, signals=self._signals)
+            self._starts += 1
+            self._run.enter()
+        return self
+
+    def stop(self) -> None:
+        """Record no longer, and deliver what was recorded. Without a start it does nothing.
+
+        An exchange that is under way is recorded as far as it has come.
+        """
+        run = self._last_run()
+        if run is not None:
+            run.end()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Deliver what was recorded by now.
+
+        Returns:
+            False when that took longer than `timeout_millis` milliseconds, or the export failed.
+        """
+        run = self._run
+        return run is None or run.processor.force_flush(timeout_millis)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        return self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        run = self._last_run()
+        if run is None:
+            return
+        try:
+            ending = asyncio.get_running_loop().run_in_executor(None, run.end)
+        except RuntimeError:  # another library's event loop, or one that ends
+            run.end()
+        else:
+            await asyncio.shield(ending)
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function: what it does is recorded.
+
+        Raises:
+            TypeError: For a generator function: record within it, with `with`.
+        """
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"{function.__qualname__} is a generator function: record within it, with `with`")
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def recorded_coroutine(*args: Any, **kwargs: Any) -> Any:
+                async with self:
+                    return await function(*args, **kwargs)
+
+            return cast("F", recorded_coroutine)
+
+        @functools.wraps(function)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return cast("F", recorded)
+
+    def _last_run(self) -> _Run | None:
+        """Count a stop; the run that it ends, if it does."""
+        with self._lock:
+            run = self._run
+            if run is None:
+                return None
+            run.leave()
+            self._starts -= 1
+            if self._starts:
+                return None
+            self._run = None
+        return run
+
+
+class _Run:
+    """From a start to its stop."""
+
+    def __init__(
+        self,
+        processor: HarSpanProcessor,
+        context_only: bool,  # noqa: FBT001 - one caller
+        tracer_provider: TracerProvider | None,
+        *,
+        signals: bool,
+    ) -> None:
+        self.processor = processor
+        self._context_only = context_only
+        atexit.register(processor.shutdown)
+        call_at_exit_of_multiprocessing_children(processor, HarSpanProcessor.shutdown)
+        if signals:
+            shut_down_on_signals(processor, DEFAULT_SIGNAL_TIMEOUT_MILLIS)
+        watch_global_provider()
+        if tracer_provider is not None:
+            watch_provider(tracer_provider)
+        DISPATCHER.add(processor, self._concerns_context if context_only else None)
+        HOOKS.take(tracer_provider)
+
+    def enter(self) -> None:
+        """The present context takes part."""
+        if self._context_only:
+            _runs_of_context.set((*_runs_of_context.get(), self))
+
+    def leave(self) -> None:
+        """The present context takes part no longer."""
+        runs = list(_runs_of_context.get())
+        if self in runs:  # once for each start in this context
+            runs.remove(self)
+            _runs_of_context.set(tuple(runs))
+
+    def end(self) -> None:
+        """Deliver what was recorded."""
+        HOOKS.give_back()
+        self.processor.shutdown()
+        DISPATCHER.remove(self.processor)
+        atexit.unregister(self.processor.shutdown)
+
+    def _concerns_context(self) -> bool:
+        return self in _runs_of_context.get()
