@@ -7,9 +7,13 @@ from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarProcessor
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.instrumentor import HarInstrumentor
+from otel_har.export.memory import InMemoryHarExporter
+from otel_har.export.logger import to_har_model, LoggingHarExporter
 from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
 from otel_har.processor import HarSpanProcessor
+from otel_har.recorder import Recording
+from otel_har.recording import FileRecording, ModelRecording, record, record_to_file, record_to_logger, record_to_model
 from otel_har.redaction.policy import NO_REDACTION, RedactionPolicy
 from otel_har.signals import shut_down_on_signals
 from otel_har.version import __version__
@@ -21,6 +25,7 @@ __all__ = [
     "CaptureLimits",
     "ExportError",
     "FileHarExporter",
+    "FileRecording",
     "HarBatch",
     "HarExportResult",
     "HarExporter",
@@ -29,10 +34,17 @@ __all__ = [
     "HarProcessor",
     "HarSpanProcessor",
     "MappingOptions",
+    "ModelRecording",
     "OtelHarError",
+    "Recording",
     "RedactionPolicy",
     "SettingError",
     "SimpleHarProcessor",
+    "InMemoryHarExporter", "LoggingHarExporter", "to_har_model",
     "__version__",
+    "record",
+    "record_to_file",
+    "record_to_logger",
+    "record_to_model",
     "shut_down_on_signals",
 ]

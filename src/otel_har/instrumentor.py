@@ -18,6 +18,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 from opentelemetry.trace import TracerProvider
 
 from otel_har.errors import SettingError
+from otel_har.forking import call_in_forked_child
 
 _logger = logging.getLogger("otel_har")
 
@@ -102,9 +103,13 @@ class HooksInUse:
     def __init__(self) -> None:
         self.is_auto_instrumented = False
         """Whether `opentelemetry-instrument` instrumented this program."""
-        self._lock = threading.Lock()
         self._users = 0
         self._is_ours = False
+        self._renew_lock()
+        call_in_forked_child(self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def take(self, tracer_provider: TracerProvider | None = None) -> None:
         """One more recording uses the hooks."""

@@ -17,22 +17,41 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 
 from opentelemetry.trace import TracerProvider
 
 from otel_har.dispatch import DISPATCHER, watch_global_provider, watch_provider
+from otel_har.export.interfaces import HarExporter
 from otel_har.forking import call_at_exit_of_multiprocessing_children, call_in_forked_child
 from otel_har.instrumentor import HOOKS
 from otel_har.processor import HarSpanProcessor
 from otel_har.signals import DEFAULT_SIGNAL_TIMEOUT_MILLIS, shut_down_on_signals
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _runs_of_context: ContextVar[tuple[object, ...]] = ContextVar("otel_har_runs", default=())
+
+
+MakeExporter = Callable[[], HarExporter]
+MakeProcessor = Callable[[HarExporter], HarSpanProcessor]
+
+
+class Scope(TypedDict, total=False):
+    """Whom a recording is of, and until when.
+
+    Attributes:
+        context_only: Record only what the task or thread does that starts the recording. Each start adds its own.
+        tracer_provider: A provider that is not the global one, whose spans are recorded too.
+        signals: Write everything before SIGTERM or SIGHUP ends the program, where it has no handler of its own.
+    """
+
+    context_only: bool
+    tracer_provider: TracerProvider
+    signals: bool
 
 
 class Recording:
@@ -41,24 +60,19 @@ class Recording:
     It is a context manager, sync and async, and a decorator of functions, sync and async: each call is recorded.
 
     Args:
-        make: Makes the pipeline of one run.
-        context_only: Record only what the context does that starts it, see above. Each start adds its context.
-        tracer_provider: Watch this provider, besides the global one.
-        signals: Write everything before SIGTERM or SIGHUP ends the program, where it has no handler of its own.
+        make_exporter: Makes the exporter of one run, when that starts.
+        make_processor: Makes the pipeline to it.
+        scope: Whom the recording is of.
+
+    Attributes:
+        exporter: That of the last run; None before the first one.
     """
 
-    def __init__(
-        self,
-        make: Callable[[], HarSpanProcessor],
-        *,
-        context_only: bool = False,
-        tracer_provider: TracerProvider | None = None,
-        signals: bool = True,
-    ) -> None:
-        self._make = make
-        self._context_only = context_only
-        self._tracer_provider = tracer_provider
-        self._signals = signals
+    def __init__(self, make_exporter: MakeExporter, make_processor: MakeProcessor, **scope: Unpack[Scope]) -> None:
+        self._make_exporter = make_exporter
+        self._make_processor = make_processor
+        self._scope = scope
+        self.exporter: HarExporter | None = None
         self._starts = 0
         self._run: _Run | None = None
         self._renew_lock()
@@ -80,7 +94,9 @@ class Recording:
         """
         with self._lock:
             if self._run is None:
-                self._run = _Run(self._make(), self._context_only, self._tracer_provider, signals=self._signals)
+                exporter = self._make_exporter()
+                self._run = _Run(self._make_processor(exporter), self._scope)
+                self.exporter = exporter
             self._starts += 1
             self._run.enter()
         return self
@@ -168,24 +184,18 @@ class Recording:
 class _Run:
     """From a start to its stop."""
 
-    def __init__(
-        self,
-        processor: HarSpanProcessor,
-        context_only: bool,  # noqa: FBT001 - one caller
-        tracer_provider: TracerProvider | None,
-        *,
-        signals: bool,
-    ) -> None:
+    def __init__(self, processor: HarSpanProcessor, scope: Scope) -> None:
         self.processor = processor
-        self._context_only = context_only
+        self._context_only = scope.get("context_only", False)
+        tracer_provider = scope.get("tracer_provider")
         atexit.register(processor.shutdown)
         call_at_exit_of_multiprocessing_children(processor, HarSpanProcessor.shutdown)
-        if signals:
+        if scope.get("signals", True):
             shut_down_on_signals(processor, DEFAULT_SIGNAL_TIMEOUT_MILLIS)
         watch_global_provider()
         if tracer_provider is not None:
             watch_provider(tracer_provider)
-        DISPATCHER.add(processor, self._concerns_context if context_only else None)
+        DISPATCHER.add(processor, self._concerns_context if self._context_only else None)
         HOOKS.take(tracer_provider)
 
     def enter(self) -> None:

@@ -1,79 +1,45 @@
-"""The composition root: settings to a processor that records, and the ways to record from code.
+"""The ways to record from code: to a file, to a logger, to a model in memory, to any exporters.
 
-The rule: this is the one place that knows which exporter, which processor and which limits belong together. What is
-not given in code is as the environment's settings have it.
+The rule: what is not given in code is as the environment's settings have it, so that whoever runs a program can make
+it redact more, or keep less.
 """
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import uuid
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, cast
 
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
-from opentelemetry.trace import TracerProvider
 
-from otel_har.budget import ByteBudget
 from otel_har.errors import SettingError
-from otel_har.export.batch import BatchHarProcessor
-from otel_har.export.batch_settings import BatchSettings
-from otel_har.export.composite import CompositeHarExporter
-from otel_har.export.file import FileHarExporter
-from otel_har.export.interfaces import HarExporter, HarProcessor
-from otel_har.export.logger import LoggingHarExporter
+from otel_har.export.files.limits import Retention, Rotation
+from otel_har.export.interfaces import HarExporter
+from otel_har.export.logger import LoggingHarExporter, to_har_model
 from otel_har.export.memory import InMemoryHarExporter
 from otel_har.export.process import BackgroundProcessHarExporter
-from otel_har.export.simple import SimpleHarProcessor
-from otel_har.filters import HarFilter
 from otel_har.har.models import Har
-from otel_har.limits import CaptureLimits
-from otel_har.mapping.options import MappingOptions
+from otel_har.pipeline import PipelineOptions, exporter_to_all, file_exporter, span_processor
 from otel_har.processor import HarSpanProcessor
-from otel_har.recorder import Recording
-from otel_har.redaction.policy import RedactionPolicy
+from otel_har.recorder import MakeExporter, MakeProcessor, Recording, Scope
 from otel_har.settings import HarSettings, settings_from
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-MakeExporter = Callable[[], HarExporter]
 Background = Literal["thread", "process"]
 
+_BACKGROUNDS = ("thread", "process")
+_SCOPE = Scope.__annotations__
 _logger = logging.getLogger("otel_har")
-_A_DAY_SECONDS = 86_400
 
 
-class RecordingOptions(TypedDict, total=False):
-    """What every way to record from code takes. What is not given is as the environment's settings have it.
-
-    Attributes:
-        redaction: What is taken out of the entries.
-        filter: Which exchanges become entries, and which bodies are kept.
-        limits: How much of each body is kept, and of all of them together.
-        mapping: The form of the entries.
-        batch: Queue, delay and batch sizes.
-        max_pages: The most pages; traces beyond it share the page of the program's run.
-        title: Gives the title of that page; the command line by default.
-        context_only: Record only what the task or thread does that starts the recording.
-        tracer_provider: A provider that is no global one, whose spans are recorded too.
-        signals: Write everything before SIGTERM or SIGHUP ends the program.
-    """
-
-    redaction: RedactionPolicy
-    filter: HarFilter
-    limits: CaptureLimits
-    mapping: MappingOptions
-    batch: BatchSettings
-    max_pages: int
-    title: Callable[[], str]
-    context_only: bool
-    tracer_provider: TracerProvider
-    signals: bool
+class RecordingOptions(PipelineOptions, Scope, total=False):
+    """What every way to record from code takes."""
 
 
 def record(*exporters: HarExporter | MakeExporter, **options: Unpack[RecordingOptions]) -> Recording:
@@ -92,10 +58,9 @@ def record(*exporters: HarExporter | MakeExporter, **options: Unpack[RecordingOp
     makers = [_once(exporter) if isinstance(exporter, HarExporter) else exporter for exporter in exporters]
 
     def make() -> HarExporter:
-        made = [maker() for maker in makers]
-        return made[0] if len(made) == 1 else CompositeHarExporter(*made)
+        return exporter_to_all([maker() for maker in makers])
 
-    return _recording(Recording, make, options)
+    return Recording(make, _processors(options), **_scope(options))
 
 
 def _once(exporter: HarExporter) -> MakeExporter:
@@ -110,3 +75,191 @@ def _once(exporter: HarExporter) -> MakeExporter:
         return left.pop()
 
     return make
+
+
+def record_to_file(  # noqa: PLR0913 - what harlem's has, and what files have besides
+    path: str | os.PathLike[str],
+    indent: int | None = None,
+    *,
+    live: bool = False,
+    interval_seconds: float | None = None,
+    retention_seconds: float | None = None,
+    in_background: Background | None = None,
+    append: bool = False,
+    retention: Retention | None = None,
+    rotation: Rotation | None = None,
+    **options: Unpack[RecordingOptions],
+) -> FileRecording:
+    """A recording to a HAR file, which is complete and valid at every moment.
+
+    Started again it goes on with the file, also as a decorator. By default entries are written once a second, and when
+    the recording stops.
+
+    Args:
+        path: The file. One whose name ends in `.gz` is compressed, one in `.zip` has its bodies beside the entries.
+        indent: Spaces for each level, 0 to 16; None for one line an entry.
+        live: Write each exchange at once: when the call that made it returns, it is in the file. With `in_background`
+            a moment later.
+        interval_seconds: Write so often, seconds, and when the recording stops; 0 or None: as the settings say.
+        retention_seconds: Drop entries that are older, seconds. Implies `live` unless there is an interval.
+        in_background: Who writes: a `thread` of this process, or a `process` of its own, which leaves this one's
+            interpreter alone. By default a thread, and with `live` whoever made the request.
+        append: Go on with the HAR file that is there, instead of starting it anew.
+        retention: Drop entries by their age, their number or the file's size.
+        rotation: Begin a new file by size or time.
+        options: See `RecordingOptions`.
+
+    Raises:
+        SettingError: When one of these has an unusable value.
+    """
+    if in_background is not None and in_background not in _BACKGROUNDS:
+        raise SettingError(f"in_background must be one of {', '.join(_BACKGROUNDS)}, not {in_background!r}")
+    if interval_seconds is not None and not interval_seconds >= 0:
+        raise SettingError(f"interval_seconds must be 0 or more, not {interval_seconds!r}")
+    if retention_seconds is not None:
+        retention = replace(retention or Retention(), max_age_seconds=retention_seconds)
+    make = partial(
+        file_exporter, path, indent, append=append, recording=uuid.uuid4().hex, retention=retention, rotation=rotation
+    )
+    processors = _processors(
+        options,
+        live=live or (retention_seconds is not None and not interval_seconds),
+        interval_seconds=interval_seconds,
+        in_background=in_background,
+    )
+    exporters = make if in_background != "process" else partial(BackgroundProcessHarExporter, make)
+    return FileRecording(path, exporters, processors, **_scope(options))
+
+
+def record_to_logger(
+    logger: logging.Logger | None = None,
+    level: int = logging.DEBUG,
+    *,
+    new_page_message: str | None = None,
+    new_entry_message: str | None = None,
+    in_background: Literal["thread"] | None = None,
+    **options: Unpack[RecordingOptions],
+) -> Recording:
+    """A recording to a logger: a record for each page and entry, which has it as `har_page` or `har_entry`.
+
+    `to_har_model` puts them together again. Each exchange is logged by whoever made it, when it is complete.
+
+    Args:
+        logger: The logger; `LoggingHarExporter` has one of its own.
+        level: The level of the records.
+        new_page_message: Their message for a page.
+        new_entry_message: Their message for an entry.
+        in_background: `thread`: log from a thread of its own, a moment later.
+        options: See `RecordingOptions`.
+
+    Raises:
+        SettingError: When `in_background` is another value: the handlers of loggers are this process's.
+    """
+    if in_background not in {None, "thread"}:
+        raise SettingError(f"in_background must be thread, or None, for a logger, not {in_background!r}")
+    messages = {"new_page_message": new_page_message, "new_entry_message": new_entry_message}
+    make = partial(LoggingHarExporter, logger, level, **{name: text for name, text in messages.items() if text})
+    return Recording(make, _processors(options, live=True, in_background=in_background), **_scope(options))
+
+
+def record_to_model(**options: Unpack[RecordingOptions]) -> ModelRecording:
+    """A recording in memory, which gives what was recorded as the HAR model.
+
+    Each exchange is in it when the call that made it returns. Started again it goes on.
+
+    Args:
+        options: See `RecordingOptions`.
+    """
+    return ModelRecording(_processors(options, live=True), **_scope(options))
+
+
+class FileRecording(Recording):
+    """A recording to a file.
+
+    Args:
+        path: The file that was asked for.
+        make_exporter: Makes an exporter for one run.
+        make_processor: Makes the pipeline to it.
+        scope: Whom the recording is of.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        make_exporter: MakeExporter,
+        make_processor: MakeProcessor,
+        **scope: Unpack[Scope],
+    ) -> None:
+        super().__init__(make_exporter, make_processor, **scope)
+        self._asked_path = Path(path)
+
+    @property
+    def path(self) -> Path:
+        """The file: where another recording was at work with that, it is one beside it."""
+        path: Path = getattr(self.exporter, "path", self._asked_path)
+        return path
+
+
+class ModelRecording(Recording):
+    """A recording in memory.
+
+    Args:
+        make_processor: Makes the pipeline of one run.
+        scope: Whom the recording is of.
+    """
+
+    def __init__(self, make_processor: MakeProcessor, **scope: Unpack[Scope]) -> None:
+        super().__init__(self._new_exporter, make_processor, **scope)
+        self._exporters: list[InMemoryHarExporter] = []
+
+    @property
+    def har(self) -> Har:
+        """Everything that was recorded by now, in the order of the runs."""
+        pages = [page for exporter in self._exporters for page in exporter.pages]
+        return to_har_model(pages, [entry for exporter in self._exporters for entry in exporter.entries])
+
+    def _new_exporter(self) -> InMemoryHarExporter:
+        self._exporters.append(InMemoryHarExporter())
+        return self._exporters[-1]
+
+
+def _processors(
+    options: RecordingOptions,
+    *,
+    live: bool = False,
+    interval_seconds: float | None = None,
+    in_background: Background | None = None,
+) -> MakeProcessor:
+    """What makes the pipeline of one run to an exporter."""
+
+    def make(exporter: HarExporter) -> HarSpanProcessor:
+        settings = _settings()
+        batch = options.get("batch", settings.batch)
+        if interval_seconds:
+            batch = replace(batch, schedule_delay_millis=interval_seconds * 1_000)
+        if live:
+            batch = replace(batch, max_export_batch_size=1)
+        own: PipelineOptions = {**_pipeline(options), "batch": batch}
+        return span_processor(settings, exporter, is_synchronous=live and in_background is None, **own)
+
+    return make
+
+
+def _settings() -> HarSettings:
+    """The environment's settings; what is wrong with them is told."""
+    if os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true":
+        _logger.warning("otel-har: nothing is recorded: %s is set", OTEL_SDK_DISABLED)
+    settings, problems = settings_from(os.environ)
+    for problem in problems:
+        _logger.warning("otel-har: %s", problem)
+    return settings
+
+
+def _pipeline(options: RecordingOptions) -> PipelineOptions:
+    """The options that are the pipeline's."""
+    return cast("PipelineOptions", {name: value for name, value in options.items() if name not in _SCOPE})
+
+
+def _scope(options: RecordingOptions) -> Scope:
+    """The options that say whom a recording is of."""
+    return cast("Scope", {name: value for name, value in options.items() if name in _SCOPE})

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from opentelemetry.util.http import OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
@@ -65,6 +65,12 @@ class HarSettings(BaseModel):
 
     path: str | None = Field(None, alias=environment.OTEL_PYTHON_HAR)
     """The HAR file; without one nothing is recorded. `{pid}` in its name gives each process a file of its own."""
+    exporters: Names = Field(("file",), alias=environment.OTEL_PYTHON_HAR_EXPORTER)
+    """Where entries go, separated by commas: `file`, `console`, `logging`, or the name of a package's own exporter."""
+    live: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_LIVE)
+    """Write each exchange as soon as it is complete."""
+    in_background: Literal["thread", "process"] = Field("thread", alias=environment.OTEL_PYTHON_HAR_IN_BACKGROUND)
+    """Who writes: a `thread` of the program, or a `process` of its own."""
     append: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_APPEND)
     """Go on with the HAR file that is there, instead of starting it anew."""
     indent: int | None = Field(None, ge=0, le=16, alias=environment.OTEL_PYTHON_HAR_INDENT)
@@ -129,7 +135,7 @@ class HarSettings(BaseModel):
     )
     """How long the program may wait for room before something of an entry is left out, milliseconds; 0: never."""
 
-    @field_validator("params", "redact", mode="before")
+    @field_validator("in_background", "params", "redact", mode="before")
     @classmethod
     def _in_any_case(cls, value: object) -> object:
         """OpenTelemetry specification: values of an enumeration are read without regard to case."""
@@ -164,7 +170,7 @@ class HarSettings(BaseModel):
         return BatchSettings(
             max_queue_size=self.max_queue_size,
             schedule_delay_millis=self.schedule_delay_millis,
-            max_export_batch_size=self.max_export_batch_size,
+            max_export_batch_size=1 if self.live else self.max_export_batch_size,
             export_timeout_millis=self.export_timeout_millis,
             block_timeout_millis=self.block_timeout_millis,
         )

@@ -16,15 +16,16 @@ from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 
 from otel_har.capture.audit_events import call_before_exec
 from otel_har.dispatch import DISPATCHER, watch_global_provider
-from otel_har.environment import OTEL_PYTHON_HAR, RUN, RUN_DIRECTORY, RUN_PROCESS, SALT
+from otel_har.environment import OTEL_PYTHON_HAR, OTEL_PYTHON_HAR_EXPORTER, RUN, RUN_DIRECTORY, RUN_PROCESS, SALT
 from otel_har.errors import OtelHarError
 from otel_har.export.files import access
+from otel_har.export.interfaces import HarExporter
 from otel_har.forking import call_at_exit_of_multiprocessing_children
 from otel_har.guard import guarded
-from otel_har.instrumentor import instrument_anew
+from otel_har.instrumentor import HOOKS, instrument_anew
+from otel_har.pipeline import exporter_of, exporter_to_all, span_processor
 from otel_har.processor import HarSpanProcessor
-from otel_har.recording import span_processor
-from otel_har.settings import settings_from
+from otel_har.settings import HarSettings, settings_from
 from otel_har.signals import DEFAULT_SIGNAL_TIMEOUT_MILLIS, shut_down_on_signals
 
 _logger = logging.getLogger("otel_har")
@@ -38,7 +39,9 @@ def post_instrument() -> None:
     """The entry point `opentelemetry_post_instrument`: everything is instrumented; hook what can be recorded."""
     global _recording  # noqa: PLW0603 - the entry points are functions, and a process has one recording
     asked_path = os.environ.get(OTEL_PYTHON_HAR, "").strip()
-    if not asked_path or _recording is not None:
+    HOOKS.is_auto_instrumented = True
+    is_asked_for = asked_path or os.environ.get(OTEL_PYTHON_HAR_EXPORTER, "").strip()
+    if not is_asked_for or _recording is not None:
         return
     if os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true":
         _logger.warning("otel-har: nothing is recorded: %s is set", OTEL_SDK_DISABLED)
@@ -46,20 +49,17 @@ def post_instrument() -> None:
     settings, problems = settings_from(os.environ)
     for problem in problems:
         _logger.warning("otel-har: %s", problem)
-    path = str(Path(os.environ.pop(RUN_DIRECTORY, ""), access.with_home(asked_path)).absolute())
-    run = os.environ.setdefault(RUN, uuid.uuid4().hex)
-    salt = os.environ.setdefault(SALT, os.urandom(32).hex())
-    try:
-        processor = span_processor(
-            settings.model_copy(update={"path": path}),
-            recording=run,
-            first_process=_first_process(),
-            salt=salt.encode(),
-        )
-    except OtelHarError as fault:
-        _logger.error("otel-har: nothing is recorded: %s", fault)  # noqa: TRY400 - one line for a user, no traceback
+    if asked_path:
+        # The same file to children that work in another directory.
+        path = str(Path(os.environ.pop(RUN_DIRECTORY, ""), access.with_home(asked_path)).absolute())
+        settings = settings.model_copy(update={"path": path})
+    exporter = _exporter(settings)
+    if exporter is None:
         return
-    os.environ[OTEL_PYTHON_HAR] = path  # the same file to children that work in another directory
+    if settings.path is not None:
+        os.environ[OTEL_PYTHON_HAR] = settings.path
+    salt = os.environ.setdefault(SALT, os.urandom(32).hex())
+    processor = span_processor(settings, exporter, redaction=settings.redaction(salt.encode()))
     _recording = processor
     atexit.register(processor.shutdown)
     call_at_exit_of_multiprocessing_children(processor, HarSpanProcessor.shutdown)
@@ -69,6 +69,18 @@ def post_instrument() -> None:
     DISPATCHER.add(processor)
     watch_global_provider()
     instrument_anew()
+
+
+def _exporter(settings: HarSettings) -> HarExporter | None:
+    """Where the entries go. What cannot be had is told, and the rest is used."""
+    run = os.environ.setdefault(RUN, uuid.uuid4().hex)
+    made: list[HarExporter] = []
+    for name in dict.fromkeys(settings.exporters):
+        try:
+            made.append(exporter_of(name, settings, recording=run, first_process=_first_process()))
+        except OtelHarError as fault:
+            _logger.error("otel-har: nothing is recorded to %s: %s", name, fault)  # noqa: TRY400 - one line for a user
+    return exporter_to_all(made) if made else None
 
 
 def _first_process() -> int:
