@@ -59,7 +59,7 @@ class PipelineOptions(TypedDict, total=False):
 
 def span_processor(
     settings: HarSettings,
-    exporter: HarExporter,
+    exporter: HarExporter | None = None,
     *,
     is_synchronous: bool = False,
     **options: Unpack[PipelineOptions],
@@ -68,10 +68,16 @@ def span_processor(
 
     Args:
         settings: The settings.
-        exporter: Where the entries go.
+        exporter: Where the entries go; where the settings say by default.
         is_synchronous: Export each exchange on the thread that completes it, instead of on a thread of its own.
         options: What is to be other than in the settings.
+
+    Raises:
+        SettingError: When the settings name no exporter that there is, or leave out what it needs.
+        ExportError: When its destination cannot be used.
     """
+    if exporter is None:
+        exporter = exporter_to_all([exporter_of(name, settings) for name in settings.exporters])
     limits = options.get("limits") or CaptureLimits(
         settings.max_body_bytes,
         ByteBudget(settings.max_queue_bytes),
