@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from servers import RecordingServer
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -36,6 +36,12 @@ def _run(command: list[str], directory: Path) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
 
+def _title(block: str) -> str:
+    """That of an example's only page."""
+    named = re.search(r'start_as_current_span\("(\w+)"\)', block)
+    return named[1] if named else "example.py"
+
+
 @pytest.mark.parametrize(("page", "block"), PYTHON_BLOCKS, ids=[page for page, _ in PYTHON_BLOCKS])
 def test_every_python_example_runs(page: str, block: str, tmp_path: Path, server: RecordingServer) -> None:
     """A pasted example runs without a word on standard error, and its HAR file is without faults."""
@@ -45,10 +51,10 @@ def test_every_python_example_runs(page: str, block: str, tmp_path: Path, server
     result = _run([sys.executable, "-W", "error", str(program)], tmp_path)
     assert (0, "") == (result.returncode, result.stderr)
     recording = tmp_path / "out.har"
-    if "FileHarExporter" in block:
+    if "FileHarExporter" in block or "record_to_file(" in block:
         assert [] == list(check(recording))
         log = json.loads(recording.read_text())["log"]
-        assert ["greeting"] == [entry_page["title"] for entry_page in log["pages"]]
+        assert [_title(block)] == [entry_page["title"] for entry_page in log["pages"]]
         assert [server.url("/json")] == [entry["request"]["url"] for entry in log["entries"]]
 
 
