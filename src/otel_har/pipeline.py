@@ -92,7 +92,7 @@ def span_processor(
     )
 
 
-def file_exporter(
+def file_exporter(  # noqa: PLR0913 - those of `FileHarExporter`
     path: str | os.PathLike[str],
     indent: int | None = None,
     *,

@@ -97,7 +97,8 @@ def test_every_setting_is_documented_with_its_default() -> None:
             assert f"| `{field.alias}` | " in table
             continue
         option = (field.alias or "").removeprefix("OTEL_PYTHON_").lower()
-        default = "" if field.default in (None, ()) else f"{str(field.default).lower()} "
+        value = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+        default = "" if value in (None, "") else f"{str(value).lower()} "
         assert f"| `{field.alias}` | `--{option}` | {default}| " in table
 
 

@@ -72,11 +72,11 @@ def test_each_call_is_an_entry(get: Callable[[str], Any], tmp_path: Path) -> Non
     """What is requested within the block is in the file afterwards, and nothing else."""
     get("/item?before")
     with record_to_file(tmp_path / "out.har") as recording:
-        assert recording.is_recording
+        states = [recording.is_recording]
         for _ in range(3):
             get("/item")
     get("/item?after")
-    assert not recording.is_recording
+    assert [True, False] == [*states, recording.is_recording]
     assert ["/item"] * 3 == _of_file(tmp_path / "out.har")
     assert tmp_path / "out.har" == recording.path
 
@@ -164,9 +164,16 @@ def test_written_whatever_leaves_the_block(
     get: Callable[[str], Any], tmp_path: Path, fault: type[BaseException]
 ) -> None:
     """The file is written and the exception raised."""
-    with pytest.raises(fault), record_to_file(tmp_path / "out.har"):
-        get("/item")
-        raise fault
+
+    @record_to_file(tmp_path / "out.har")
+    def leave() -> None:
+        with record_to_file(tmp_path / "nested.har"):
+            get("/item")
+            raise fault
+
+    with pytest.raises(fault):
+        leave()
+    assert ["/item"] == _of_file(tmp_path / "nested.har")
     assert ["/item"] == _of_file(tmp_path / "out.har")
 
 
@@ -443,10 +450,10 @@ def test_an_exporter_that_raises_hurts_nobody(get: Callable[[str], Any]) -> None
 
     class Broken(HarExporter):
         def export(self, batch: HarBatch) -> HarExportResult:
-            raise RuntimeError("broken")
+            raise RuntimeError(batch)
 
         def shutdown(self, timeout_millis: int = 30_000) -> None:
-            raise RuntimeError("broken")
+            raise RuntimeError(timeout_millis)
 
     with record(Broken), record_to_model() as recording:
         assert 200 == get("/item").status_code
@@ -467,5 +474,5 @@ def test_many_threads_start_and_stop(get: Callable[[str], Any]) -> None:
 
 def test_recording_is_a_name_of_the_package(tmp_path: Path) -> None:
     """What the functions give is a `Recording`."""
-    recordings = [record(InMemoryHarExporter), record_to_file(tmp_path / "out.har"), record_to_logger(), record_to_model()]
-    assert all(isinstance(recording, Recording) for recording in recordings)
+    made = [record(InMemoryHarExporter), record_to_file(tmp_path / "out.har"), record_to_logger(), record_to_model()]
+    assert all(isinstance(recording, Recording) for recording in made)

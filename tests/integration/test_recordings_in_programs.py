@@ -1,4 +1,4 @@
-"""Recordings in programs of their own: with any tracer provider or none, under `opentelemetry-instrument`, to any end."""
+"""Recordings in programs: with any tracer provider or none, under `opentelemetry-instrument`, to any end."""
 
 from __future__ import annotations
 
