@@ -7,14 +7,14 @@ anywhere. Names stay, and so does the structure. Members that nobody here knows 
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from otel_har.redaction.bodies import body_spans
+from otel_har.redaction.encoded_body import changed_in_base64, is_base64
 from otel_har.redaction.finding import Finders
+from otel_har.redaction.form_names import FormNames, form_of
 from otel_har.redaction.spans import Mark, Span, replaced
 from otel_har.redaction.sweep import Sweep
 from otel_har.redaction.unknown import UNKNOWN, query_values
@@ -87,7 +87,8 @@ class EntryRedaction:
         if not isinstance(value, str | list | tuple | Mapping):
             return self._number(name, value)
         if name in _LISTS and isinstance(value, list):
-            return [self._pair(name, one, depth) if isinstance(one, Mapping) else one for one in value]
+            form = self._form(value, parent) if name == "params" else None
+            return [self._pair(name, one, depth, form) if isinstance(one, Mapping) else one for one in value]
         if name in _MESSAGES and isinstance(value, list):
             return [self._message(one, depth) if isinstance(one, Mapping) else one for one in value]
         if name == "text" and isinstance(value, str) and ("mimeType" in parent or "encoding" in parent):
@@ -123,7 +124,14 @@ class EntryRedaction:
             return self._whole(value, "field")
         return self._replaced(value, self._finders.text(value), "text")
 
-    def _pair(self, kind: str, pair: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    def _form(self, pairs: list[Any], parent: Mapping[str, Any]) -> FormNames | None:
+        """The form that a list of parameters is of, unless it is a multipart."""
+        is_multipart = str(parent.get("mimeType")).lower().lstrip().startswith("multipart/")
+        return None if is_multipart else FormNames(form_of(pairs), self._names)
+
+    def _pair(
+        self, kind: str, pair: Mapping[str, Any], depth: int, form: FormNames | None = None
+    ) -> dict[str, Any]:
         """A header field, a cookie, a parameter of a query or a field of a form."""
         name, value = pair.get("name"), pair.get("value")
         more = len(pair) > _NAME_AND_VALUE
@@ -139,7 +147,8 @@ class EntryRedaction:
         elif kind == "queryString":
             value = self._whole(value, "query") if self._names.query(name) else self._parameter(name, value)
         else:
-            value = self._whole(value, "form") if self._names.field(name) else self._parameter(name, value)
+            is_secret = form.is_secret(name, value) if form else self._names.field(name)
+            value = self._whole(value, "form") if is_secret else self._parameter(name, value)
         if not more:
             return {"name": name, "value": value}
         return {key: {"name": name, "value": value}.get(key, others.get(key)) for key in pair}
@@ -180,25 +189,12 @@ class EntryRedaction:
             return ""
         mime_type = parent.get("mimeType")
         media_type = mime_type if isinstance(mime_type, str) else ""
-        if parent.get("encoding") == "base64":
-            return self._in_base64(text, lambda latin: self._body_text(latin, media_type))
+        if is_base64(parent.get("encoding")):
+            return changed_in_base64(text, lambda latin: self._body_text(latin, media_type))
         return self._body_text(text, media_type)
 
     def _body_text(self, text: str, media_type: str) -> str:
         return self._replaced(text, body_spans(text, media_type, self._names), "body")
-
-    def _in_base64(self, text: str, change: Callable[[str], str]) -> str:
-        """Change the bytes that a text stands for; the text itself where there is nothing to change."""
-        try:
-            raw = base64.b64decode("".join(text.split()), validate=True)  # in lines, as MIME has it, too
-        except (ValueError, binascii.Error):
-            return change(text)
-        try:
-            decoded, charset = raw.decode(), "utf-8"
-        except UnicodeDecodeError:
-            decoded, charset = raw.decode("latin-1"), "latin-1"
-        changed = change(decoded)
-        return text if changed == decoded else base64.b64encode(changed.encode(charset, "replace")).decode()
 
     def _whole(self, value: str, rule: str) -> str:
         """A value that is secret as a whole."""
@@ -220,12 +216,12 @@ class EntryRedaction:
         if isinstance(value, str):
             if not value or name in _FACTS or (name == "name" and parent is not None and "value" in parent):
                 return value
-            is_base64 = parent is not None and (
-                (name == "text" and parent.get("encoding") == "base64")
+            is_encoded = parent is not None and (
+                (name == "text" and is_base64(parent.get("encoding")))
                 or (name == "data" and parent.get("opcode") == _BINARY_FRAME)
             )
-            if is_base64:
-                return self._in_base64(value, self._sweep)
+            if is_encoded:
+                return changed_in_base64(value, self._sweep)
             return self._sweep(value, in_url=name in _URLS)
         if isinstance(value, Mapping):
             return {key: self._swept(one, value, key) for key, one in value.items()}
