@@ -77,6 +77,7 @@ def build_batch(
         tuple(page for page in built if page is not None),
         tuple(entry for _, entry in entries),
         HarStatistics(dropped_entries, dropped_bodies, failed_entries),
+        None if redactor.policy.mode == "none" else redactor.policy.mode,
     )
 
 

@@ -15,9 +15,7 @@ from otel_har.redaction.urls import url_spans
 
 _DEEPEST = 5
 _AGAIN = "(?:25){0,4}"
-_BEGINS = re.compile(
-    rf"%{_AGAIN}3[aA]%{_AGAIN}2[fF]%{_AGAIN}2[fF]|%{_AGAIN}3[fF](?=[\w.\-~]{{1,64}}%{_AGAIN}3[dD])"
-)
+_BEGINS = re.compile(rf"%{_AGAIN}3[aA]%{_AGAIN}2[fF]%{_AGAIN}2[fF]|%{_AGAIN}3[fF](?=[\w.\-~]{{1,64}}%{_AGAIN}3[dD])")
 _SCHEME = re.compile(r"[A-Za-z0-9+.-]{0,32}")
 _ENDS = re.compile(r"[\s\"'<>\\`&#|]")
 _LONGEST_SCHEME = 32
