@@ -72,7 +72,7 @@ READERS: dict[str, tuple[str, Facts, set[str]]] = {
     "har_to_k6.mjs": ("node_reader", _of_sent, set(PRODUCERS)),
     "perf_cascade.mjs": ("browser_reader", _of_rows, {"chrome", "firefox", "playwright"}),
     "replay.mjs": ("browser_reader", _of_answers, {"chrome", "firefox", "playwright"}),
-    "haralyzer_pages.py": ("python_reader", _of_pages, {"playwright", "firefox"}),
+    "haralyzer_pages.py": ("python_reader", _of_pages, {"playwright"}),
     "mitmproxy_flows.py": ("python_reader", _of_responses, set(PRODUCERS)),
 }
 """Each reader: what runs it, what it tells, and whose files it is given: PerfCascade and haralyzer refuse those

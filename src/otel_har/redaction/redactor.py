@@ -17,7 +17,7 @@ from otel_har.redaction.entry import EntryRedaction
 from otel_har.redaction.finding import Finders
 from otel_har.redaction.header_policy import HeaderSpans
 from otel_har.redaction.names import Names
-from otel_har.redaction.policy import DEFAULT_POLICY, EntryRedactor, RedactionPolicy
+from otel_har.redaction.policy import DEFAULT_POLICY, EntryRedactor, Mode, RedactionPolicy
 from otel_har.redaction.spans import REDACTED, hashed_mark, plain_mark, replaced
 from otel_har.redaction.unknown import is_url, query_values
 
@@ -43,6 +43,11 @@ class Redactor:
         self._finders = Finders(self._names, HeaderSpans(self._names, policy.header_patterns))
         self._hashed = hashed_mark(policy.salt)
         self._mark = self._hashed if policy.hashes else plain_mark
+
+    @property
+    def told(self) -> Mode | None:
+        """What a recording tells of the policy; None where nothing is redacted."""
+        return None if self.policy.mode == "none" else self.policy.mode
 
     def entry(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """An entry, as JSON has it, without its secrets, and with a `_redaction` that tells the rules that acted."""
