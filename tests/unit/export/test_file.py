@@ -19,7 +19,7 @@ import pytest
 
 from otel_har.errors import ExportError, OtelHarError, SettingError
 from otel_har.export.file import FileHarExporter
-from otel_har.export.interfaces import HarBatch, HarExportResult
+from otel_har.export.interfaces import HarBatch, HarExportResult, HarStatistics
 from otel_har.har.checker import check
 from otel_har.har.models import Entry, Page, PageTimings, Request, Response
 

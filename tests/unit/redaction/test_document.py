@@ -15,7 +15,7 @@ from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch
 from otel_har.har.models import Entry, Page
 from otel_har.redaction.document import RedactionReport, redact_document
-from otel_har.redaction.policy import NO_REDACTION, RedactionPolicy
+from otel_har.redaction.policy import NO_REDACTION, Mode, RedactionPolicy
 from otel_har.redaction.redactor import Redactor
 from otel_har.redaction.search import SecretSearch
 
