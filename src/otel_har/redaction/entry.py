@@ -11,6 +11,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from otel_har.redaction.bodies import body_spans
@@ -44,6 +45,8 @@ _MESSAGES = frozenset({"_webSocketMessages", "_eventSourceMessages"})
 _BINARY_FRAME = 2  # Chrome's `opcode` of a message in base64
 _MAX_DEPTH = 100
 _NAME_AND_VALUE = 2
+_MAPPINGS = (dict, Mapping)  # what is of the first is told at once
+_CONTAINERS = (list, dict, tuple, Mapping)
 _Find = Callable[[str], list[Span]]
 
 
@@ -82,29 +85,28 @@ class EntryRedaction:
         return {name: self._member(value, name, one, depth + 1) for name, one in value.items()}
 
     def _member(self, parent: Mapping[str, Any], name: str, value: Any, depth: int) -> Any:
-        if isinstance(value, str) and (name in _FACTS or not value):
-            return value
-        if not isinstance(value, str | list | tuple | Mapping):
-            return self._number(name, value)
-        if name in _LISTS and isinstance(value, list):
-            return [self._pair(name, one, depth) if isinstance(one, Mapping) else one for one in value]
-        if name in _MESSAGES and isinstance(value, list):
-            return [self._message(one, depth) if isinstance(one, Mapping) else one for one in value]
-        if name == "text" and isinstance(value, str) and ("mimeType" in parent or "encoding" in parent):
-            return self._body(value, parent)
-        return self._string(name, value) if isinstance(value, str) else self._value(name, value, depth)
+        if isinstance(value, str):
+            if name in _FACTS or not value:
+                return value
+            is_body = name == "text" and ("mimeType" in parent or "encoding" in parent)
+            return self._body(value, parent) if is_body else self._string(name, value)
+        if isinstance(value, list) and (name in _LISTS or name in _MESSAGES):
+            change = partial(self._pair, name) if name in _LISTS else self._message
+            return [change(one, depth) if isinstance(one, _MAPPINGS) else one for one in value]
+        return self._value(name, value, depth) if isinstance(value, _CONTAINERS) else self._number(name, value)
 
     def _number(self, name: str, value: Any) -> Any:
         """What is neither text nor made of members: a number under the name of a secret is one."""
-        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-        return self._whole(str(value), "field") if is_number and self._names.field(name) else value
+        if not self._names.field(name) or isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            return value
+        return self._whole(str(value), "field")
 
     def _value(self, name: str, value: Any, depth: int) -> Any:
         """A member that is no text, under whatever name; a list under the name of a secret is a list of secrets."""
         if depth > _MAX_DEPTH:
             self.rules.add("depth")
             return self._mark("")
-        if isinstance(value, Mapping):
+        if isinstance(value, _MAPPINGS):
             return self._object(value, depth)
         if isinstance(value, list | tuple):
             return [
@@ -218,7 +220,11 @@ class EntryRedaction:
     def _swept(self, value: Any, parent: Mapping[str, Any] | None = None, name: str = "") -> Any:
         """The second pass."""
         if isinstance(value, str):
-            if not value or name in _FACTS or (name == "name" and parent is not None and "value" in parent):
+            if (
+                len(value) < self._sweep.shortest
+                or name in _FACTS
+                or (name == "name" and parent is not None and "value" in parent)
+            ):
                 return value
             is_base64 = parent is not None and (
                 (name == "text" and parent.get("encoding") == "base64")
@@ -227,7 +233,7 @@ class EntryRedaction:
             if is_base64:
                 return self._in_base64(value, self._sweep)
             return self._sweep(value, in_url=name in _URLS)
-        if isinstance(value, Mapping):
+        if isinstance(value, _MAPPINGS):
             return {key: self._swept(one, value, key) for key, one in value.items()}
         if isinstance(value, list):
             return [self._swept(one) for one in value]
