@@ -78,7 +78,7 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
     shapes = shape_spans(text)
     plain = text.replace("\\/", "/") if "\\/" in text else text
     all_strings = "-----BEGIN" in text or (plain is not text and len(shapes) != len(shape_spans(plain)))
-    places = _telling(text, _occurrences(lower, anchors), names)
+    places = _telling(text, lower, _occurrences(lower, anchors), names)
     places += _occurrences(lower, ["curl"])
     places += [span.start for span in shapes]
     places += base64_places(text)
@@ -219,14 +219,17 @@ def _occurrences(lower: str, anchors: list[str]) -> list[int]:
     return places
 
 
-def _telling(text: str, places: list[int], names: Names) -> list[int]:
+def _telling(text: str, lower: str, places: list[int], names: Names) -> list[int]:
     """The places of anchors but those in short strings that are no secret's name and have no name and value.
 
     The most strings of a document that have an anchor are the name `author` or `key`, again and again.
     """
     known: dict[str, bool] = {}
     telling: list[int] = []
+    author = names.author
     for index, at in enumerate(places):
+        if lower.startswith(author, at) and not lower.startswith("i", at + len(author)):
+            continue
         if len(telling) >= _ENOUGH:
             return telling + places[index:]
         start, end = text.rfind('"', max(0, at - _NEAR), at) + 1, text.find('"', at, at + _NEAR)

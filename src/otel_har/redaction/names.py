@@ -94,12 +94,14 @@ class Names:
         extra_fields: Iterable[str] = (),
         keep: Iterable[str] = (),
     ) -> None:
-        headers, fields = tuple(extra_headers), tuple(extra_fields)
+        headers, queries, fields = tuple(extra_headers), tuple(extra_queries), tuple(extra_fields)
         kept = self._kept = frozenset(map(_joined, keep))
         self.anchors: tuple[str, ...] = (*ANCHORS, *(anchor for field in fields if (anchor := _anchor(field))))
         """As ANCHORS, with those of the further fields."""
+        self.author = "author" if not (headers or queries or fields) else "\0"
+        """A word that is common and no part of a secret's name, though it begins with an anchor."""
         self._header = _Verdicts(_is_secret_header, frozenset(map(_joined, headers)), kept, _patterns(headers))
-        self._query = _Verdicts(_is_secret_query, frozenset(map(_joined, extra_queries)), kept)
+        self._query = _Verdicts(_is_secret_query, frozenset(map(_joined, queries)), kept)
         self._field = _Verdicts(_is_secret_field, frozenset(map(_joined, fields)), kept)
 
     def is_kept(self, name: str) -> bool:

@@ -190,7 +190,7 @@ def _without_numbers(text: str, numbers: list[_Variant], *, in_url: bool) -> str
 
 
 def _any_of(texts: list[str], like: int = _LIKE) -> str:
-    """A pattern of any of the texts, the longest first; the first characters of those that begin alike are read once."""
+    """A pattern of any of the texts, the longest first; where several begin alike, that is read once."""
     if not texts:
         return "(?!)"
     if not like:
