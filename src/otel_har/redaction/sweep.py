@@ -82,15 +82,18 @@ class Sweep:
         """The text without the values; what takes their place in a URL is percent-encoded."""
         if len(text) < self.shortest:
             return text
-        before = text
+        swept = self._without_words(text, in_url=in_url)
+        numbers = [number for number in self._numbers if number.text in swept]
+        if numbers:  # a word right beside a number is one by itself only now
+            swept = self._without_words(_without_numbers(swept, numbers, in_url=in_url), in_url=in_url)
+        self.count += swept != text
+        return swept
+
+    def _without_words(self, text: str, *, in_url: bool) -> str:
         for variant, mark, is_sure in self._words:
             if variant in text:
                 by = in_percent(mark) if in_url else mark
                 text = text.replace(variant, by) if is_sure else _without_word(text, variant, by)
-        numbers = [number for number in self._numbers if number.text in text]
-        if numbers:
-            text = _without_numbers(text, numbers, in_url=in_url)
-        self.count += text != before
         return text
 
 
