@@ -19,10 +19,11 @@ from collections import deque
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import MeterProvider
 
+from otel_har.export.accounted import AccountedProcessor
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.building import MAX_BATCH_BYTES, QueueItem, losses_of, records_of
 from otel_har.export.delivery import INTERRUPTED, OTHER, Delivery, Outcome
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter
 from otel_har.export.metrics import Measured, observe
 from otel_har.export.orders import PARK, Flush, Order, Park
 from otel_har.forking import LOOKS_FOR_THREADS_LATE, call_around_fork, call_in_forked_child, thread_has_gone
@@ -39,7 +40,7 @@ _MAX_FORK_HOLD_S = 0.1
 _START_AGAIN_S = 1.0
 
 
-class BatchHarProcessor(HarProcessor):
+class BatchHarProcessor(AccountedProcessor):
     """Exports records in batches from a thread of its own.
 
     The thread starts with the first record, and anew in a forked child: what waited in the parent is exported by the
@@ -91,16 +92,6 @@ class BatchHarProcessor(HarProcessor):
         self._retry_at: float | None = None  # when to try a destination again that takes nothing for now
         self._failed_until_flush = 0
         self.waiting.forget()
-
-    @property
-    def dropped_entries(self) -> int:
-        """Records that did not fit into the queue."""
-        return self._account.statistics.dropped_entries
-
-    @property
-    def failed_entries(self) -> int:
-        """Entries that could not be built or delivered."""
-        return self._account.statistics.failed_entries
 
     def measured(self) -> Measured:
         """What the metrics tell."""

@@ -12,9 +12,10 @@ from collections import deque
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import MeterProvider
 
+from otel_har.export.accounted import AccountedProcessor
 from otel_har.export.building import QueueItem, losses_of
 from otel_har.export.delivery import INTERRUPTED, Delivery, Outcome
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter
 from otel_har.export.metrics import Measured, observe
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
@@ -24,7 +25,7 @@ from otel_har.redaction.policy import DEFAULT_POLICY, RedactionPolicy
 from otel_har.redaction.redactor import Redactor
 
 
-class SimpleHarProcessor(HarProcessor):
+class SimpleHarProcessor(AccountedProcessor):
     """Exports each record at once: for tests and short scripts.
 
     The program waits for the destination, as long as that takes; only `force_flush` and `shutdown` have a time. What an
@@ -35,9 +36,6 @@ class SimpleHarProcessor(HarProcessor):
         options: The form of the entries.
         redaction: What is taken out of them before the exporter sees them.
         meter_provider: Where the counts are told as metrics; the global one by default.
-
-    Attributes:
-        failed_entries: Entries that could not be built or delivered.
     """
 
     def __init__(
@@ -63,11 +61,6 @@ class SimpleHarProcessor(HarProcessor):
         self._is_exporting = False
         self._delivery = Delivery(self._exporter, self._options, self._redactor)
         self._failed_until_flush = 0
-
-    @property
-    def failed_entries(self) -> int:
-        """See above."""
-        return self._delivery.account.statistics.failed_entries
 
     def measured(self) -> Measured:
         """What the metrics tell."""
