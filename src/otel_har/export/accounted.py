@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from otel_har.export.delivery import Delivery
 from otel_har.export.interfaces import HarProcessor
+from otel_har.limits import Interest
 
 
 class AccountedProcessor(HarProcessor):
@@ -20,3 +21,16 @@ class AccountedProcessor(HarProcessor):
     def failed_entries(self) -> int:
         """Entries that could not be built or delivered."""
         return self._delivery.account.statistics.failed_entries
+
+    @property
+    def filtered_entries(self) -> int:
+        """Exchanges that the filter left out."""
+        return self._delivery.account.filtered_entries
+
+    def interest(self, method: str, url: str) -> Interest:
+        """What the filter says."""
+        return self._delivery.filter.interest(method, url)
+
+    def on_unwanted(self, count: int) -> None:
+        """Count them."""
+        self._delivery.account.leave_out(count)

@@ -26,6 +26,7 @@ from otel_har.export.delivery import INTERRUPTED, OTHER, Delivery, Outcome
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter
 from otel_har.export.metrics import Measured, observe
 from otel_har.export.orders import PARK, Flush, Order, Park
+from otel_har.filters import EVERYTHING, HarFilter
 from otel_har.forking import LOOKS_FOR_THREADS_LATE, call_around_fork, call_in_forked_child, thread_has_gone
 from otel_har.guard import guarded
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
@@ -51,21 +52,23 @@ class BatchHarProcessor(AccountedProcessor):
         settings: Queue, delay and batch sizes.
         options: The form of the entries.
         redaction: What is taken out of them before the exporter sees them.
+        filter: Which exchanges become entries, and what of their bodies is recorded.
         meter_provider: Where the counts are told as metrics; the global one by default.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a program may choose
         self,
         exporter: HarExporter,
         settings: BatchSettings | None = None,
         *,
         options: MappingOptions = DEFAULT_OPTIONS,
         redaction: RedactionPolicy = DEFAULT_POLICY,
+        filter: HarFilter = EVERYTHING,  # noqa: A002 - what the program calls it
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self._exporter = exporter
         self._settings = settings if settings is not None else BatchSettings()
-        self._form = options, Redactor(redaction)
+        self._form = options, Redactor(redaction), filter
         self.waiting: WaitingRoom = WaitingRoom(self._settings.block_timeout_millis, self._may_make_room)
         self._shut_down = False
         self._start_afresh()

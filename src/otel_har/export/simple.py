@@ -17,6 +17,7 @@ from otel_har.export.building import QueueItem, losses_of
 from otel_har.export.delivery import INTERRUPTED, Delivery, Outcome
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter
 from otel_har.export.metrics import Measured, observe
+from otel_har.filters import EVERYTHING, HarFilter
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
@@ -35,6 +36,7 @@ class SimpleHarProcessor(AccountedProcessor):
         exporter: Where the entries go.
         options: The form of the entries.
         redaction: What is taken out of them before the exporter sees them.
+        filter: Which exchanges become entries, and what of their bodies is recorded.
         meter_provider: Where the counts are told as metrics; the global one by default.
     """
 
@@ -44,11 +46,11 @@ class SimpleHarProcessor(AccountedProcessor):
         *,
         options: MappingOptions = DEFAULT_OPTIONS,
         redaction: RedactionPolicy = DEFAULT_POLICY,
+        filter: HarFilter = EVERYTHING,  # noqa: A002 - what the program calls it
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self._exporter = exporter
-        self._options = options
-        self._redactor = Redactor(redaction)
+        self._form = options, Redactor(redaction), filter
         observe("simple_har_processor", self, meter_provider)
         self._shut_down = False
         self._start_afresh()
@@ -59,7 +61,7 @@ class SimpleHarProcessor(AccountedProcessor):
         self._items: deque[QueueItem] = deque()
         self._lock = threading.RLock()  # of whoever calls the exporter; a finaliser of its own thread comes through
         self._is_exporting = False
-        self._delivery = Delivery(self._exporter, self._options, self._redactor)
+        self._delivery = Delivery(self._exporter, *self._form)
         self._failed_until_flush = 0
 
     def measured(self) -> Measured:
