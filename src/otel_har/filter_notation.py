@@ -89,7 +89,10 @@ def _pair(part: str) -> tuple[str, str]:
 def _several(name: str, value: object, separated: Callable[[str], list[str]]) -> tuple[object, ...]:
     """The values of what was given: one text of them, one alone, or any number."""
     if isinstance(value, str):
-        return tuple(separated(value))
+        found = separated(value)
+        if value.strip() and not found:
+            raise SettingError(f"{name}: {value!r} has no value")
+        return tuple(found)
     if isinstance(value, re.Pattern | int):
         return (value,)
     if isinstance(value, Iterable):

@@ -100,6 +100,8 @@ class HarFilter:
         }
         for name, value in compiled.items():
             object.__setattr__(self, name, value)
+        if not isinstance(self.errors_only, bool):
+            raise SettingError(f"errors_only: {self.errors_only!r} is neither True nor False")
         if not _is_duration(self.min_duration_ms):
             raise SettingError(f"min_duration_ms: {self.min_duration_ms!r} is no duration in milliseconds")
 

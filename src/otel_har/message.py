@@ -23,6 +23,8 @@ BodyState = Literal["whole", "truncated", "partial", "unread", "dropped", "exclu
 BodyRule = Literal["all", "text", "none"]
 """What of a body is wanted: all, what is text, or nothing but its size."""
 
+_STRICTNESS: tuple[BodyRule, ...] = ("all", "text", "none")
+
 
 _TEXT_BYTES = 80  # of each of two texts, their pair and its place, besides the characters
 
@@ -150,7 +152,7 @@ class Body:
     def under(self, rule: BodyRule) -> Body:
         """The same body as it is under a rule; this one stays as it is. It is for reading, while this one is there."""
         other = _BorrowedBody(self._limits)
-        rule = rule if self.rule == "all" else self.rule
+        rule = max(rule, self.rule, key=_STRICTNESS.index)
         known = {name: getattr(self, name) for name in Body.__slots__} | {"rule": rule}
         if rule == "none":
             known |= {"_chunks": [], "_kept_bytes": 0}

@@ -39,7 +39,13 @@ def span_processor(
         settings.path, settings.indent, append=settings.append, recording=recording, first_process=first_process
     )
     return HarSpanProcessor(
-        BatchHarProcessor(exporter, settings.batch, options=settings.options, redaction=settings.redaction(salt)),
+        BatchHarProcessor(
+            exporter,
+            settings.batch,
+            options=settings.options,
+            redaction=settings.redaction(salt),
+            filter=settings.filter,
+        ),
         limits=CaptureLimits(
             settings.max_body_bytes,
             ByteBudget(settings.max_queue_bytes),

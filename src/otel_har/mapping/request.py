@@ -96,7 +96,7 @@ def _post_data(body: Body, state: BodyState, headers: Headers, options: MappingO
     if text.base64 and body.rule == "text" and body.size_bytes:
         return _post_data(body.under("none"), "excluded", headers, options)
     post_data: dict[str, Any] = {"mimeType": content_type, "text": text.text}
-    if text.base64:
+    if text.base64 and state != "excluded":
         post_data["encoding"] = "base64"
     comments: list[str] = []
     if state != "whole":
