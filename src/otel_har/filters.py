@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from urllib.parse import urlsplit, urlunsplit
 
 from otel_har import filter_notation
 from otel_har.errors import SettingError
@@ -51,7 +52,7 @@ class HarFilter:
 
     Attributes:
         include_urls: Patterns; only these are recorded. What is matched is the whole URL as the entry has it before
-            redaction: with its query, percent-encoded, without user information and fragment.
+            redaction: with its query, percent-encoded, without user information and fragment; the least path is `/`.
         exclude_urls: Patterns; these are not recorded, whatever else says so.
         methods: Request methods.
         statuses: Status codes: `404` or `"404"`, `"4xx"`, `"500-599"`; `"error"` or 0 for exchanges without an answer.
@@ -140,7 +141,7 @@ class HarFilter:
             return False
         if not self._included and not self._excluded:
             return True
-        url = har_url(url)
+        url = _matched_url(url)
         return (not self._included or _matches(self._included, url)) and not _matches(self._excluded, url)
 
     def _lets_in_answer(self, exchange: Exchange) -> bool:
@@ -183,6 +184,12 @@ def _callable(predicate: object) -> Predicate | None:
         return ImportedFunction(str(predicate))
     except ValueError as fault:
         raise SettingError(f"predicate: {predicate!r} {fault}") from fault
+
+
+def _matched_url(url: str) -> str:
+    """As the entry has it; a URL without a path asks for `/` (RFC 3986, 6.2.3), whichever way the client writes it."""
+    parts = urlsplit(har_url(url))
+    return urlunsplit(parts._replace(path="/")) if parts.netloc and not parts.path else urlunsplit(parts)
 
 
 def _matches(patterns: tuple[re.Pattern[str], ...], text: str) -> bool:

@@ -96,6 +96,14 @@ def test_every_rule_must_let_in(rules: dict[str, Any], *, is_in: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["http://h.test", "http://h.test/", "http://h.test#part", "http://h.test?q", "http://h.test/?q"]
+)
+def test_a_url_without_a_path(url: str) -> None:
+    """What a client writes without a path is asked for as `/`: one pattern fits both."""
+    assert 1 == len(_build(_exchange(url=url), HarFilter(include_urls="http://h.test/*")).batch.entries)
+
+
+@pytest.mark.parametrize(
     ("rules", "is_in"),
     [
         ({"statuses": "error"}, True),
