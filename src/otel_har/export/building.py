@@ -133,11 +133,9 @@ class _Building:
         """The batch, in its order."""
         self._entries.sort(key=_start)
         pages = (_page(page, self._redactor) for page in self.pages.values())
-        batch = HarBatch(
-            tuple(page for page in pages if page is not None),
-            tuple(entry for _, entry in self._entries),
-            HarStatistics(self._dropped_entries, self._dropped_bodies, self._failed_entries),
-        )
+        statistics = HarStatistics(self._dropped_entries, self._dropped_bodies, self._failed_entries)
+        entries = tuple(entry for _, entry in self._entries)
+        batch = HarBatch(tuple(filter(None, pages)), entries, statistics, self._redactor.told)
         return Built(batch, self._filtered_entries)
 
 
