@@ -6,6 +6,7 @@ from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarProcessor
 from otel_har.export.simple import SimpleHarProcessor
+from otel_har.filters import HarFilter
 from otel_har.instrumentor import HarInstrumentor
 from otel_har.export.memory import InMemoryHarExporter
 from otel_har.export.logger import to_har_model, LoggingHarExporter
@@ -29,6 +30,7 @@ __all__ = [
     "HarBatch",
     "HarExportResult",
     "HarExporter",
+    "HarFilter",
     "HarFormatError",
     "HarInstrumentor",
     "HarProcessor",

@@ -167,6 +167,8 @@ def _har_processor(
 ) -> HarProcessor:
     mapping = options.get("mapping", settings.options)
     redaction = options.get("redaction") or settings.redaction()
+    kept = options.get("filter", settings.filter)
     if is_synchronous:
-        return SimpleHarProcessor(exporter, options=mapping, redaction=redaction)
-    return BatchHarProcessor(exporter, options.get("batch", settings.batch), options=mapping, redaction=redaction)
+        return SimpleHarProcessor(exporter, options=mapping, redaction=redaction, filter=kept)
+    batch = options.get("batch", settings.batch)
+    return BatchHarProcessor(exporter, batch, options=mapping, redaction=redaction, filter=kept)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from opentelemetry.util.http import OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from otel_har import environment
 from otel_har.export.batch_settings import BatchSettings
+from otel_har.filters import HarFilter
 from otel_har.har.models import Entry
 from otel_har.limits import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_INITIATOR_FRAMES, DEFAULT_MAX_QUEUE_BYTES
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions, Params
@@ -43,14 +44,36 @@ def _imported(value: object) -> object:
     return ImportedRedactor(value) if isinstance(value, str) else value
 
 
+def _rule_of_a_filter(name: str) -> AfterValidator:
+    """Whether a filter understands the value; it says itself what is wrong."""
+
+    def check(value: str) -> str:
+        rule: dict[str, Any] = {name: value}
+        HarFilter(**rule)
+        return value
+
+    return AfterValidator(check)
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_separated)]
 Patterns = Annotated[tuple[re.Pattern[str], ...], BeforeValidator(_patterns)]
 Redactor = Annotated[Callable[[Entry], Entry | None], BeforeValidator(_imported)]
+IncludeUrls = Annotated[str, _rule_of_a_filter("include_urls")]
+ExcludeUrls = Annotated[str, _rule_of_a_filter("exclude_urls")]
+Methods = Annotated[str, _rule_of_a_filter("methods")]
+Statuses = Annotated[str, _rule_of_a_filter("statuses")]
+ContentTypes = Annotated[str, _rule_of_a_filter("content_types")]
+Bodies = Annotated[str, _rule_of_a_filter("bodies")]
+Predicate = Annotated[str, _rule_of_a_filter("predicate")]
 # Of these a value that cannot be used must not let out what a user meant to keep in.
 _REDACTING = frozenset(
     {
         environment.OTEL_PYTHON_HAR_REDACT,
         environment.OTEL_PYTHON_HAR_REDACTOR,
+        environment.OTEL_PYTHON_HAR_INCLUDE_URLS,
+        environment.OTEL_PYTHON_HAR_EXCLUDE_URLS,
+        environment.OTEL_PYTHON_HAR_BODIES,
+        environment.OTEL_PYTHON_HAR_FILTER,
         OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS,
     }
 )
@@ -105,6 +128,24 @@ class HarSettings(BaseModel):
     """A function of the program's, `package.module:function`, which sees each entry last."""
     redact_header_patterns: Patterns = Field((), alias=OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS)
     """OpenTelemetry's own: regular expressions, separated by commas; header fields in whose name one is found."""
+    include_urls: IncludeUrls | None = Field(None, alias=environment.OTEL_PYTHON_HAR_INCLUDE_URLS)
+    """Patterns of URLs, separated by commas; only these are recorded."""
+    exclude_urls: ExcludeUrls | None = Field(None, alias=environment.OTEL_PYTHON_HAR_EXCLUDE_URLS)
+    """Patterns of URLs that are not recorded."""
+    methods: Methods | None = Field(None, alias=environment.OTEL_PYTHON_HAR_METHODS)
+    """The request methods that are recorded; all by default."""
+    statuses: Statuses | None = Field(None, alias=environment.OTEL_PYTHON_HAR_STATUSES)
+    """The statuses that are recorded: `404`, `4xx`, `500-599`, `error` for exchanges without an answer."""
+    content_types: ContentTypes | None = Field(None, alias=environment.OTEL_PYTHON_HAR_CONTENT_TYPES)
+    """Patterns of the media types of answers that are recorded."""
+    bodies: Bodies = Field("all", alias=environment.OTEL_PYTHON_HAR_BODIES)
+    """What is recorded of bodies: `all`, `text`, `none`, or by media type, `image/*=none,*=text`."""
+    min_duration_millis: int = Field(0, ge=0, alias=environment.OTEL_PYTHON_HAR_MIN_DURATION_MILLIS)
+    """The least time of an exchange that is recorded, milliseconds."""
+    errors_only: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_ERRORS_ONLY)
+    """Whether only exchanges are recorded that went wrong."""
+    predicate: Predicate | None = Field(None, alias=environment.OTEL_PYTHON_HAR_FILTER)
+    """A function of the program's, `package.module:function`, that says of each entry whether it is recorded."""
     schedule_delay_millis: int = Field(
         int(_BATCH.schedule_delay_millis),
         ge=1,
@@ -158,6 +199,21 @@ class HarSettings(BaseModel):
             redactor=self.redactor,
         )
         return policy if salt is None else replace(policy, salt=salt)
+
+    @property
+    def filter(self) -> HarFilter:
+        """Which exchanges are recorded, and what of their bodies."""
+        return HarFilter(
+            include_urls=self.include_urls or (),
+            exclude_urls=self.exclude_urls or (),
+            methods=self.methods or (),
+            statuses=self.statuses or (),
+            content_types=self.content_types or (),
+            bodies=self.bodies,
+            min_duration_ms=self.min_duration_millis,
+            errors_only=self.errors_only,
+            predicate=self.predicate,
+        )
 
     @property
     def options(self) -> MappingOptions:

@@ -9,6 +9,7 @@ from opentelemetry.util.http import OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SA
 
 from otel_har import environment
 from otel_har.export.batch_settings import BatchSettings
+from otel_har.filters import HarFilter
 from otel_har.mapping.options import MappingOptions
 from otel_har.redaction.policy import ImportedRedactor
 from otel_har.settings import HarSettings, settings_from
@@ -31,6 +32,15 @@ DEFAULTS = {
     "redact_hashes": False,
     "redactor": None,
     "redact_header_patterns": (),
+    "include_urls": None,
+    "exclude_urls": None,
+    "methods": None,
+    "statuses": None,
+    "content_types": None,
+    "bodies": "all",
+    "min_duration_millis": 0,
+    "errors_only": False,
+    "predicate": None,
     "schedule_delay_millis": 1_000,
     "max_queue_size": 10_000,
     "max_queue_bytes": 64 * 1024 * 1024,
@@ -43,6 +53,7 @@ NUMBERS = {
     environment.OTEL_PYTHON_HAR_MAX_BODY_BYTES: ("max_body_bytes", 0, None),
     environment.OTEL_PYTHON_HAR_INITIATOR_FRAMES: ("initiator_frames", 0, 100),
     environment.OTEL_PYTHON_HAR_MAX_PAGES: ("max_pages", 1, None),
+    environment.OTEL_PYTHON_HAR_MIN_DURATION_MILLIS: ("min_duration_millis", 0, None),
     environment.OTEL_PYTHON_HAR_BSP_SCHEDULE_DELAY: ("schedule_delay_millis", 1, 86_400_000),
     environment.OTEL_PYTHON_HAR_BSP_MAX_QUEUE_SIZE: ("max_queue_size", 1, None),
     environment.OTEL_PYTHON_HAR_BSP_MAX_QUEUE_BYTES: ("max_queue_bytes", 0, None),
@@ -54,6 +65,7 @@ FLAGS = {
     environment.OTEL_PYTHON_HAR_APPEND: "append",
     environment.OTEL_PYTHON_HAR_AUDIT_EVENTS: "audit_events",
     environment.OTEL_PYTHON_HAR_SIGNALS: "signals",
+    environment.OTEL_PYTHON_HAR_ERRORS_ONLY: "errors_only",
     environment.OTEL_PYTHON_HAR_REDACT_HASHES: "redact_hashes",
 }
 WORDS = {
@@ -66,7 +78,16 @@ LISTS = {
     environment.OTEL_PYTHON_HAR_REDACT_FIELDS: "redact_fields",
     environment.OTEL_PYTHON_HAR_REDACT_KEEP: "redact_keep",
 }
-OTHERS = (environment.OTEL_PYTHON_HAR, environment.OTEL_PYTHON_HAR_REDACTOR, SANITIZE_FIELDS)
+FILTERS = (
+    environment.OTEL_PYTHON_HAR_INCLUDE_URLS,
+    environment.OTEL_PYTHON_HAR_EXCLUDE_URLS,
+    environment.OTEL_PYTHON_HAR_METHODS,
+    environment.OTEL_PYTHON_HAR_STATUSES,
+    environment.OTEL_PYTHON_HAR_CONTENT_TYPES,
+    environment.OTEL_PYTHON_HAR_BODIES,
+    environment.OTEL_PYTHON_HAR_FILTER,
+)
+OTHERS = (environment.OTEL_PYTHON_HAR, environment.OTEL_PYTHON_HAR_REDACTOR, SANITIZE_FIELDS, *FILTERS)
 ALL = (*NUMBERS, *FLAGS, *WORDS, *LISTS, *OTHERS)
 # What takes out secrets: a value of theirs that cannot be used lets out nothing.
 REDACTING = (environment.OTEL_PYTHON_HAR_REDACT, environment.OTEL_PYTHON_HAR_REDACTOR, SANITIZE_FIELDS)
@@ -184,6 +205,10 @@ def test_lists(name: str) -> None:
         (environment.OTEL_PYTHON_HAR_REDACT, "all"),
         (environment.OTEL_PYTHON_HAR_REDACTOR, "no_function"),
         (SANITIZE_FIELDS, "x-.*,("),
+        (environment.OTEL_PYTHON_HAR_INCLUDE_URLS, "https://h.test/*,re:("),
+        (environment.OTEL_PYTHON_HAR_EXCLUDE_URLS, "re:*"),
+        (environment.OTEL_PYTHON_HAR_BODIES, "image/*=some"),
+        (environment.OTEL_PYTHON_HAR_FILTER, "no_function"),
     ],
 )
 def test_what_cannot_redact_is_taken_for_strict(name: str, value: str) -> None:
@@ -192,6 +217,52 @@ def test_what_cannot_redact_is_taken_for_strict(name: str, value: str) -> None:
     assert DEFAULTS | {"redact": "strict"} == settings.model_dump()
     assert problem.startswith(f"{name}={value!r} is taken for {environment.OTEL_PYTHON_HAR_REDACT}=strict: ")
     assert "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (environment.OTEL_PYTHON_HAR_METHODS, "GET,two words"),
+        (environment.OTEL_PYTHON_HAR_STATUSES, "4xx,99"),
+        (environment.OTEL_PYTHON_HAR_CONTENT_TYPES, "re:["),
+    ],
+)
+def test_other_rules_of_a_filter_that_cannot_be_used(name: str, value: str) -> None:
+    """A rule that is about what is worth a look is left out where it is not understood, and told in one line."""
+    settings, [problem] = settings_from({name: value})
+    assert DEFAULTS == settings.model_dump()
+    assert problem.startswith(f"{name}={value!r} is ignored: ")
+    assert "\n" not in problem
+
+
+def test_filter() -> None:
+    """What concerns the filter reaches it, from its variables."""
+    settings, problems = settings_from(
+        {
+            environment.OTEL_PYTHON_HAR_INCLUDE_URLS: "https://h.test/*, re:a{1,2}",
+            environment.OTEL_PYTHON_HAR_EXCLUDE_URLS: "*.png",
+            environment.OTEL_PYTHON_HAR_METHODS: "get,POST",
+            environment.OTEL_PYTHON_HAR_STATUSES: "4xx,error",
+            environment.OTEL_PYTHON_HAR_CONTENT_TYPES: "image/*",
+            environment.OTEL_PYTHON_HAR_BODIES: "*=text",
+            environment.OTEL_PYTHON_HAR_MIN_DURATION_MILLIS: "15",
+            environment.OTEL_PYTHON_HAR_ERRORS_ONLY: "true",
+            environment.OTEL_PYTHON_HAR_FILTER: "no.such.module:function",
+        }
+    )
+    expected = HarFilter(
+        include_urls="https://h.test/*, re:a{1,2}",
+        exclude_urls="*.png",
+        methods="get,POST",
+        statuses="4xx,error",
+        content_types="image/*",
+        bodies="*=text",
+        min_duration_ms=15,
+        errors_only=True,
+        predicate="no.such.module:function",
+    )
+    assert (expected, []) == (settings.filter, problems)
+    assert HarFilter() == HarSettings().filter
 
 
 def test_header_patterns() -> None:

@@ -7,9 +7,10 @@ that the program read compressed is counted so while it waits, and may be a thou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from otel_har.export.interfaces import HarBatch, HarStatistics
+from otel_har.filters import EVERYTHING, HarFilter
 from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page
 from otel_har.mapping.entries import har_entry, page_from_facts
@@ -23,13 +24,16 @@ MAX_BATCH_BYTES = 8 * 1024 * 1024
 
 
 @guarded("building an entry")
-def _entry(record: HarRecord, options: MappingOptions, redactor: Redactor) -> Entry:
-    return Entry.model_validate(redactor.entry(har_entry(record, options)))
+def _entry(record: HarRecord, options: MappingOptions, redactor: Redactor, har_filter: HarFilter) -> Entry:
+    return Entry.model_validate(redactor.entry(har_entry(har_filter.limited(record), options)))
 
 
-def _entry_or_less(record: HarRecord, options: MappingOptions, redactor: Redactor) -> Entry | None:
+def _entry_or_less(
+    record: HarRecord, options: MappingOptions, redactor: Redactor, har_filter: HarFilter
+) -> Entry | None:
     """The entry; one that cannot be built is what the span tells of it."""
-    return _entry(record, options, redactor) or _entry(replace(record, exchange=None), options, redactor)
+    form = options, redactor, har_filter
+    return _entry(record, *form) or _entry(replace(record, exchange=None), *form)
 
 
 @guarded("building a page")
@@ -38,9 +42,32 @@ def _page(facts: PageFacts, redactor: Redactor) -> Page:
     return page.model_copy(update={"title": redactor.text(page.title)})
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A batch, and what was left out of it on purpose.
+
+    Attributes:
+        batch: The batch.
+        filtered_entries: How many exchanges the filter left out.
+    """
+
+    batch: HarBatch
+    filtered_entries: int
+
+
 def build_batch(
     items: Iterable[QueueItem], options: MappingOptions = DEFAULT_OPTIONS, redactor: Redactor = DEFAULT_REDACTOR
 ) -> HarBatch:
+    """The batch of what was queued, without a filter; see `build`."""
+    return build(items, options, redactor).batch
+
+
+def build(
+    items: Iterable[QueueItem],
+    options: MappingOptions = DEFAULT_OPTIONS,
+    redactor: Redactor = DEFAULT_REDACTOR,
+    har_filter: HarFilter = EVERYTHING,
+) -> Built:
     """The batch of what was queued; a record that fails to build is left out, logged, and in the statistics.
 
     Nothing in it is as it was before the redactor saw it. It changes nothing: the same items may be built again.
@@ -49,32 +76,67 @@ def build_batch(
         items: In their order. Those that would make the batch too large are left, where this is an iterator.
         options: The form of the entries.
         redactor: Takes the secrets out of them.
+        har_filter: What becomes no entry.
     """
-    built_length = 0
-    dropped_entries = dropped_bodies = failed_entries = 0
-    pages: dict[str, PageFacts] = {}
-    entries: list[tuple[int, Entry]] = []
+    building = _Building(options, redactor, har_filter)
     for item in items:
         if isinstance(item, PageFacts):
-            pages[item.id] = item
+            building.pages[item.id] = item
             continue
-        entry = _entry_or_less(item, options, redactor)
-        if item.exchange is not None:
-            dropped_entries += item.exchange.lost_attempts
-            dropped_bodies += item.exchange.has_body_over_budget
-        last = None if entry is None else redactor.last(entry)
+        building.take(item)
+        if building.length >= MAX_BATCH_BYTES:
+            break
+    return building.built()
+
+
+class _Building:
+    """A batch that is being built.
+
+    Attributes:
+        pages: Those of it, by id.
+        length: The characters of its texts that may be long.
+    """
+
+    def __init__(self, options: MappingOptions, redactor: Redactor, har_filter: HarFilter) -> None:
+        self._form = options, redactor, har_filter
+        self._redactor = redactor
+        self._filter = har_filter
+        self.pages: dict[str, PageFacts] = {}
+        self._entries: list[tuple[int, Entry]] = []
+        self.length = 0
+        self._dropped_entries = self._dropped_bodies = self._failed_entries = self._filtered_entries = 0
+
+    def take(self, record: HarRecord) -> None:
+        """One more record."""
+        if record.exchange is not None:
+            self._dropped_entries += record.exchange.lost_attempts
+        if not self._filter.lets_in(record):
+            self._filtered_entries += 1
+            return
+        if record.exchange is not None:
+            self._dropped_bodies += record.exchange.has_body_over_budget
+        entry = _entry_or_less(record, *self._form)
         if entry is None:
-            failed_entries += 1
-        elif last is not None:
-            pages[item.page.id] = item.page
-            entries.append((_started(item), last))
-            built_length += _length(last)
-            if built_length >= MAX_BATCH_BYTES:
-                break
-    entries.sort(key=_start)
-    built = (_page(page, redactor) for page in pages.values())
-    statistics = HarStatistics(dropped_entries, dropped_bodies, failed_entries)
-    return HarBatch(tuple(filter(None, built)), tuple(entry for _, entry in entries), statistics, redactor.told)
+            self._failed_entries += 1
+            return
+        last = self._redactor.last(entry)
+        if last is None:
+            return
+        if not self._filter.lets_in_entry(last):
+            self._filtered_entries += 1
+            return
+        self.pages[record.page.id] = record.page
+        self._entries.append((_started(record), last))
+        self.length += _length(last)
+
+    def built(self) -> Built:
+        """The batch, in its order."""
+        self._entries.sort(key=_start)
+        pages = (_page(page, self._redactor) for page in self.pages.values())
+        statistics = HarStatistics(self._dropped_entries, self._dropped_bodies, self._failed_entries)
+        entries = tuple(entry for _, entry in self._entries)
+        batch = HarBatch(tuple(filter(None, pages)), entries, statistics, self._redactor.told)
+        return Built(batch, self._filtered_entries)
 
 
 def _length(entry: Entry) -> int:

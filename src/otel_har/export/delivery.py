@@ -17,8 +17,9 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_har.errors import DestinationError
 from otel_har.export.account import Account
-from otel_har.export.building import QueueItem, build_batch
+from otel_har.export.building import QueueItem, build
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
+from otel_har.filters import HarFilter
 from otel_har.guard import faults_so_far, guarded, take_fault_counts
 from otel_har.mapping.options import MappingOptions
 from otel_har.redaction.redactor import Redactor
@@ -50,16 +51,21 @@ class Delivery:
         exporter: Where they go.
         options: The form of the entries.
         redactor: Takes the secrets out of them.
+        har_filter: What is let in.
 
     Attributes:
+        filter: As given.
         account: What became of the items.
         failed_attempts: How often in a row the destination took nothing.
     """
 
-    def __init__(self, exporter: HarExporter, options: MappingOptions, redactor: Redactor) -> None:
+    def __init__(
+        self, exporter: HarExporter, options: MappingOptions, redactor: Redactor, har_filter: HarFilter
+    ) -> None:
         self._exporter = exporter
         self._options = options
         self._redactor = redactor
+        self.filter = har_filter
         self.account = Account()
         self._faults_before = faults_so_far()
         self.failed_attempts = 0
@@ -74,15 +80,19 @@ class Delivery:
                 the batch was large enough.
             waiting: How many entries wait, these among them, for the log.
         """
-        batch = build_batch(items, self._options, self._redactor)
-        found = batch.statistics
+        built = build(items, self._options, self._redactor, self.filter)
+        batch, found = built.batch, built.batch.statistics
         told = self.account.untold + found
+        if built.filtered_entries and not (batch.pages or batch.entries or told):
+            self.account.leave_out(built.filtered_entries)
+            return Outcome.DELIVERED  # of nothing
         result = self._exported(replace(batch, statistics=told))
         if isinstance(result, DestinationError):
             self.account.add(HarStatistics(failed_exports=1))
             self._interrupted(result, waiting)
             return Outcome.INTERRUPTED
         self.account.add(found)
+        self.account.leave_out(built.filtered_entries)
         if found.failed_entries:
             self.account.failures[BUILD_FAILED] += found.failed_entries
         if result is HarExportResult.SUCCESS:

@@ -12,10 +12,12 @@ from collections import deque
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import MeterProvider
 
+from otel_har.export.accounted import AccountedProcessor
 from otel_har.export.building import QueueItem, losses_of
 from otel_har.export.delivery import INTERRUPTED, Delivery, Outcome
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter
 from otel_har.export.metrics import Measured, observe
+from otel_har.filters import EVERYTHING, HarFilter
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
@@ -24,7 +26,7 @@ from otel_har.redaction.policy import DEFAULT_POLICY, RedactionPolicy
 from otel_har.redaction.redactor import Redactor
 
 
-class SimpleHarProcessor(HarProcessor):
+class SimpleHarProcessor(AccountedProcessor):
     """Exports each record at once: for tests and short scripts.
 
     The program waits for the destination, as long as that takes; only `force_flush` and `shutdown` have a time. What an
@@ -34,10 +36,8 @@ class SimpleHarProcessor(HarProcessor):
         exporter: Where the entries go.
         options: The form of the entries.
         redaction: What is taken out of them before the exporter sees them.
+        filter: Which exchanges become entries, and what of their bodies is recorded.
         meter_provider: Where the counts are told as metrics; the global one by default.
-
-    Attributes:
-        failed_entries: Entries that could not be built or delivered.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class SimpleHarProcessor(HarProcessor):
         *,
         options: MappingOptions = DEFAULT_OPTIONS,
         redaction: RedactionPolicy = DEFAULT_POLICY,
+        filter: HarFilter = EVERYTHING,  # noqa: A002 - what the program calls it
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self._exporter = exporter
-        self._options = options
-        self._redactor = Redactor(redaction)
+        self._form = options, Redactor(redaction), filter
         observe("simple_har_processor", self, meter_provider)
         self._shut_down = False
         self._start_afresh()
@@ -61,13 +61,8 @@ class SimpleHarProcessor(HarProcessor):
         self._items: deque[QueueItem] = deque()
         self._lock = threading.RLock()  # of whoever calls the exporter; a finaliser of its own thread comes through
         self._is_exporting = False
-        self._delivery = Delivery(self._exporter, self._options, self._redactor)
+        self._delivery = Delivery(self._exporter, *self._form)
         self._failed_until_flush = 0
-
-    @property
-    def failed_entries(self) -> int:
-        """See above."""
-        return self._delivery.account.statistics.failed_entries
 
     def measured(self) -> Measured:
         """What the metrics tell."""
