@@ -1,11 +1,19 @@
 """otel-har: a Python program's HTTP traffic, recorded as HAR 1.2 by OpenTelemetry's own means."""
 
-from otel_har.errors import ExportError, HarFormatError, OtelHarError, SettingError
+from otel_har.errors import DestinationError, ExportError, HarFormatError, OtelHarError, SettingError
 from otel_har.export.batch import BatchHarProcessor
 from otel_har.export.batch_settings import BatchSettings
+from otel_har.export.composite import CompositeHarExporter
+from otel_har.export.console import ConsoleHarExporter
+from otel_har.export.executor import ExecutorHarExporter
 from otel_har.export.file import FileHarExporter
-from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarProcessor
+from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarProcessor, HarStatistics
+from otel_har.export.logger import LoggingHarExporter
+from otel_har.export.memory import InMemoryHarExporter
+from otel_har.export.model import to_har_model
+from otel_har.export.process import BackgroundProcessHarExporter
 from otel_har.export.simple import SimpleHarProcessor
+from otel_har.export.stream import StreamHarExporter
 from otel_har.instrumentor import HarInstrumentor
 from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
@@ -16,9 +24,14 @@ from otel_har.version import __version__
 
 __all__ = [
     "NO_REDACTION",
+    "BackgroundProcessHarExporter",
     "BatchHarProcessor",
     "BatchSettings",
     "CaptureLimits",
+    "CompositeHarExporter",
+    "ConsoleHarExporter",
+    "DestinationError",
+    "ExecutorHarExporter",
     "ExportError",
     "FileHarExporter",
     "HarBatch",
@@ -28,11 +41,16 @@ __all__ = [
     "HarInstrumentor",
     "HarProcessor",
     "HarSpanProcessor",
+    "HarStatistics",
+    "InMemoryHarExporter",
+    "LoggingHarExporter",
     "MappingOptions",
     "OtelHarError",
     "RedactionPolicy",
     "SettingError",
     "SimpleHarProcessor",
+    "StreamHarExporter",
     "__version__",
     "shut_down_on_signals",
+    "to_har_model",
 ]

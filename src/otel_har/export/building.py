@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from otel_har.export.interfaces import HarBatch, HarStatistics
+from otel_har.export.weight import text_length
 from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page
 from otel_har.mapping.entries import har_entry, page_from_facts
@@ -68,7 +69,7 @@ def build_batch(
         elif last is not None:
             pages[item.page.id] = item.page
             entries.append((_started(item), last))
-            built_length += _length(last)
+            built_length += text_length(last)
             if built_length >= MAX_BATCH_BYTES:
                 break
     entries.sort(key=_start)
@@ -78,16 +79,6 @@ def build_batch(
         tuple(entry for _, entry in entries),
         HarStatistics(dropped_entries, dropped_bodies, failed_entries),
     )
-
-
-def _length(entry: Entry) -> int:
-    """The characters of its texts that may be long."""
-    sent, got = entry.request.post_data, entry.response.content
-    length = len(got.text or "") + (len(sent.text or "") if sent is not None else 0)
-    if sent is not None and sent.params:
-        length += sum(len(parameter.value or "") for parameter in sent.params)
-    messages = [*(entry.web_socket_messages or ()), *(entry.event_source_messages or ())]
-    return length + sum(len(message["data"]) for message in messages)
 
 
 def records_of(items: Iterable[QueueItem]) -> int:
