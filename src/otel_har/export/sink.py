@@ -11,12 +11,16 @@ import contextlib
 import errno
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from otel_har.errors import SettingError
+
+if sys.platform != "win32":
+    import fcntl
 
 PIECE_BYTES = io.DEFAULT_BUFFER_SIZE
 
@@ -39,6 +43,7 @@ class Sink:
         self._is_text = _takes_text(stream)
         encoding = _encoding_of(stream) if self._is_text else None
         self._escapes = encoding is not None and not encoding.startswith("utf-")
+        self._appends = False
         # A text stream would keep text and lose it where its buffer takes none: what it is a layer of says more.
         if type(stream) is io.TextIOWrapper and encoding in _ONE_BYTE:
             self._target, self._is_text = stream.buffer, False
@@ -117,15 +122,35 @@ class Sink:
         try:
             if not stream.seekable():
                 return None
-            place = stream.tell()
-            self.cut(place)
+            self._appends = self._has_append_mode()
+            place = self.end() if self._appends else stream.tell()
+            stream.seek(place)
+            stream.truncate()
         except (AttributeError, OSError, ValueError, TypeError):
             return None
         return place
 
-    def cut(self, place: Any) -> None:
-        """Go to a place and cut off what follows."""
+    def _has_append_mode(self) -> bool:
+        """Whether all is written at the end, wherever the stream is."""
+        if "a" in str(getattr(self._stream, "mode", "")):
+            return True
+        descriptor = self.descriptor()
+        if sys.platform == "win32" or descriptor is None:
+            return False
+        return bool(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND)
+
+    def go(self, place: Any) -> None:
+        """Go to a place; what is written next is written over what follows, or follows what is before."""
         self._stream.seek(place)
+        if self._appends:
+            self._stream.truncate()
+
+    def place(self) -> Any:
+        """Where the stream is."""
+        return self._stream.tell()
+
+    def cut(self) -> None:
+        """Cut off what follows."""
         self._stream.truncate()
 
     def end(self) -> Any:

@@ -212,13 +212,14 @@ class _Rewritten(_Form):
         self._standing, self._head, self._tail = standing, b"", tail
 
     def _laid_out(self, entries: bytes, tail: bytes) -> tuple[Any, Any]:
-        self._sink.cut(self._place)
+        self._sink.go(self._place)
         for _ in self._sink.write_all(entries):
             pass
-        place = self._sink.end()
+        place = self._sink.place()
         for _ in self._sink.write_all(self._sink.prepared(tail)):
             pass
         self._sink.flush()
+        self._sink.cut()
         return place, self._sink.end()
 
     def _restore(self) -> None:
