@@ -153,7 +153,9 @@ def _shared(url: str, said: str, room: int) -> tuple[str, str]:
     """URL and error so that both fit: the error has what the URL leaves, but half of the room in any case."""
     if not said:
         return _fitted(url, room), ""
-    said = _fitted(said, max(room // 2, room - 2 - _columns(url)))
+    most = max(room // 2, room - 2 - _columns(url))
+    if _columns(said) > most:  # its kind stands at its beginning
+        said = f"{_within(said, most - 1)}\u2026"
     return _fitted(url, max(1, room - 2 - _columns(said))), said
 
 
