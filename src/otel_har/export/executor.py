@@ -7,6 +7,7 @@ cannot be waited for any longer is left to end; until then nothing further is be
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
@@ -121,7 +122,7 @@ class ExecutorHarExporter(HarExporter):
         except BrokenExecutor as fault:
             raise ExportError(f"the executor is broken: {fault}") from fault
         except RuntimeError as fault:  # it was shut down, or the interpreter is about to end
-            if "interpreter" not in str(fault):
+            if threading.main_thread().is_alive():
                 _logger.warning("otel-har: exporting without the executor: %s", fault)
             self._executor = None
             return None
