@@ -66,6 +66,19 @@ def guarded(task: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
     return decorate
 
 
+def attempted(function: Callable[[], R]) -> R | Exception:
+    """What a callable gives, or the exception that it raises: for who has to tell the fault to somebody.
+
+    What a signal handler of the program raises goes on to the program.
+    """
+    try:
+        return function()
+    except Exception as fault:
+        if is_of_signal_handler(fault):
+            raise
+        return fault
+
+
 def _settle(task: str, fault: Exception) -> Exception | None:
     """Report a fault; what is the program's own, and has to be raised."""
     try:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from otel_har.export.interfaces import HarBatch, HarStatistics
+from otel_har.export.weight import text_length
 from otel_har.filters import EVERYTHING, HarFilter
 from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page
@@ -127,7 +128,7 @@ class _Building:
             return
         self.pages[record.page.id] = record.page
         self._entries.append((_started(record), last))
-        self.length += _length(last)
+        self.length += text_length(last)
 
     def built(self) -> Built:
         """The batch, in its order."""
@@ -137,16 +138,6 @@ class _Building:
         entries = tuple(entry for _, entry in self._entries)
         batch = HarBatch(tuple(filter(None, pages)), entries, statistics, self._redactor.told)
         return Built(batch, self._filtered_entries)
-
-
-def _length(entry: Entry) -> int:
-    """The characters of its texts that may be long."""
-    sent, got = entry.request.post_data, entry.response.content
-    length = len(got.text or "") + (len(sent.text or "") if sent is not None else 0)
-    if sent is not None and sent.params:
-        length += sum(len(parameter.value or "") for parameter in sent.params)
-    messages = [*(entry.web_socket_messages or ()), *(entry.event_source_messages or ())]
-    return length + sum(len(message["data"]) for message in messages)
 
 
 def records_of(items: Iterable[QueueItem]) -> int:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.files import access
@@ -124,6 +125,11 @@ class FileHarExporter(HarExporter):
             self._file.close()
             self._file = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process that gets this goes on with the recording, as a forked child does."""
+        state = {**self.__dict__, "_file": None, "_pages": {}}
+        return _gone_on_with, (type(self), state)
+
     def _go_on_in_child(self) -> None:
         """In a forked child: locks and descriptors are the parent's. The file is opened again when it is needed."""
         if _PID in self._asked_path.name:
@@ -178,6 +184,15 @@ class FileHarExporter(HarExporter):
         for number in range(1, _MOST_BESIDE + 1):
             suffix = f"{self._first_process}" if number == 1 else f"{self._first_process}.{number}"
             yield asked.with_name(f"{asked.stem}.{suffix}{asked.suffix}")
+
+
+def _gone_on_with(kind: type[FileHarExporter], state: dict[str, Any]) -> FileHarExporter:
+    """What was an exporter in another process: the file is opened again when it is needed."""
+    exporter = kind.__new__(kind)
+    exporter.__dict__.update(state)
+    exporter._go_on_in_child()  # noqa: SLF001 - its own class's
+    call_in_forked_child(exporter._go_on_in_child)  # noqa: SLF001 - as above
+    return exporter
 
 
 def _is_free_for(path: Path, claim: Claim) -> bool:

@@ -122,16 +122,9 @@ class HarDocument:
         return self._tail(standing)
 
     def _tail(self, standing: Standing) -> bytes:
-        lost = standing.statistics
         about = {
             "recording": standing.recording,
-            "statistics": {
-                "entries": standing.entries,
-                "droppedEntries": lost.dropped_entries,
-                "droppedBodies": lost.dropped_bodies,
-                "failedEntries": lost.failed_entries,
-                "failedExports": lost.failed_exports,
-            },
+            "statistics": counts(standing.entries, standing.statistics),
             "entriesEnd": standing.entries_end,
         }
         told = standing.redaction and {"policy": standing.redaction}
@@ -167,17 +160,32 @@ def _is_older(page: Page, than: Page) -> bool:
     return page.page_timings.on_load == -1 != than.page_timings.on_load
 
 
+def counts(entries: int, lost: HarStatistics) -> dict[str, int]:
+    """The counts of a recording as its document has them."""
+    return {
+        "entries": entries,
+        "droppedEntries": lost.dropped_entries,
+        "droppedBodies": lost.dropped_bodies,
+        "failedEntries": lost.failed_entries,
+        "failedExports": lost.failed_exports,
+    }
+
+
 def _comment(standing: Standing) -> str | None:
     """What a person who opens the file must know, after what others said."""
-    lost = standing.statistics
-    counts = (
+    ours = comment_on(standing.statistics)
+    return " ".join(said for said in (standing.comment, ours) if said) or None
+
+
+def comment_on(lost: HarStatistics) -> str | None:
+    """What a person must know of what is missing."""
+    whats = (
         (lost.dropped_entries, "exchanges were dropped, because too many waited to be written"),
         (lost.dropped_bodies, "bodies were left out or cut, because those that waited held too many bytes"),
         (lost.failed_entries, "exchanges could not be written"),
     )
-    told = [f"{count} {what}" for count, what in counts if count]
-    ours = [f"{_NOT_ALL}{'; '.join(told)}."] if told else []
-    return " ".join(([standing.comment] if standing.comment else []) + ours) or None
+    told = [f"{count} {what}" for count, what in whats if count]
+    return f"{_NOT_ALL}{'; '.join(told)}." if told else None
 
 
 def _comment_of_others(comment: object) -> str | None:
@@ -237,9 +245,9 @@ def standing_from(log: Mapping[str, Any], recording: str) -> Standing:
     if not isinstance(about, dict):
         return Standing(recording, 0, comment=comment, redaction=redaction)
     told = about.get("statistics")
-    counts = told if isinstance(told, dict) else {}
+    by_name = told if isinstance(told, dict) else {}
     names = ("droppedEntries", "droppedBodies", "failedEntries", "failedExports")
-    lost = HarStatistics(*(_count(counts.get(name)) or 0 for name in names))
+    lost = HarStatistics(*(_count(by_name.get(name)) or 0 for name in names))
     name = str(about.get("recording", recording))
     return Standing(name, 0, statistics=lost, comment=comment, redaction=redaction)
 

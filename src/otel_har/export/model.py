@@ -1,0 +1,51 @@
+"""Pages and entries to one HAR model."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from otel_har.export.files.document import comment_on, counts
+from otel_har.export.interfaces import HarStatistics
+from otel_har.har.models import Browser, Creator, Entry, Har, Log, Page
+from otel_har.version import __version__
+
+
+def to_har_model(pages: Iterable[Page | Mapping[str, Any]], entries: Iterable[Entry | Mapping[str, Any]]) -> Har:
+    """Put logged pages and entries together again: the `har_page` and `har_entry` of `LoggingHarExporter`'s records.
+
+    Args:
+        pages: As they came; of those with the same id the last one counts.
+        entries: In their order.
+
+    Raises:
+        pydantic.ValidationError: When one of them is no page, or no entry.
+    """
+    by_id: dict[str, Page] = {}
+    for page in pages:
+        model = Page.model_validate(page)
+        by_id[model.id] = model
+    return har_model(by_id.values(), (Entry.model_validate(entry) for entry in entries))
+
+
+def har_model(pages: Iterable[Page], entries: Iterable[Entry], lost: HarStatistics | None = None) -> Har:
+    """A document of this recorder's.
+
+    Args:
+        pages: Each once.
+        entries: In their order.
+        lost: What was lost, which the document then tells.
+    """
+    found = tuple(entries)
+    log = Log(
+        version="1.2",
+        creator=Creator(name="otel-har", version=__version__),
+        browser=Browser(name=platform.python_implementation(), version=platform.python_version()),
+        pages=tuple(pages),
+        entries=found,
+    )
+    if not lost:
+        return Har(log=log)
+    told = {"comment": comment_on(lost), "_otel_har": {"statistics": counts(len(found), lost)}}
+    return Har(log=Log.model_validate({**dict(log), **told}))

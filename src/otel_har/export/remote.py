@@ -1,0 +1,162 @@
+"""An exporter that works elsewhere: in an executor's thread, in another process.
+
+The rule: it is made there, once for each process, from what can be pickled; and what it says comes back as plain
+values, because not every exception survives the way.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.util
+import os
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+from otel_har.errors import DestinationError, ExportError, SettingError
+from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
+from otel_har.guard import attempted, guarded
+
+MakeExporter = Callable[[], HarExporter]
+_SHUTDOWN_MILLIS = 5_000
+_LAST = -1  # of multiprocessing's finalizers
+_made: dict[str, HarExporter] = {}  # a forked child goes on with those of its parent
+_ending: set[tuple[str, int]] = set()  # those that are shut down when a process ends
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a call.
+
+    Attributes:
+        value: What it returned: whether a batch was delivered, or everything flushed.
+        fault: What it raised, in words; None when it raised nothing.
+        is_passing: Whether that was a `DestinationError`.
+        errno: The fault's, where it has one.
+        pickled: The exporter itself, which another process could go on with; None where it is not for that.
+    """
+
+    value: bool = False
+    fault: str | None = None
+    is_passing: bool = False
+    errno: int | None = None
+    pickled: bytes | None = None
+
+    def result(self) -> HarExportResult:
+        """The result of an export.
+
+        Raises:
+            DestinationError: As the exporter did.
+            ExportError: For everything else that it raised.
+        """
+        if self.fault is None:
+            return HarExportResult.SUCCESS if self.value else HarExportResult.FAILURE
+        error = (DestinationError if self.is_passing else ExportError)(self.fault)
+        error.errno = self.errno
+        raise error
+
+
+def pickled_maker(make: MakeExporter) -> bytes:
+    """What another process makes the exporter from.
+
+    Raises:
+        SettingError: When it cannot be pickled, or the other process would not find it.
+    """
+    if getattr(make, "__module__", None) == "__main__" and not isinstance(make, HarExporter):
+        raise SettingError(
+            f"{make!r} is of the program itself, which another process does not import: give one of a module, "
+            "or functools.partial(FileHarExporter, path)"
+        )
+    pickled = attempted(lambda: pickle.dumps(make))
+    if isinstance(pickled, Exception):
+        raise SettingError(f"{make!r} cannot be given to another process: {pickled}") from pickled
+    return pickled
+
+
+def for_others(exporter: HarExporter) -> bytes | None:
+    """The exporter for a further process, if its class says how it goes on there (`__reduce__`)."""
+    if type(exporter).__reduce__ is object.__reduce__:
+        return None
+    pickled = attempted(lambda: pickle.dumps(exporter))
+    return pickled if isinstance(pickled, bytes) else None
+
+
+def made_from(pickled: bytes) -> HarExporter:
+    """The exporter, from one that was pickled or from what makes one.
+
+    Raises:
+        SettingError: When it makes something else.
+        Exception: What making it raises.
+    """
+    found: HarExporter | MakeExporter = pickle.loads(pickled)  # noqa: S301 - of our own process
+    exporter = found if isinstance(found, HarExporter) else found()
+    if not isinstance(exporter, HarExporter):
+        raise SettingError(f"{found!r} gave {type(exporter).__qualname__}, which is no HarExporter")
+    return exporter
+
+
+def answer_of(call: Callable[[], bool]) -> Answer:
+    """Call it, without recording what it does over HTTP."""
+    with suppress_instrumentation():
+        outcome = attempted(call)
+    if not isinstance(outcome, Exception):
+        return Answer(outcome)
+    number = outcome.errno if isinstance(outcome, OSError) else None
+    is_ours = isinstance(outcome, ExportError | SettingError)
+    text = str(outcome) if is_ours else f"{type(outcome).__qualname__}: {outcome}"
+    return Answer(fault=text, is_passing=isinstance(outcome, DestinationError), errno=number)
+
+
+def call_here(key: str, source: bytes | MakeExporter, method: str, argument: HarBatch | int) -> Answer:
+    """Call a method of the exporter of that key, which this process makes with the first call.
+
+    Args:
+        key: The same for all calls that are for one exporter.
+        source: What it is made from.
+        method: `export`, `force_flush` or `shutdown`.
+        argument: The method's.
+    """
+    is_new = key not in _made
+
+    def call() -> bool:
+        if is_new:
+            _made[key] = made_from(source) if isinstance(source, bytes) else source()
+        if method == "shutdown":
+            return done(_made.pop(key), method, argument)
+        _shut_down_at_exit(key)
+        return done(_made[key], method, argument)
+
+    if method == "shutdown" and is_new and isinstance(source, bytes):  # it was made in other processes, or never
+        return Answer(value=True)
+    answer = answer_of(call)
+    if is_new and key in _made:
+        return replace(answer, pickled=for_others(_made[key]))
+    return answer
+
+
+def done(exporter: HarExporter, method: str, argument: HarBatch | int) -> bool:
+    """Call the method: whether it succeeded."""
+    if isinstance(argument, HarBatch):
+        return exporter.export(argument) is HarExportResult.SUCCESS
+    if method == "force_flush":
+        return exporter.force_flush(argument)
+    exporter.shutdown(argument)
+    return True
+
+
+def _shut_down_at_exit(key: str) -> None:
+    """At the end of a pool's worker, which ends without Python's own exit; others are shut down by a call."""
+    process = os.getpid()
+    if multiprocessing.parent_process() is None or (key, process) in _ending:
+        return
+    _ending.add((key, process))
+
+    @guarded("shutting down an exporter")
+    def shut_down() -> None:
+        exporter = _made.pop(key, None)
+        if exporter is not None and os.getpid() == process:
+            exporter.shutdown(_SHUTDOWN_MILLIS)
+
+    multiprocessing.util.Finalize(None, shut_down, exitpriority=_LAST)
