@@ -19,8 +19,9 @@ from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 from otel_har.errors import SettingError
 from otel_har.export.files.limits import Retention, Rotation
 from otel_har.export.interfaces import HarExporter
-from otel_har.export.logger import LoggingHarExporter, to_har_model
+from otel_har.export.logger import LoggingHarExporter
 from otel_har.export.memory import InMemoryHarExporter
+from otel_har.export.model import to_har_model
 from otel_har.export.process import BackgroundProcessHarExporter
 from otel_har.har.models import Har
 from otel_har.pipeline import PipelineOptions, exporter_to_all, file_exporter, span_processor

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from otel_har.errors import DestinationError, SettingError
@@ -112,6 +112,7 @@ class _Branch:
         self._bytes = 0
         self._pages: dict[str, Page] = {}
         self._untold = HarStatistics()
+        self._redaction: str | None = None  # of what waits
         self._is_interrupted = False
         self._is_full = False
 
@@ -131,6 +132,7 @@ class _Branch:
         if not self._is_interrupted:
             self._is_interrupted = True
             _say(f"{self._name} takes nothing for now, its entries wait: {refusal}")
+        self._redaction = batch.redaction if self._redaction == batch.redaction or not self._entries else None
         self._pages.update({page.id: page for page in batch.pages})
         dropped = 0
         for entry in batch.entries:
@@ -147,13 +149,16 @@ class _Branch:
     def _deliver_waiting(self) -> DestinationError | None:
         while self._entries:
             entries = [self._entries[place] for place in range(min(len(self._entries), _MAX_BATCH))]
-            result = self._deliver(HarBatch(tuple(self._pages.values()), tuple(entries), self._untold))
+            result = self._deliver(self._waiting(entries))
             if isinstance(result, DestinationError):
                 return result
             for entry in entries:
                 self._entries.popleft()
                 self._bytes -= text_length(entry)
         return None
+
+    def _waiting(self, entries: Sequence[Entry] = ()) -> HarBatch:
+        return HarBatch(tuple(self._pages.values()), tuple(entries), self._untold, self._redaction)
 
     def _deliver(self, batch: HarBatch) -> HarExportResult | DestinationError:
         result = self._guarded_export(batch) or HarExportResult.FAILURE
@@ -189,7 +194,7 @@ class _Branch:
             if self._entries:
                 _say(f"{len(self._entries)} entries were not taken by {self._name}")
             elif self._untold or self._pages:
-                self._deliver(HarBatch(tuple(self._pages.values()), (), self._untold))
+                self._deliver(self._waiting())
         finally:
             self._exporter.shutdown(_left(end))
 
