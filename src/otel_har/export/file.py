@@ -17,7 +17,7 @@ from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.files import access
-from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
+from otel_har.export.files.document import Growth, HarDocument, Standing
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, GrowingFile, TakenError, not_now
 from otel_har.export.files.in_place import InPlaceFile
 from otel_har.export.files.room import RoomError
@@ -158,7 +158,9 @@ class FileHarExporter(HarExporter):
             self._file = None
         claim = Claim(self._claim.recording, may_replace=False)
         for path in self._places_beside():
-            if not _is_free_for(path, claim):  # of a further recording of that process, or of an earlier one
+            if not _is_free_for(
+                path, self._document, claim
+            ):  # of a further recording of that process, or of an earlier one
                 continue
             try:
                 self._file = _opened(path, self._document, claim)
@@ -180,13 +182,13 @@ class FileHarExporter(HarExporter):
             yield asked.with_name(f"{asked.stem}.{suffix}{asked.suffix}")
 
 
-def _is_free_for(path: Path, claim: Claim) -> bool:
+def _is_free_for(path: Path, document: HarDocument, claim: Claim) -> bool:
     """Whether nothing has a name but, at most, the recording's own file."""
     if not os.path.lexists(path):
         return True
     try:
         with access.closing(access.opened(path, os.O_RDONLY)) as there:
-            standing = read_standing(there)
+            standing = document.read_standing(there)
     except OSError:
         return False
     return standing is not None and claim.continues(standing)

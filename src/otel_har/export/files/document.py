@@ -117,6 +117,24 @@ class HarDocument:
         """What ends a document that holds this."""
         return self._tail(standing)
 
+    def read_standing(self, descriptor: int) -> Standing | None:
+        """What the document in a file holds; None where it is not a whole document of ours.
+
+        Raises:
+            OSError: When the file cannot be read.
+        """
+        size = os.fstat(descriptor).st_size
+        found = _PLACE.search(read(descriptor, max(0, size - _FOOTER_BYTES), size))
+        if found is None:
+            return None
+        place = int(found[1])
+        if not 0 < place < size:
+            return None
+        before, tail = read(descriptor, place - 1, place), read(descriptor, place, size)
+        # The tail closes a list of entries and the objects around it: opened so, it is a document of its own.
+        log = _parsed(b'{"log":{"entries":[' + tail)
+        return _standing(log, place) if before in b"[}" and log is not None else None
+
     def _tail(self, standing: Standing) -> bytes:
         lost = standing.statistics
         about = {
@@ -167,25 +185,6 @@ def _comment(standing: Standing) -> str | None:
 def _comment_of_others(comment: object) -> str | None:
     """A comment without the sentence that was ours."""
     return _OUR_COMMENT.sub("", comment).strip() or None if isinstance(comment, str) else None
-
-
-def read_standing(descriptor: int) -> Standing | None:
-    """What the document in a file holds; None where it is not a whole document of ours.
-
-    Raises:
-        OSError: When the file cannot be read.
-    """
-    size = os.fstat(descriptor).st_size
-    found = _PLACE.search(read(descriptor, max(0, size - _FOOTER_BYTES), size))
-    if found is None:
-        return None
-    place = int(found[1])
-    if not 0 < place < size:
-        return None
-    before, tail = read(descriptor, place - 1, place), read(descriptor, place, size)
-    # The tail closes a list of entries and the objects around it: opened so, it is a document of its own.
-    log = _parsed(b'{"log":{"entries":[' + tail)
-    return _standing(log, place) if before in b"[}" and log is not None else None
 
 
 def _parsed(document: bytes) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from otel_har.export.files import access
-from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
+from otel_har.export.files.document import Growth, HarDocument, Standing
 from otel_har.export.files.growing import Claim, Compose, GrowingFile, TakenError, not_now
 from otel_har.export.files.mending import salvaged
 
@@ -88,7 +88,7 @@ class InPlaceFile(GrowingFile):
         if has_locks and not access.locked(self._descriptor):
             raise TakenError(f"another process writes {self.path}")
         size = os.fstat(self._descriptor).st_size
-        standing = read_standing(self._descriptor)
+        standing = self._document.read_standing(self._descriptor)
         if standing is not None and claim.continues(standing):
             if not has_locks and not claim.append:  # whether the process that began it is at work cannot be known
                 raise TakenError(f"another process writes {self.path}")
