@@ -20,6 +20,7 @@ from otel_har.export.files import access
 from otel_har.export.files.document import Growth, HarDocument, Standing
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, GrowingFile, TakenError, not_now
 from otel_har.export.files.in_place import InPlaceFile
+from otel_har.export.files.packed import document_for
 from otel_har.export.files.room import RoomError
 from otel_har.export.files.swapped import SwappedFile
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
@@ -30,6 +31,7 @@ _MAX_INDENT = 16
 _PID = "{pid}"
 _START_SECONDS = 1.0  # so long the program's start waits for others that write the file
 _MOST_READ_AT_START = 4 * 1024 * 1024  # bytes of a file to append to; a larger one is read with the first entry
+_USUAL_RATIO = 16  # of text to what it is packed to
 _MOST_BESIDE = 100  # files of one process
 # Where a new file is refused for one of these, waiting does not help: a worker that gave up its rights gets none back.
 _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG})
@@ -43,6 +45,8 @@ class FileHarExporter(HarExporter):
     killed leaves it whole. Forked children and other processes of the same recording add to the same file. Of another
     recording's file this one keeps away while that is at work, and writes `NAME.PID.har` beside it, where PID is the
     number of the recording's first process.
+
+    A name that ends in `.gz` makes the file gzip, as complete at every instant: one member, to which is added.
 
     The file is readable by its owner only (mode 0600) where this exporter creates it: traffic holds secrets. While it
     is recorded there is a hidden directory `.NAME.otel-har` beside it, with a second copy.
@@ -76,15 +80,16 @@ class FileHarExporter(HarExporter):
         if indent is not None and not 0 <= indent <= _MAX_INDENT:
             raise SettingError(f"indent must be between 0 and {_MAX_INDENT}, not {indent}")
         self._asked_path = access.with_home(path).absolute()
-        self._document = HarDocument(indent)
+        self._document = document_for(self._asked_path, indent)
         self._claim = Claim(recording or uuid.uuid4().hex, append)
         self._first_process = os.getpid() if first_process is None else first_process
         self._shut_down = False
         self._pages: dict[str, Page] = {}
         self._path = _of_this_process(self._asked_path)
         self._file: GrowingFile | None = None
+        most_read = _MOST_READ_AT_START // (_USUAL_RATIO if self._document.is_packed else 1)
         try:
-            if not append or access.looked_over(self._path) <= _MOST_READ_AT_START:
+            if not append or access.looked_over(self._path, self._document.beginnings) <= most_read:
                 self._file = _opened(self._path, self._document, self._claim, _START_SECONDS)
         except (DestinationError, TakenError):  # there may be nothing to record: what is to be done waits for that
             self._leave_alone()
@@ -179,7 +184,15 @@ class FileHarExporter(HarExporter):
         asked = _of_this_process(self._asked_path)
         for number in range(1, _MOST_BESIDE + 1):
             suffix = f"{self._first_process}" if number == 1 else f"{self._first_process}.{number}"
-            yield asked.with_name(f"{asked.stem}.{suffix}{asked.suffix}")
+            yield named_beside(asked, suffix)
+
+
+def named_beside(path: Path, name: str) -> Path:
+    """The path with a further name before its ending, the whole of `.har.gz`."""
+    ending = path.suffix
+    if path.stem.lower().endswith(".har"):
+        ending = path.stem[-len(".har") :] + ending
+    return path.with_name(f"{path.name[: len(path.name) - len(ending)]}.{name}{ending}")
 
 
 def _is_free_for(path: Path, document: HarDocument, claim: Claim) -> bool:

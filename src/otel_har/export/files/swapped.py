@@ -264,10 +264,10 @@ class SwappedFile(GrowingFile):
     def _begin_with(self, salvage: Salvage) -> tuple[str, Standing]:
         """Publish a new file with the entries of another one."""
         with self._room.fresh(self._like()) as target:
-            salvage.copy(target, self._document.ended(salvage.standing))
-            self._seen = {_state(target): salvage.standing}
+            standing = salvage.copy(target, self._document)
+            self._seen = {_state(target): standing}
         self._room.publish_fresh()
-        return COPIES[0], salvage.standing
+        return COPIES[0], standing
 
     def _bring_up_to_date(self, source: int, target: int, standing: Standing) -> None:
         """Copy the entries that the published copy has and the other one has not."""
