@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from otel_har.errors import DestinationError, ExportError, SettingError
+from otel_har.errors import DestinationError, ExportError
 from otel_har.export.files import access
 from otel_har.export.files.document import Growth, HarDocument, Standing
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, GrowingFile, TakenError, not_now
@@ -27,7 +27,6 @@ from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExpo
 from otel_har.forking import call_in_forked_child
 from otel_har.har.models import Page
 
-_MAX_INDENT = 16
 _PID = "{pid}"
 _START_SECONDS = 1.0  # so long the program's start waits for others that write the file
 _MOST_READ_AT_START = 4 * 1024 * 1024  # bytes of a file to append to; a larger one is read with the first entry
@@ -77,8 +76,6 @@ class FileHarExporter(HarExporter):
         recording: str | None = None,
         first_process: int | None = None,
     ) -> None:
-        if indent is not None and not 0 <= indent <= _MAX_INDENT:
-            raise SettingError(f"indent must be between 0 and {_MAX_INDENT}, not {indent}")
         self._asked_path = access.with_home(path).absolute()
         self._document = document_for(self._asked_path, indent)
         self._claim = Claim(recording or uuid.uuid4().hex, append)

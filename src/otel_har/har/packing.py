@@ -14,12 +14,13 @@ from typing import BinaryIO, Protocol, TypeVar, cast
 
 from otel_har.errors import HarFormatError
 
-__all__ = ["GZIP", "Readable", "begins_as_gzip", "inflated", "is_named_gzip", "packing", "unpacked"]
+__all__ = ["GZIP", "Readable", "beginning", "begins_as", "inflated", "is_named_gzip", "packing", "unpacked"]
 
 GZIP = b"\x1f\x8b"
 """How a gzip file begins (RFC 1952, 2.3.1)."""
 
 _CHUNK_BYTES = 1 << 16
+_TELLING_BYTES = 4
 _GZIP_WINDOW = 31  # of zlib: 15 bits, in the format of gzip
 _Report = TypeVar("_Report")
 
@@ -42,14 +43,23 @@ class _Pieces:
         return next((piece for piece in self._pieces if piece), b"")
 
 
-def unpacked(stream: Readable) -> Readable:
+def beginning(stream: Readable) -> bytes:
+    """The first bytes of a stream, enough to tell what it is."""
+    start = stream.read(_CHUNK_BYTES)
+    while 0 < len(start) < _TELLING_BYTES and (more := stream.read(_CHUNK_BYTES)):  # a pipe may give one at first
+        start += more
+    return start
+
+
+def unpacked(stream: Readable, start: bytes) -> Readable:
     """The text of a stream, inflated where that is gzip.
 
     Its `read` raises HarFormatError behind the last bytes that are whole.
+
+    Args:
+        stream: Where it goes on.
+        start: Its beginning.
     """
-    start = stream.read(_CHUNK_BYTES)
-    while 0 < len(start) < len(GZIP) and (more := stream.read(_CHUNK_BYTES)):  # a pipe may give one byte at first
-        start += more
     return _Pieces(inflated(stream, start) if start.startswith(GZIP) else _chunks(stream, start))
 
 
@@ -109,12 +119,12 @@ def _as_far_as_whole(inflater: "zlib._Decompress", data: bytes) -> Iterator[byte
             yield piece
 
 
-def begins_as_gzip(stream: BinaryIO) -> bool:
-    """Whether a stream that can be sought in is gzip; it stands at its beginning after that."""
+def begins_as(stream: BinaryIO, beginning: bytes) -> bool:
+    """Whether a stream that can be sought in begins so; it stands at its beginning after that."""
     stream.seek(0)
-    start = stream.read(len(GZIP))
+    start = stream.read(len(beginning))
     stream.seek(0)
-    return start == GZIP
+    return start == beginning
 
 
 def is_named_gzip(path: str | os.PathLike[str]) -> bool:

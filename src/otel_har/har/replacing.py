@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from otel_har.errors import HarFormatError
+from otel_har.har.attaching import ZIP
 from otel_har.har.faults import DOCUMENT, Fault
-from otel_har.har.packing import begins_as_gzip, inflated, is_named_gzip, packing
+from otel_har.har.packing import GZIP, begins_as, inflated, is_named_gzip, packing
 from otel_har.har.repair import Mending, RepairReport
 
 if sys.platform != "win32":  # Windows has neither advisory locks of this kind nor owners
@@ -130,14 +131,16 @@ def _opened(path: str | os.PathLike[str], output: str | os.PathLike[str] | None)
     with source_path.open("rb") as source:
         if is_own:
             _lock(source)
-        is_packed = begins_as_gzip(source) if is_own else is_named_gzip(target_path)
+        is_packed = begins_as(source, GZIP) if is_own else is_named_gzip(target_path)
         yield _Place(source, source_path, target_path, is_own, os.fstat(source.fileno()), is_packed)
 
 
 @contextlib.contextmanager
 def _mending(source: BinaryIO) -> Iterator[Mending]:
     """The repair of a file, of its text where it is packed."""
-    if not begins_as_gzip(source):
+    if begins_as(source, ZIP):
+        raise HarFormatError("a zip archive cannot be mended: unpack it, and mend the HAR that is in it")
+    if not begins_as(source, GZIP):
         yield Mending(source)
         return
     with tempfile.TemporaryFile() as text:

@@ -5,7 +5,7 @@ not UTF-8 become U+FFFD, lone surrogates (`\ud83d`, from texts cut between the h
 parsers are not like that, yajl even joins a lone surrogate with whatever escape follows. So all of it is settled here.
 Two characters that yajl takes for blanks and no browser does become what it refuses.
 
-What is gzip, by its first bytes, is inflated on the way.
+What is gzip, by its first bytes, is inflated on the way, and of a zip archive the HAR is read that is in it.
 """
 
 import codecs
@@ -14,9 +14,11 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
-from otel_har.har.packing import Readable, unpacked
+from otel_har.errors import HarFormatError
+from otel_har.har.attaching import ZIP, Attachments
+from otel_har.har.packing import Readable, beginning, unpacked
 
 __all__ = ["Source", "Utf8Source"]
 
@@ -66,6 +68,7 @@ class Utf8Source:
         else:
             self._stream = source
         self._text: Readable | None = None
+        self._attachments: Attachments | None = None
         self.encoding = "utf-8"
         self.has_byte_order_mark = False
         self.has_undecodable_bytes = False
@@ -115,9 +118,22 @@ class Utf8Source:
             self._decoder.setstate(state)
             return self._decoder.decode(chunk, is_last)
 
+    def inlined(self, entry: Any) -> Any:
+        """An entry as JSON has it, with those bodies that are files of their own in the same archive."""
+        return entry if self._attachments is None else self._attachments.inlined(entry)
+
+    def _opened(self) -> Readable:
+        start = beginning(self._stream)
+        if not start.startswith(ZIP):
+            return unpacked(self._stream, start)
+        if not self._stream.seekable():
+            raise HarFormatError("a zip archive can be read from a file only")
+        self._attachments = Attachments(self._stream)
+        return self._attachments
+
     def _read(self) -> bytes:
         if self._text is None:
-            self._text = unpacked(self._stream)
+            self._text = self._opened()
         chunk = self._text.read(_CHUNK_BYTES)
         self.bytes_read += len(chunk)
         return chunk

@@ -19,12 +19,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from otel_har.errors import SettingError
 from otel_har.export.files import access
 from otel_har.export.interfaces import HarBatch, HarStatistics
 from otel_har.har.models import Browser, Creator, Page
 from otel_har.har.writer import HarLayout
 from otel_har.version import __version__
 
+_MAX_INDENT = 16
 FOOTER_BYTES = 4096  # the place stands within the last so many bytes, indented and followed by blanks too
 _PLACE = re.compile(rb'"entriesEnd":\s*(\d{1,18})\s*\}\s*\}\s*\}\s*\Z')
 _NOT_ALL = "Not all that happened is in this file: "
@@ -102,17 +104,22 @@ class HarDocument:
     """The form of one recording's document.
 
     Args:
-        indent: Spaces for each level; None for one line an entry.
+        indent: Spaces for each level, 0 to 16; None for one line an entry.
 
     Attributes:
         is_packed: Whether the file has not the text itself.
         beginnings: How files begin that may be such a document, blanks apart.
+
+    Raises:
+        SettingError: When `indent` is out of its range.
     """
 
     is_packed = False
     beginnings: tuple[bytes, ...] = (b"{",)
 
     def __init__(self, indent: int | None = None) -> None:
+        if indent is not None and not 0 <= indent <= _MAX_INDENT:
+            raise SettingError(f"indent must be between 0 and {_MAX_INDENT}, not {indent}")
         self._layout = HarLayout(
             Creator(name="otel-har", version=__version__),
             Browser(name=platform.python_implementation(), version=platform.python_version()),

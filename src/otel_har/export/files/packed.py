@@ -34,7 +34,7 @@ from otel_har.export.files.document import (
     read,
     standing_of_tail,
 )
-from otel_har.har.packing import GZIP, begins_as_gzip, is_named_gzip, unpacked
+from otel_har.har.packing import GZIP, beginning, begins_as, is_named_gzip, unpacked
 
 _HEADER = GZIP + b"\x08\0\0\0\0\0\0\xff"  # deflate, no name, no time, no system
 _RAW_WINDOW = -15  # of zlib: 15 bits, without a header and a checksum
@@ -105,8 +105,8 @@ class GzipDocument(HarDocument):
     def unpacked(self, source: int, directory: Path | None) -> Iterator[Unpacked]:
         """The text of a file, as far as it can be read, in another one that is gone at the end."""
         with os.fdopen(os.dup(source), "rb") as packed, tempfile.TemporaryFile(dir=directory) as copy:
-            is_whole = begins_as_gzip(packed)
-            text = unpacked(packed)
+            is_whole = begins_as(packed, GZIP)
+            text = unpacked(packed, beginning(packed))
             try:
                 while piece := text.read(_COPY_BYTES):
                     copy.write(piece)
