@@ -5,10 +5,14 @@ The rule: this is the one place that knows which exporter, which processor and w
 
 from __future__ import annotations
 
+import os
+
 from otel_har.budget import ByteBudget
 from otel_har.errors import SettingError
+from otel_har.export.archive import ArchiveHarExporter
 from otel_har.export.batch import BatchHarProcessor
 from otel_har.export.file import FileHarExporter
+from otel_har.har.attaching import is_named_zip
 from otel_har.limits import CaptureLimits
 from otel_har.processor import HarSpanProcessor
 from otel_har.settings import HarSettings
@@ -35,7 +39,8 @@ def span_processor(
     """
     if settings.path is None:
         raise SettingError("no HAR file is set")
-    exporter = FileHarExporter(
+    kind = ArchiveHarExporter if is_named_zip(os.fspath(settings.path)) else FileHarExporter
+    exporter = kind(
         settings.path, settings.indent, append=settings.append, recording=recording, first_process=first_process
     )
     return HarSpanProcessor(

@@ -82,7 +82,7 @@ class FileHarExporter(HarExporter):
         self._first_process = os.getpid() if first_process is None else first_process
         self._shut_down = False
         self._pages: dict[str, Page] = {}
-        self._path = _of_this_process(self._asked_path)
+        self._path = of_this_process(self._asked_path)
         self._file: GrowingFile | None = None
         most_read = _MOST_READ_AT_START // (_USUAL_RATIO if self._document.is_packed else 1)
         try:
@@ -129,7 +129,7 @@ class FileHarExporter(HarExporter):
     def _go_on_in_child(self) -> None:
         """In a forked child: locks and descriptors are the parent's. The file is opened again when it is needed."""
         if _PID in self._asked_path.name:
-            self._path = _of_this_process(self._asked_path)
+            self._path = of_this_process(self._asked_path)
         else:
             self._leave_alone()  # should another recording have begun the file anew since
         file, self._file = self._file, None
@@ -178,7 +178,7 @@ class FileHarExporter(HarExporter):
         raise DestinationError(f"cannot write to {self._asked_path}, nor to a file beside it: {reason}")
 
     def _places_beside(self) -> Iterator[Path]:
-        asked = _of_this_process(self._asked_path)
+        asked = of_this_process(self._asked_path)
         for number in range(1, _MOST_BESIDE + 1):
             suffix = f"{self._first_process}" if number == 1 else f"{self._first_process}.{number}"
             yield named_beside(asked, suffix)
@@ -204,7 +204,8 @@ def _is_free_for(path: Path, document: HarDocument, claim: Claim) -> bool:
     return standing is not None and claim.continues(standing)
 
 
-def _of_this_process(path: Path) -> Path:
+def of_this_process(path: Path) -> Path:
+    """The path with the number of this process in the place of `{pid}`."""
     return path.with_name(path.name.replace(_PID, str(os.getpid())))
 
 

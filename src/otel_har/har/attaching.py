@@ -8,15 +8,32 @@ import base64
 import hashlib
 import mimetypes
 import re
+import stat
+import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from otel_har.errors import HarFormatError
 from otel_har.har.bodies import body_bytes
 
-__all__ = ["HAR_NAME", "ZIP", "Attachments", "attached", "body_name", "is_body_name", "is_named_zip"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "HAR_NAME",
+    "ZIP",
+    "ArchiveWriter",
+    "Attachments",
+    "add_file",
+    "attached",
+    "body_name",
+    "is_body_name",
+    "is_named_zip",
+]
 
 ZIP = b"PK\x03\x04"
 """How a zip archive begins that has anything in it."""
@@ -26,6 +43,7 @@ HAR_NAME = "har.har"
 
 _HAR_ENDING = ".har"
 _CHUNK_BYTES = 1 << 16
+_OLDEST = (1980, 1, 1, 0, 0, 0)  # that a zip archive can tell
 _MOST_BODY_BYTES = 256 * 1024 * 1024
 _BODY_NAME = re.compile(r"[0-9A-Za-z_][\w.-]{0,200}", re.ASCII)
 _PLACES = (("request", "postData"), ("response", "content"))
@@ -69,10 +87,9 @@ def attached(entry: Any, attach: Callable[[str, bytes], None]) -> Any:
             continue
         name = body_name(data, str(body.get("mimeType", "")))
         attach(name, data)
-        changes[part, member] = {
-            **{key: value for key, value in body.items() if key not in {"text", "encoding"}},
-            "_file": name,
-        }
+        rest = {key: value for key, value in body.items() if key not in {"text", "encoding"}}
+        # HAR 1.2 wants a text of `postData`; Playwright leaves it empty.
+        changes[part, member] = {**rest, **({"text": ""} if member == "postData" else {}), "_file": name}
     return _changed(entry, changes)
 
 
@@ -150,6 +167,48 @@ class Attachments:
         if info is None or info.file_size > _MOST_BODY_BYTES:  # no more than that is read, whatever there is
             return None
         return b"".join(self._pieces(info.filename))
+
+
+class ArchiveWriter:
+    """An archive that is written: a HAR, in parts, and its bodies.
+
+    Args:
+        target: Where it goes; it stays open.
+    """
+
+    def __init__(self, target: BinaryIO) -> None:
+        self._archive = zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED)
+        self._har = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._har, self._archive:
+            if error is None:
+                self._har.seek(0)
+                add_file(self._archive, HAR_NAME, iter(lambda: self._har.read(_CHUNK_BYTES), b""))
+
+    def write(self, data: bytes, /) -> None:
+        """Write a part of the HAR."""
+        self._har.write(data)
+
+    def attach(self, name: str, body: bytes) -> None:
+        """Write a body, unless it is there."""
+        if name not in self._archive.NameToInfo:
+            add_file(self._archive, name, iter((body,)))
+
+
+def add_file(archive: zipfile.ZipFile, name: str, pieces: Iterator[bytes]) -> None:
+    """Write a file of an archive, which is its owner's only when it is unpacked."""
+    info = zipfile.ZipInfo(name, max(time.localtime()[:6], _OLDEST))
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.external_attr = (stat.S_IFREG | 0o600) << 16
+    with archive.open(info, "w", force_zip64=True) as target:
+        for piece in pieces:
+            target.write(piece)
 
 
 def _text(data: bytes) -> dict[str, str]:

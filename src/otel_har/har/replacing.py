@@ -139,7 +139,7 @@ def _opened(path: str | os.PathLike[str], output: str | os.PathLike[str] | None)
 def _mending(source: BinaryIO) -> Iterator[Mending]:
     """The repair of a file, of its text where it is packed."""
     if begins_as(source, ZIP):
-        raise HarFormatError("a zip archive cannot be mended: unpack it, and mend the HAR that is in it")
+        raise HarFormatError("it is a zip archive: unpack it, and mend the HAR that is in it")
     if not begins_as(source, GZIP):
         yield Mending(source)
         return
