@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import sys
 import threading
+import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from otel_har.export.archive import ArchiveHarExporter
 from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.har.models import Entry, Page, PageTimings, Request
@@ -34,6 +37,18 @@ def _read_file(exporter: FileHarExporter) -> dict[str, Any]:
     return log
 
 
+def _read_gzip(exporter: FileHarExporter) -> dict[str, Any]:
+    log: dict[str, Any] = json.loads(gzip.decompress(exporter.path.read_bytes()))["log"]
+    return log
+
+
+def _read_archive(exporter: ArchiveHarExporter) -> dict[str, Any]:
+    exporter.force_flush()
+    with zipfile.ZipFile(exporter.path) as archive:
+        log: dict[str, Any] = json.loads(archive.read("har.har"))["log"]
+    return log
+
+
 def _read_memory(exporter: InMemoryHarExporter) -> dict[str, Any]:
     log: dict[str, Any] = json.loads(exporter.har().to_json())["log"]
     return log
@@ -42,6 +57,8 @@ def _read_memory(exporter: InMemoryHarExporter) -> dict[str, Any]:
 CASES = {
     "file": Case(lambda directory: FileHarExporter(directory / "out.har"), _read_file),
     "file, indented": Case(lambda directory: FileHarExporter(directory / "out.har", 2), _read_file),
+    "gzip": Case(lambda directory: FileHarExporter(directory / "out.har.gz"), _read_gzip),
+    "zip": Case(lambda directory: ArchiveHarExporter(directory / "out.har.zip"), _read_archive),
     "memory": Case(lambda _: InMemoryHarExporter(), _read_memory),
 }
 
@@ -182,7 +199,9 @@ def test_forked_child(subject: Subject) -> None:
         os._exit(_child(subject))
     _, status = os.waitpid(pid, 0)
     assert 0 == status
-    of_both = ["child"] if isinstance(subject.exporter, FileHarExporter) else []  # memory is not shared
+    of_both = (
+        ["child"] if isinstance(subject.exporter, FileHarExporter | ArchiveHarExporter) else []
+    )  # memory is not shared
     assert ["before", *of_both] == subject.paths
     assert HarExportResult.SUCCESS is subject.exporter.export(_batch("after"))
     assert ["before", *of_both, "after"] == subject.paths

@@ -226,4 +226,9 @@ def har_text(har_path: Path) -> bytes:
     if data.startswith(b"PK"):
         with zipfile.ZipFile(har_path) as archive:
             return archive.read("har.har")
+    return text_of(data)
+
+
+def text_of(data: bytes) -> bytes:
+    """The text of what was read of a file, which may be gzip."""
     return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data

@@ -16,6 +16,7 @@ from otel_har.export.files.growing import Claim, TakenError
 from otel_har.export.files.packed import document_for
 from otel_har.export.files.room import room_path
 from otel_har.export.files.swapped import SwappedFile, _may_change
+from servers.programs import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +58,7 @@ def test_reader_that_takes_its_time(path: Path, take: Callable[..., SwappedFile]
             before = reader.read(10)
             for more in range(3):
                 _add(file, f"{number}.{more}")
-            log = json.loads(before + reader.read())["log"]
+            log = json.loads(text_of(before + reader.read()))["log"]
         assert f"{number}" == names_in(log)[-1]
     assert 24 == len(names(path))
 
@@ -387,7 +388,7 @@ def test_no_descriptor_is_left(take: Callable[..., SwappedFile]) -> None:
 
         def fork(standing: object) -> object:
             child.tell(completed(lambda inner: inner.tell(f"{len(os.listdir('/proc/self/fd'))}"))[0])  # noqa: PTH208 - names alone
-            return document_for(path, None).grown(standing, batch("0"), {PAGE.id: PAGE})  # type: ignore[arg-type]
+            return document_for(file.path, None).grown(standing, batch("0"), {PAGE.id: PAGE})  # type: ignore[arg-type]
 
         for _ in range(3):
             file.add(fork)  # type: ignore[arg-type]
