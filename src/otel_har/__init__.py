@@ -1,6 +1,7 @@
 """otel-har: a Python program's HTTP traffic, recorded as HAR 1.2 by OpenTelemetry's own means."""
 
 from otel_har.errors import DestinationError, ExportError, HarFormatError, OtelHarError, SettingError
+from otel_har.export.archive import ArchiveHarExporter
 from otel_har.export.batch import BatchHarProcessor
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.composite import CompositeHarExporter
@@ -27,6 +28,7 @@ from otel_har.version import __version__
 
 __all__ = [
     "NO_REDACTION",
+    "ArchiveHarExporter",
     "BackgroundProcessHarExporter",
     "BatchHarProcessor",
     "BatchSettings",

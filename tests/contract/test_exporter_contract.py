@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import io
 import json
 import logging
@@ -10,6 +11,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import zipfile
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ import pytest
 
 from journal import JournalExporter, journal_log
 from otel_har.errors import DestinationError, ExportError
+from otel_har.export.archive import ArchiveHarExporter
 from otel_har.export.composite import CompositeHarExporter
 from otel_har.export.console import ConsoleHarExporter
 from otel_har.export.executor import ExecutorHarExporter
@@ -70,6 +73,22 @@ def _log_in(document: bytes) -> Log:
 def _file(directory: Path, indent: int | None = None) -> Made:
     exporter = FileHarExporter(directory / "out.har", indent)
     return exporter, lambda: _log_in(exporter.path.read_bytes())
+
+
+def _gzip(directory: Path) -> Made:
+    exporter = FileHarExporter(directory / "out.har.gz")
+    return exporter, lambda: _log_in(gzip.decompress(exporter.path.read_bytes()))
+
+
+def _zip(directory: Path) -> Made:
+    exporter = ArchiveHarExporter(directory / "out.har.zip")
+
+    def read() -> Log:
+        exporter.force_flush()
+        with zipfile.ZipFile(exporter.path) as archive:
+            return _log_in(archive.read("har.har"))
+
+    return exporter, read
 
 
 def _memory(_: Path) -> Made:
@@ -244,6 +263,8 @@ _FLOWS = EVERYTHING - {PAGES}
 CASES = {
     "file": Case(_file, child="shared"),
     "file, indented": Case(lambda directory: _file(directory, 2), child="shared"),
+    "gzip": Case(_gzip, child="shared"),
+    "zip": Case(_zip, child="shared"),
     "memory": Case(_memory),
     "stream of bytes": Case(_bytes),
     "stream of text, indented": Case(_text),

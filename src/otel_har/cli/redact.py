@@ -14,6 +14,8 @@ from otel_har.cli.check import count
 from otel_har.cli.policy_options import policy_options
 from otel_har.errors import HarFormatError
 from otel_har.export.files.room import is_recorded
+from otel_har.har.attaching import ZIP, ArchiveWriter, is_named_zip
+from otel_har.har.packing import begins_as
 from otel_har.har.replacing import rewrite_file, rewrite_stream
 from otel_har.redaction.document import RedactionReport, redact_document
 from otel_har.redaction.policy import Mode, RedactionPolicy
@@ -53,7 +55,8 @@ def redact(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Copy a HAR file of any producer without its secrets.
 
-    IN and OUT are paths, or - for standard input and output. OUT takes its name when it is complete. What was redacted
+    IN and OUT are paths, or - for standard input and output. IN may be gzip or a zip archive, OUT is one where its name
+    ends in .gz or .zip. OUT takes its name when it is complete. What was redacted
     is printed in one line: how many entries, and in how many of them and of the log's other members each rule acted.
 
     Exit status: 0 done, 1 IN is no HAR or is broken (`otel-har repair` mends it), 2 wrong usage or a file that cannot
@@ -81,8 +84,13 @@ def redact(  # noqa: PLR0913 - one for each option
 
 
 def _redacted(source: str, output: str | None, redactor: Redactor) -> RedactionReport:
+    is_archive = is_named_zip(output) if output else _is_archive(source)
+
     def rewrite(stream: BinaryIO, target: BinaryIO) -> RedactionReport:
-        return redact_document(stream, target, redactor)
+        if not is_archive:
+            return redact_document(stream, target, redactor)
+        with ArchiveWriter(target) as archive:
+            return redact_document(stream, archive, redactor, archive.attach)
 
     if output != _STANDARD_STREAM and is_recorded(Path(output or source).resolve()):
         raise OSError(errno.EBUSY, "a process records to it", output or source)
@@ -95,6 +103,11 @@ def _redacted(source: str, output: str | None, redactor: Redactor) -> RedactionR
         with Path(source).open("rb") as stream:
             return rewrite(stream, sys.stdout.buffer)
     return rewrite_file(source, output, rewrite)
+
+
+def _is_archive(source: str) -> bool:
+    with Path(source).open("rb") as stream:
+        return begins_as(stream, ZIP)
 
 
 def _line(report: RedactionReport) -> str:

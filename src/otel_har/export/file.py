@@ -16,21 +16,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from otel_har.errors import DestinationError, ExportError, SettingError
+from otel_har.errors import DestinationError, ExportError
 from otel_har.export.files import access
-from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
+from otel_har.export.files.document import Growth, HarDocument, Standing
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, GrowingFile, TakenError, not_now
 from otel_har.export.files.in_place import InPlaceFile
+from otel_har.export.files.packed import document_for
 from otel_har.export.files.room import RoomError
 from otel_har.export.files.swapped import SwappedFile
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
 from otel_har.forking import call_in_forked_child
 from otel_har.har.models import Page
 
-_MAX_INDENT = 16
 _PID = "{pid}"
 _START_SECONDS = 1.0  # so long the program's start waits for others that write the file
 _MOST_READ_AT_START = 4 * 1024 * 1024  # bytes of a file to append to; a larger one is read with the first entry
+_USUAL_RATIO = 16  # of text to what it is packed to
 _MOST_BESIDE = 100  # files of one process
 # Where a new file is refused for one of these, waiting does not help: a worker that gave up its rights gets none back.
 _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG})
@@ -44,6 +45,8 @@ class FileHarExporter(HarExporter):
     killed leaves it whole. Forked children and other processes of the same recording add to the same file. Of another
     recording's file this one keeps away while that is at work, and writes `NAME.PID.har` beside it, where PID is the
     number of the recording's first process.
+
+    A name that ends in `.gz` makes the file gzip, as complete at every instant: one member, to which is added.
 
     The file is readable by its owner only (mode 0600) where this exporter creates it: traffic holds secrets. While it
     is recorded there is a hidden directory `.NAME.otel-har` beside it, with a second copy.
@@ -74,18 +77,17 @@ class FileHarExporter(HarExporter):
         recording: str | None = None,
         first_process: int | None = None,
     ) -> None:
-        if indent is not None and not 0 <= indent <= _MAX_INDENT:
-            raise SettingError(f"indent must be between 0 and {_MAX_INDENT}, not {indent}")
         self._asked_path = access.with_home(path).absolute()
-        self._document = HarDocument(indent)
+        self._document = document_for(self._asked_path, indent)
         self._claim = Claim(recording or uuid.uuid4().hex, append)
         self._first_process = os.getpid() if first_process is None else first_process
         self._shut_down = False
         self._pages: dict[str, Page] = {}
-        self._path = _of_this_process(self._asked_path)
+        self._path = of_this_process(self._asked_path)
         self._file: GrowingFile | None = None
+        most_read = _MOST_READ_AT_START // (_USUAL_RATIO if self._document.is_packed else 1)
         try:
-            if not append or access.looked_over(self._path) <= _MOST_READ_AT_START:
+            if not append or access.looked_over(self._path, self._document.beginnings) <= most_read:
                 self._file = _opened(self._path, self._document, self._claim, _START_SECONDS)
         except (DestinationError, TakenError):  # there may be nothing to record: what is to be done waits for that
             self._leave_alone()
@@ -133,7 +135,7 @@ class FileHarExporter(HarExporter):
     def _go_on_in_child(self) -> None:
         """In a forked child: locks and descriptors are the parent's. The file is opened again when it is needed."""
         if _PID in self._asked_path.name:
-            self._path = _of_this_process(self._asked_path)
+            self._path = of_this_process(self._asked_path)
         else:
             self._leave_alone()  # should another recording have begun the file anew since
         file, self._file = self._file, None
@@ -164,7 +166,9 @@ class FileHarExporter(HarExporter):
             self._file = None
         claim = Claim(self._claim.recording, may_replace=False)
         for path in self._places_beside():
-            if not _is_free_for(path, claim):  # of a further recording of that process, or of an earlier one
+            if not _is_free_for(
+                path, self._document, claim
+            ):  # of a further recording of that process, or of an earlier one
                 continue
             try:
                 self._file = _opened(path, self._document, claim)
@@ -180,10 +184,10 @@ class FileHarExporter(HarExporter):
         raise DestinationError(f"cannot write to {self._asked_path}, nor to a file beside it: {reason}")
 
     def _places_beside(self) -> Iterator[Path]:
-        asked = _of_this_process(self._asked_path)
+        asked = of_this_process(self._asked_path)
         for number in range(1, _MOST_BESIDE + 1):
             suffix = f"{self._first_process}" if number == 1 else f"{self._first_process}.{number}"
-            yield asked.with_name(f"{asked.stem}.{suffix}{asked.suffix}")
+            yield named_beside(asked, suffix)
 
 
 def _gone_on_with(kind: type[FileHarExporter], state: dict[str, Any]) -> FileHarExporter:
@@ -195,19 +199,28 @@ def _gone_on_with(kind: type[FileHarExporter], state: dict[str, Any]) -> FileHar
     return exporter
 
 
-def _is_free_for(path: Path, claim: Claim) -> bool:
+def named_beside(path: Path, name: str) -> Path:
+    """The path with a further name before its ending, the whole of `.har.gz`."""
+    ending = path.suffix
+    if path.stem.lower().endswith(".har"):
+        ending = path.stem[-len(".har") :] + ending
+    return path.with_name(f"{path.name[: len(path.name) - len(ending)]}.{name}{ending}")
+
+
+def _is_free_for(path: Path, document: HarDocument, claim: Claim) -> bool:
     """Whether nothing has a name but, at most, the recording's own file."""
     if not os.path.lexists(path):
         return True
     try:
         with access.closing(access.opened(path, os.O_RDONLY)) as there:
-            standing = read_standing(there)
+            standing = document.read_standing(there)
     except OSError:
         return False
     return standing is not None and claim.continues(standing)
 
 
-def _of_this_process(path: Path) -> Path:
+def of_this_process(path: Path) -> Path:
+    """The path with the number of this process in the place of `{pid}`."""
     return path.with_name(path.name.replace(_PID, str(os.getpid())))
 
 

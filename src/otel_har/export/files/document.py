@@ -11,18 +11,23 @@ import json
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from otel_har.errors import SettingError
+from otel_har.export.files import access
 from otel_har.export.interfaces import HarBatch, HarStatistics
 from otel_har.har.models import Browser, Creator, Page
 from otel_har.har.writer import HarLayout
 from otel_har.version import __version__
 
-_FOOTER_BYTES = 4096  # the place stands within the last so many bytes, indented and followed by blanks too
+_MAX_INDENT = 16
+FOOTER_BYTES = 4096  # the place stands within the last so many bytes, indented and followed by blanks too
 _PLACE = re.compile(rb'"entriesEnd":\s*(\d{1,18})\s*\}\s*\}\s*\}\s*\Z')
 _NOT_ALL = "Not all that happened is in this file: "
 _OUR_COMMENT = re.compile(re.escape(_NOT_ALL) + r"[^.]*\.")
@@ -31,17 +36,31 @@ _MAX_COUNT = 2**53 - 1  # the largest that every reader of JSON has exactly (RFC
 
 
 @dataclass(frozen=True, slots=True)
+class TextEnd:
+    """Where the text of the entries ends, in a document that is packed.
+
+    Attributes:
+        length: The byte after the last entry in the unpacked document.
+        crc32: The checksum of what is before it.
+    """
+
+    length: int = 0
+    crc32: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What a document holds, without its entries.
 
     Attributes:
         recording: The name of the recording, the same for every process that takes part in it.
-        entries_end: The byte after the last entry, or after the list's opening bracket.
+        entries_end: The byte of the file after the last entry, or after the list's opening bracket.
         entries: How many entries there are.
         pages: By their ids, in the order of their coming.
         statistics: What was lost.
         comment: What somebody else said of the recording.
         redaction: The policy by which all entries and pages were redacted, at least; None where that is not known.
+        text: The same place in the text, where the file has it packed.
     """
 
     recording: str
@@ -51,6 +70,22 @@ class Standing:
     statistics: HarStatistics = field(default_factory=HarStatistics)
     comment: str | None = None
     redaction: str | None = None
+    text: TextEnd | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """The text of a file.
+
+    Attributes:
+        descriptor: Where it is.
+        is_whole: Whether the file is packed as it should be, to its end.
+        is_source: Whether it is in the file itself.
+    """
+
+    descriptor: int
+    is_whole: bool = True
+    is_source: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +107,22 @@ class HarDocument:
     """The form of one recording's document.
 
     Args:
-        indent: Spaces for each level; None for one line an entry.
+        indent: Spaces for each level, 0 to 16; None for one line an entry.
+
+    Attributes:
+        is_packed: Whether the file has not the text itself.
+        beginnings: How files begin that may be such a document, blanks apart.
+
+    Raises:
+        SettingError: When `indent` is out of its range.
     """
 
+    is_packed = False
+    beginnings: tuple[bytes, ...] = (b"{",)
+
     def __init__(self, indent: int | None = None) -> None:
+        if indent is not None and not 0 <= indent <= _MAX_INDENT:
+            raise SettingError(f"indent must be between 0 and {_MAX_INDENT}, not {indent}")
         self._layout = HarLayout(
             Creator(name="otel-har", version=__version__),
             Browser(name=platform.python_implementation(), version=platform.python_version()),
@@ -93,9 +140,7 @@ class HarDocument:
 
     def new(self, recording: str) -> Growth:
         """A document without entries; its head stands in `entries`."""
-        head = self.head()
-        standing = Standing(recording, len(head))
-        return Growth(head, self._tail(standing), standing)
+        return self._growth(self.head(), Standing(recording, 0))
 
     def grown(self, standing: Standing, batch: HarBatch, known_pages: Mapping[str, Page]) -> Growth:
         """The document with a batch more.
@@ -109,23 +154,78 @@ class HarDocument:
         added = self._layout.entries(batch.entries, first=not standing.entries)
         after = replace(
             standing,
-            entries_end=standing.entries_end + len(added),
             entries=standing.entries + len(batch.entries),
             pages=_with_pages(standing.pages, batch, known_pages),
             statistics=standing.statistics + batch.statistics,
             redaction=_redaction_with(standing, batch),
         )
-        return Growth(added, self._tail(after), after)
+        return self._growth(added, after)
 
     def ended(self, standing: Standing) -> bytes:
         """What ends a document that holds this."""
-        return self._tail(standing)
+        return self._tail(standing, {"entriesEnd": standing.entries_end})
 
-    def _tail(self, standing: Standing) -> bytes:
+    def filled(self, growth: Growth, length: int) -> bytes:
+        """The bytes of an addition, made up to a length with blanks behind the document."""
+        data = growth.entries + growth.tail
+        return data + b" " * (length - len(data))
+
+    def begun(self, target: int, head: bytes, source: int, entries: tuple[int, int], standing: Standing) -> Standing:
+        """Write a document up to the end of its entries to an empty file.
+
+        Args:
+            target: The file, a descriptor.
+            head: What comes before the entries.
+            source: Where they are, a descriptor.
+            entries: Where they begin and end there.
+            standing: What the document holds.
+
+        Returns:
+            The same, with the place where the entries end.
+
+        Raises:
+            OSError: When the target does not take it.
+        """
+        access.written(target, head, 0)
+        access.copied(source, target, *entries, to=len(head))
+        return standing
+
+    @contextmanager
+    def unpacked(self, source: int, directory: Path | None) -> Iterator[Unpacked]:  # noqa: ARG002 - nothing is packed
+        """The text of a file, as far as it can be read.
+
+        Args:
+            source: A descriptor.
+            directory: Where it may stand meanwhile, the system's own for such by default.
+        """
+        yield Unpacked(source)
+
+    def read_standing(self, descriptor: int) -> Standing | None:
+        """What the document in a file holds; None where it is not a whole document of ours.
+
+        Raises:
+            OSError: When the file cannot be read.
+        """
+        size = os.fstat(descriptor).st_size
+        found = _PLACE.search(read(descriptor, max(0, size - FOOTER_BYTES), size))
+        if found is None:
+            return None
+        place = int(found[1])
+        if not 0 < place < size:
+            return None
+        before, tail = read(descriptor, place - 1, place), read(descriptor, place, size)
+        return standing_of_tail(tail, place) if before in b"[}" else None
+
+    def _growth(self, added: bytes, standing: Standing) -> Growth:
+        """An addition to what is told of the document but for the place where the entries end."""
+        after = replace(standing, entries_end=standing.entries_end + len(added))
+        return Growth(added, self.ended(after), after)
+
+    def _tail(self, standing: Standing, place: Mapping[str, Any]) -> bytes:
         about = {
             "recording": standing.recording,
             "statistics": counts(standing.entries, standing.statistics),
-            "entriesEnd": standing.entries_end,
+            **place,
         }
         told = standing.redaction and {"policy": standing.redaction}
         members = {"comment": _comment(standing), "_redaction": told, "_otel_har": about}
@@ -193,23 +293,11 @@ def _comment_of_others(comment: object) -> str | None:
     return _OUR_COMMENT.sub("", comment).strip() or None if isinstance(comment, str) else None
 
 
-def read_standing(descriptor: int) -> Standing | None:
-    """What the document in a file holds; None where it is not a whole document of ours.
-
-    Raises:
-        OSError: When the file cannot be read.
-    """
-    size = os.fstat(descriptor).st_size
-    found = _PLACE.search(read(descriptor, max(0, size - _FOOTER_BYTES), size))
-    if found is None:
-        return None
-    place = int(found[1])
-    if not 0 < place < size:
-        return None
-    before, tail = read(descriptor, place - 1, place), read(descriptor, place, size)
+def standing_of_tail(tail: bytes, entries_end: int) -> Standing | None:
+    """What a document holds, from what is behind its entries; None where that is not of ours."""
     # The tail closes a list of entries and the objects around it: opened so, it is a document of its own.
     log = _parsed(b'{"log":{"entries":[' + tail)
-    return _standing(log, place) if before in b"[}" and log is not None else None
+    return None if log is None else _standing(log, entries_end)
 
 
 def _parsed(document: bytes) -> dict[str, Any] | None:

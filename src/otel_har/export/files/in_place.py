@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from otel_har.export.files import access
-from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
+from otel_har.export.files.document import Growth, HarDocument, Standing
 from otel_har.export.files.growing import Claim, Compose, GrowingFile, TakenError, not_now
 from otel_har.export.files.mending import salvaged
 
@@ -72,7 +72,7 @@ class InPlaceFile(GrowingFile):
         """Cut the blanks after the document off, and let the file go."""
         if self._held is not None and self._held.is_intact():
             with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._standing.entries_end + len(self._document.ended(self._standing)))
+                self._end(self._standing)
         self.forget()
 
     def forget(self) -> None:
@@ -88,7 +88,7 @@ class InPlaceFile(GrowingFile):
         if has_locks and not access.locked(self._descriptor):
             raise TakenError(f"another process writes {self.path}")
         size = os.fstat(self._descriptor).st_size
-        standing = read_standing(self._descriptor)
+        standing = self._document.read_standing(self._descriptor)
         if standing is not None and claim.continues(standing):
             if not has_locks and not claim.append:  # whether the process that began it is at work cannot be known
                 raise TakenError(f"another process writes {self.path}")
@@ -135,6 +135,8 @@ class InPlaceFile(GrowingFile):
             raise TakenError(f"{self.path} was replaced by another file")
         if own.st_size < self._length:
             standing = self._salvaged() if own.st_size else None
+            if standing is None and own.st_size and self._document.is_packed:
+                raise TakenError(f"{self.path} was changed, which is not mended in place")
             if standing is None:
                 self._standing = self._begin_anew()
             else:
@@ -162,15 +164,14 @@ class InPlaceFile(GrowingFile):
 
     def _write(self, growth: Growth) -> None:
         start = self._standing.entries_end
-        end = growth.standing.entries_end + len(growth.tail)
-        blanks = b" " * max(0, self._length - end)
+        data = self._document.filled(growth, self._length - start)
         try:
-            access.written(self._descriptor, growth.entries + growth.tail + blanks, start)
+            access.written(self._descriptor, data, start)
         except OSError:
             with contextlib.suppress(OSError):
                 self._end(self._standing)
             raise
-        self._length = end + len(blanks)
+        self._length = start + len(data)
 
     def _end(self, standing: Standing) -> None:
         """Close the document where its entries end."""

@@ -42,6 +42,7 @@ class Salvage:
         standing: What the document holds.
         is_whole: Whether the file is whole JSON as it is.
         is_in_place: Whether all of this but what comes after the entries stands where it belongs in the file.
+        is_text: Whether the source has the text; if not, it has the document as it is to be, up to `end`.
     """
 
     source: int
@@ -51,21 +52,26 @@ class Salvage:
     standing: Standing
     is_whole: bool = True
     is_in_place: bool = True
+    is_text: bool = True
 
-    def copy(self, target: int, tail: bytes) -> None:
-        """Write the document to an empty file.
+    def copy(self, target: int, document: HarDocument) -> Standing:
+        """Write the document to an empty file; what it holds there.
 
         Raises:
             OSError: When the target does not take it.
         """
-        access.written(target, self.head, 0)
-        access.copied(self.source, target, self.start, self.end, to=len(self.head))
-        access.written(target, tail, self.standing.entries_end)
+        standing = self.standing
+        if self.is_text:
+            standing = document.begun(target, self.head, self.source, (self.start, self.end), standing)
+        else:
+            access.copied(self.source, target, 0, self.end)
+        access.written(target, document.ended(standing), standing.entries_end)
+        return standing
 
 
 def whole(source: int, standing: Standing) -> Salvage:
     """A document of ours that is as it should be."""
-    return Salvage(source, 0, standing.entries_end, b"", standing)
+    return Salvage(source, 0, standing.entries_end, b"", standing, is_text=False)
 
 
 @contextmanager
@@ -84,13 +90,17 @@ def salvaged(
     Raises:
         OSError: When the file cannot be read.
     """
-    with os.fdopen(os.dup(source), "rb") as stream:
+    with document.unpacked(source, directory) as text, os.fdopen(os.dup(text.descriptor), "rb") as stream:
         found = _surveyed(stream)
         if found is None:
             yield None
         elif found.is_whole:
-            salvage = _salvage(source, found, document, recording)
-            yield salvage and replace(salvage, is_in_place=_begins_with(source, salvage.start, salvage.head))
+            salvage = _salvage(text.descriptor, found, document, recording)
+            yield salvage and replace(
+                salvage,
+                is_whole=text.is_whole,
+                is_in_place=text.is_source and _begins_with(text.descriptor, salvage.start, salvage.head),
+            )
         else:
             with tempfile.TemporaryFile(dir=directory) as copy:
                 stream.seek(0)
@@ -101,7 +111,9 @@ def salvaged(
                 yield salvage and replace(
                     salvage,
                     is_whole=False,
-                    is_in_place=is_in_place and _begins_with(source, salvage.start, salvage.head),
+                    is_in_place=is_in_place
+                    and text.is_source
+                    and _begins_with(text.descriptor, salvage.start, salvage.head),
                 )
 
 

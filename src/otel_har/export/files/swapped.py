@@ -39,7 +39,7 @@ from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError
 from otel_har.export.files import access
-from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
+from otel_har.export.files.document import Growth, HarDocument, Standing
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, Compose, GrowingFile, TakenError, not_now
 from otel_har.export.files.mending import Salvage, salvaged, whole
 from otel_har.export.files.room import COPIES, Room, RoomError, room_path
@@ -134,7 +134,7 @@ class SwappedFile(GrowingFile):
         if self._status() is None:
             return
         with self._open_published() as there:
-            standing = read_standing(there)
+            standing = self._document.read_standing(there)
         if standing is None or not self._claim.continues(standing):
             raise TakenError(f"another recording writes {self.path}")
 
@@ -149,7 +149,7 @@ class SwappedFile(GrowingFile):
         with self._open_published() as there:
             if not access.locked(there, shared=True):
                 raise TakenError(f"another process writes {self.path} in place")
-            standing = read_standing(there)
+            standing = self._document.read_standing(there)
         left_as = self._room.name_of(status)
         there_is_some = status.st_size > 0 or left_as is not None
         if (standing is not None and self._claim.continues(standing)) or (self._claim.append and there_is_some):
@@ -166,7 +166,7 @@ class SwappedFile(GrowingFile):
             left_as: The name of the copy that it is, where the room is left of a recording that was not ended.
         """
         with self._open_published() as there:
-            standing = read_standing(there)
+            standing = self._document.read_standing(there)
             # Another recording's file may have been through a crash of the machine since: all of it is looked at.
             if standing is not None and standing.recording == self._claim.recording:
                 self._adopt_or_copy(there, standing)
@@ -204,7 +204,7 @@ class SwappedFile(GrowingFile):
         standing = self._seen.get(state)
         if standing is None and not self._was_changed(state):
             with self._open(name, os.O_RDONLY) as there:
-                standing = read_standing(there)
+                standing = self._document.read_standing(there)
         if standing is not None and not self._claim.continues(standing):
             raise TakenError(f"another recording writes {self.path}")
         if standing is not None:
@@ -219,7 +219,7 @@ class SwappedFile(GrowingFile):
         recordings = {self._claim.recording, *(standing.recording for standing in self._seen.values())}
         if stat.S_ISREG(status.st_mode):
             with contextlib.suppress(PermissionError), self._open_published() as there:
-                standing = read_standing(there)
+                standing = self._document.read_standing(there)
                 if standing is not None and standing.recording in recordings:
                     self._adopt_or_copy(there, standing)
                     return COPIES[0]
@@ -234,13 +234,13 @@ class SwappedFile(GrowingFile):
         with contextlib.ExitStack() as stack:
             there = stack.enter_context(self._open(name, os.O_RDONLY))
             found = [stack.enter_context(self._salvaged(there))]
-            standing = read_standing(there)
+            standing = self._document.read_standing(there)
             if found[0] is not None and found[0].is_whole and standing is not None:  # `touch` changes nothing
                 self._seen = {}
                 return name, standing
             with contextlib.suppress(FileNotFoundError):
                 other = stack.enter_context(self._open(COPIES[1 - COPIES.index(name)], os.O_RDONLY))
-                standing = read_standing(other)
+                standing = self._document.read_standing(other)
                 found += [] if standing is None else [whole(other, standing)]
             best = max((one for one in found if one is not None), key=lambda one: one.standing.entries, default=None)
             if best is None:
@@ -264,15 +264,15 @@ class SwappedFile(GrowingFile):
     def _begin_with(self, salvage: Salvage) -> tuple[str, Standing]:
         """Publish a new file with the entries of another one."""
         with self._room.fresh(self._like()) as target:
-            salvage.copy(target, self._document.ended(salvage.standing))
-            self._seen = {_state(target): salvage.standing}
+            standing = salvage.copy(target, self._document)
+            self._seen = {_state(target): standing}
         self._room.publish_fresh()
-        return COPIES[0], salvage.standing
+        return COPIES[0], standing
 
     def _bring_up_to_date(self, source: int, target: int, standing: Standing) -> None:
         """Copy the entries that the published copy has and the other one has not."""
         state = _state(target)
-        known = self._seen.get(state) or (None if self._was_changed(state) else read_standing(target))
+        known = self._seen.get(state) or (None if self._was_changed(state) else self._document.read_standing(target))
         good = 0
         # A copy that was being written when its process was killed has no whole end, or one that was whole before.
         if known is not None and known.recording == standing.recording and known.entries_end <= standing.entries_end:

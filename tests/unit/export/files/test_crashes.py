@@ -93,9 +93,10 @@ def test_first_recorder(tmp_path: Path) -> None:
     assert 50 < _each_crash(_work(path), check)
 
 
-def test_one_of_several_recorders(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["out.har", "out.har.gz"])
+def test_one_of_several_recorders(tmp_path: Path, name: str) -> None:
     """One of the recording's processes: another one goes on at once, and each batch stays where it is."""
-    path = tmp_path / "out.har"
+    path = tmp_path / name
     other = FileHarExporter(path, recording="run")
     other.export(batch("first"))
     known = ["first"]
@@ -115,9 +116,10 @@ def test_one_of_several_recorders(tmp_path: Path) -> None:
     assert [path] == list(tmp_path.iterdir())
 
 
-def test_appending(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["out.har", "out.har.gz"])
+def test_appending(tmp_path: Path, name: str) -> None:
     """A recorder that goes on with another one's file: what was there stays, and the next one goes on."""
-    path = tmp_path / "out.har"
+    path = tmp_path / name
     _succeed(path, "0", "earlier")
     known = ["0"]
 
