@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, TypedDict
 
 from otel_har.budget import ByteBudget
 from otel_har.errors import SettingError
+from otel_har.export.archive import ArchiveHarExporter
 from otel_har.export.batch import BatchHarProcessor
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.composite import CompositeHarExporter
 from otel_har.export.console import ConsoleHarExporter
 from otel_har.export.file import FileHarExporter
-from otel_har.export.files.limits import Retention, Rotation
 from otel_har.export.interfaces import HarExporter, HarProcessor
+from otel_har.export.keeping import Retention, Rotation
 from otel_har.export.logger import LoggingHarExporter
 from otel_har.export.process import BackgroundProcessHarExporter
 from otel_har.export.registry import exporter_named
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.filters import HarFilter
+from otel_har.har.attaching import is_named_zip
 from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
 from otel_har.processor import HarSpanProcessor
@@ -108,7 +110,8 @@ def file_exporter(  # noqa: PLR0913 - those of `FileHarExporter`
         SettingError: When the form of the file has no such option.
         ExportError: When it cannot be written.
     """
-    return FileHarExporter(
+    kind = ArchiveHarExporter if is_named_zip(os.fspath(path)) else FileHarExporter
+    return kind(
         path,
         indent,
         append=append,

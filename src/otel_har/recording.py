@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal, cast
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 
 from otel_har.errors import SettingError
-from otel_har.export.files.limits import Retention, Rotation
 from otel_har.export.interfaces import HarExporter
+from otel_har.export.keeping import Retention, Rotation
 from otel_har.export.logger import LoggingHarExporter
 from otel_har.export.memory import InMemoryHarExporter
 from otel_har.export.model import to_har_model
