@@ -1,4 +1,4 @@
-"""A file of gzip is unpacked by a browser itself (`DecompressionStream`), which takes one member and nothing behind it."""
+"""A browser unpacks a file of gzip by itself (`DecompressionStream`): it takes one member and nothing behind it."""
 
 from __future__ import annotations
 

@@ -145,15 +145,15 @@ def test_flush_and_shutdown(path: Path) -> None:
 def test_killed(path: Path, caplog: pytest.LogCaptureFixture, *, is_flushed: bool) -> None:
     """The directory is whole; the next recording puts it aside, in the place of an earlier one, and says so."""
 
-    def record(child: Child, name: str) -> None:
+    def record(name: str) -> None:
         exporter = _record(path, name)
         if is_flushed:
             exporter.force_flush()
-        child.kill() if child.pid else os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     parts = path.with_name("out.har.zip.parts")
     for name in ("first", "second"):
-        assert -signal.SIGKILL == Child(lambda child, name=name: record(child, name)).end()[0]  # type: ignore[misc]
+        assert -signal.SIGKILL == Child(lambda _, name=name: record(name)).end()[0]  # type: ignore[misc]
         assert [name] == _names(parts / "har.har")
         assert {"har.har", f"{_sha1(b'the same')}.txt"} <= {entry.name for entry in parts.iterdir()}
     with caplog.at_level(logging.WARNING, "otel_har"):
@@ -166,7 +166,12 @@ def test_killed(path: Path, caplog: pytest.LogCaptureFixture, *, is_flushed: boo
 
 def test_appending_after_a_kill(path: Path) -> None:
     """Whoever appends goes on with the directory, and what is packed is all of it."""
-    assert -signal.SIGKILL == Child(lambda _: (_record(path, "a"), os.kill(os.getpid(), signal.SIGKILL))).end()[0]  # type: ignore[arg-type, return-value]
+
+    def record(_: Child) -> None:
+        _record(path, "a")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert -signal.SIGKILL == Child(record).end()[0]
     _record(path, "b", append=True).shutdown()
     assert (["a", "b"], [path]) == (_names(path), list(path.parent.iterdir()))
 
@@ -211,7 +216,12 @@ def test_processes_of_one_recording(path: Path) -> None:
     exporter = _record(path, "parent", recording="one")
     assert [] == completed(lambda _: _deliver(exporter, "forked"))
     assert [] == completed(lambda _: _deliver(ArchiveHarExporter(path, recording="one"), "other"))
-    last = Child(lambda child: (child.pause(), _deliver(exporter, "last")))  # type: ignore[arg-type, return-value]
+
+    def wait(child: Child) -> None:
+        child.pause()
+        _deliver(exporter, "last")
+
+    last = Child(wait)
     exporter.shutdown()
     assert ["parent", "forked", "other"] == _names(path)
     last.go_on()
@@ -276,7 +286,12 @@ def test_another_recording(path: Path, caplog: pytest.LogCaptureFixture) -> None
 def test_number_of_the_process(tmp_path: Path) -> None:
     """With `{pid}` each process has an archive of its own."""
     exporter = _record(tmp_path / "{pid}.har.zip", "parent")
-    [pid] = completed(lambda child: (_deliver(exporter, "child"), child.tell(f"{os.getpid()}")))  # type: ignore[arg-type, return-value]
+
+    def record(child: Child) -> None:
+        _deliver(exporter, "child")
+        child.tell(f"{os.getpid()}")
+
+    [pid] = completed(record)
     exporter.shutdown()
     own = tmp_path / f"{os.getpid()}.har.zip"
     assert (["parent"], ["child"]) == (_names(own), _names(tmp_path / f"{pid}.har.zip"))
