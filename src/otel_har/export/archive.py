@@ -50,7 +50,7 @@ class ArchiveHarExporter(HarExporter):
 
     Raises:
         ExportError: When the archive cannot be written or appended to; also on Windows, and on filesystems without
-            locks or links.
+            file locks.
         SettingError: When `indent` is out of its range.
     """
 
