@@ -50,7 +50,7 @@ class ArchiveHarExporter(HarExporter):
 
     Raises:
         ExportError: When the archive cannot be written or appended to; also on Windows, and on filesystems without
-            locks or links.
+            file locks.
         SettingError: When `indent` is out of its range.
     """
 
@@ -103,7 +103,7 @@ class ArchiveHarExporter(HarExporter):
         bodies: dict[str, bytes] = {}
         entries = tuple(_attached(entry, bodies) for entry in batch.entries)
         named = {entry.pageref for entry in entries} | {page.id for page in batch.pages}
-        parted = HarBatch(tuple(page for page in pages.values() if page.id in named), entries, batch.statistics)
+        parted = replace(batch, pages=tuple(page for page in pages.values() if page.id in named), entries=entries)
         try:
             result = self._parts_of_this_process().add(parted, bodies)
         except TakenError as taken:

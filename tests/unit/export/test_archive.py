@@ -337,6 +337,16 @@ def test_archive_that_cannot_be_made(path: Path, caplog: pytest.LogCaptureFixtur
     assert ["a"] == _names(exporter.parts / "har.har")
 
 
+def test_no_time(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What cannot be packed within the time stays in the directory."""
+    exporter = _record(path, "a")
+    assert exporter.force_flush(0) is False
+    exporter.shutdown(0)
+    assert f"there was no time left for it; all is in {exporter.parts}" in caplog.messages[-1]
+    assert ["a"] == _names(exporter.parts / "har.har")
+    assert {exporter.parts} == set(path.parent.iterdir())
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

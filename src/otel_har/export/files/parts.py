@@ -21,10 +21,12 @@ import os
 import shutil
 import stat
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from otel_har.errors import DestinationError, ExportError, HarFormatError
 from otel_har.export.files import access
@@ -98,9 +100,10 @@ class Parts:
         """Make the archive of what is in the directory; False when that was not possible."""
         if self._har is None:  # it never took part
             return True
+        end = time.monotonic() + seconds
         try:
             with self._room.turn(min(seconds, LOCK_SECONDS)):
-                self._pack()
+                self._pack(end)
         except OSError as fault:
             _logger.warning("otel-har: %s was not packed: %s", self.path, fault.strerror or fault)
             return False
@@ -109,12 +112,13 @@ class Parts:
     def close(self, seconds: float) -> None:
         """Take part no longer; the last one makes the archive and removes the directory."""
         if self._har is not None:
+            end = time.monotonic() + seconds
             self._har.shutdown()
             try:
                 with self._room.turn(min(seconds, LOCK_SECONDS)):
                     was_present = self._room.is_present
                     if was_present and self._room.is_alone():
-                        self._pack()
+                        self._pack(end)
                         _cleared(self.directory)
             except OSError as fault:
                 said = fault.strerror or fault
@@ -164,11 +168,14 @@ class Parts:
         if there is not None:
             if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.geteuid():
                 raise TakenError(f"{self.directory} is somebody else's")
-            if self._is_ours(_recording_in(self.directory)):
+            if _status(self.directory / HAR_NAME) is None:  # a process was killed that began it, or had packed it
+                _cleared(self.directory)
+            elif self._is_ours(_recording_in(self.directory)):
                 return
-            if not self._claim.may_replace:
+            elif not self._claim.may_replace:
                 raise TakenError(f"another recording wrote {self.directory}")
-            self._put_aside()
+            else:
+                self._put_aside()
         if status is not None and status.st_size and (self._claim.append or self._is_ours(_recording_of(self.path))):
             self._unpack()
             return
@@ -190,7 +197,7 @@ class Parts:
         path = self.directory / name
         if name in self._known or path.exists():
             return
-        coming = self.directory / f"{_COMING}{os.getpid()}"
+        coming = self.directory / f"{_COMING}{os.getpid()}.{id(self):x}"
         coming.unlink(missing_ok=True)
         try:
             with access.closing(access.opened(coming, os.O_WRONLY | os.O_CREAT | os.O_EXCL)) as target:
@@ -202,8 +209,8 @@ class Parts:
         if len(self._known) < _MOST_KNOWN:
             self._known.add(name)
 
-    def _pack(self) -> None:
-        """Make the archive, in this process's turn."""
+    def _pack(self, end: float) -> None:
+        """Make the archive, in this process's turn, unless that takes too long."""
         with access.closing(access.opened(self.directory / HAR_NAME, os.O_RDONLY)) as har:
             status = os.fstat(har)
             state = (status.st_ino, status.st_size, status.st_mtime_ns)
@@ -214,7 +221,7 @@ class Parts:
             try:
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
                 with access.closing(access.opened(packing, flags)) as descriptor:
-                    self._fill(descriptor, har)
+                    self._fill(descriptor, har, end)
                     os.fsync(descriptor)
                 packing.rename(self.path)
             except OSError:
@@ -222,7 +229,7 @@ class Parts:
                 raise
         self._packed = state
 
-    def _fill(self, descriptor: int, har: int) -> None:
+    def _fill(self, descriptor: int, har: int, end: float) -> None:
         # The HAR is open: what it names by now is in the directory by now.
         names = sorted(entry.name for entry in os.scandir(self.directory) if is_body_name(entry.name))
         with (
@@ -233,10 +240,10 @@ class Parts:
             archive.comment = f"{_SAYS}{recording.recording if recording else ''}".encode()[:1000]
             with os.fdopen(os.dup(har), "rb") as source:
                 source.seek(0)
-                add_file(archive, HAR_NAME, iter(lambda: source.read(_COPY_BYTES), b""))
+                add_file(archive, HAR_NAME, _within(source, end))
             for name in names:
                 with (self.directory / name).open("rb") as source:
-                    add_file(archive, name, iter(lambda: source.read(_COPY_BYTES), b""))
+                    add_file(archive, name, _within(source, end))
 
     def _unpack(self) -> None:
         """Make the directory of the archive that is there."""
@@ -255,6 +262,14 @@ class Parts:
             shutil.rmtree(coming, ignore_errors=True)
 
 
+def _within(source: BinaryIO, end: float) -> Iterator[bytes]:
+    """What a file has, until an instant of the monotonic clock."""
+    while piece := source.read(_COPY_BYTES):
+        if time.monotonic() > end:
+            raise DestinationError("there was no time left for it")
+        yield piece
+
+
 def _filled(path: Path, pieces: Iterator[bytes]) -> None:
     with access.closing(access.opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)) as target:
         written = 0
@@ -269,8 +284,9 @@ def _made(directory: Path) -> None:
 
 def _cleared(directory: Path) -> None:
     """Remove what recorders put there, and the directory when nothing else is in it."""
+    (directory / HAR_NAME).unlink(missing_ok=True)  # first: without it, it is no recording any more
     for entry in list(os.scandir(directory)):
-        if entry.name == HAR_NAME or entry.name.startswith((_COMING, _PACKING)) or is_body_name(entry.name):
+        if entry.name.startswith((_COMING, _PACKING)) or is_body_name(entry.name):
             Path(entry.path).unlink()
         elif entry.name == f".{HAR_NAME}.otel-har":  # of a process that was killed
             shutil.rmtree(entry.path)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from children import Child, batch, doubled, names
+from otel_har.export.archive import ArchiveHarExporter
 from otel_har.export.file import FileHarExporter
 
 if TYPE_CHECKING:
@@ -173,3 +174,29 @@ def test_in_place(tmp_path: Path) -> None:
 
     assert 10 < _each_crash(_work(path, append=True), check)
     assert [path] == list(tmp_path.iterdir())
+
+
+def test_archive(tmp_path: Path) -> None:
+    """A recorder of an archive: what was told is in the directory or the archive, and the next one has all of it."""
+    path = tmp_path / "out.har.zip"
+
+    def work(child: Child) -> None:
+        exporter = ArchiveHarExporter(path, recording="run")
+        for number in range(2):
+            name = f"{os.getpid()}.{number}"
+            exporter.export(batch(name))
+            child.tell(name)
+            exporter.force_flush()
+        exporter.shutdown()
+
+    def check(told: list[str]) -> None:
+        exporter = ArchiveHarExporter(path, recording="run")
+        exporter.export(batch("next"))
+        exporter.shutdown()
+        *written, last = names(path)
+        assert "next" == last
+        _must_have(told, written)
+        assert [path] == list(tmp_path.iterdir())
+        path.unlink()
+
+    assert 100 < _each_crash(work, check)
