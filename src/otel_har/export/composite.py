@@ -10,10 +10,10 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 from otel_har.errors import DestinationError, SettingError
+from otel_har.export.files.document import weakest
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.export.weight import text_length
 from otel_har.forking import call_in_forked_child
@@ -112,6 +112,7 @@ class _Branch:
         self._bytes = 0
         self._pages: dict[str, Page] = {}
         self._untold = HarStatistics()
+        self._redaction: str | None = None  # of what waits, all of it
         self._is_interrupted = False
         self._is_full = False
 
@@ -121,7 +122,9 @@ class _Branch:
         if refusal is not None:
             return refusal
         pages = {**self._pages, **{page.id: page for page in batch.pages}}
-        result = self._deliver(replace(batch, pages=tuple(pages.values()), statistics=batch.statistics + self._untold))
+        redaction = weakest(batch.redaction, self._redaction) if self._pages else batch.redaction
+        told = batch.statistics + self._untold
+        result = self._deliver(HarBatch(tuple(pages.values()), batch.entries, told, redaction))
         if result is HarExportResult.FAILURE:
             self._untold += batch.statistics
         return result
@@ -131,6 +134,8 @@ class _Branch:
         if not self._is_interrupted:
             self._is_interrupted = True
             _say(f"{self._name} takes nothing for now, its entries wait: {refusal}")
+        is_first = not self._entries and not self._pages
+        self._redaction = batch.redaction if is_first else weakest(batch.redaction, self._redaction)
         self._pages.update({page.id: page for page in batch.pages})
         dropped = 0
         for entry in batch.entries:
@@ -147,13 +152,16 @@ class _Branch:
     def _deliver_waiting(self) -> DestinationError | None:
         while self._entries:
             entries = [self._entries[place] for place in range(min(len(self._entries), _MAX_BATCH))]
-            result = self._deliver(HarBatch(tuple(self._pages.values()), tuple(entries), self._untold))
+            result = self._deliver(self._of_waiting(entries))
             if isinstance(result, DestinationError):
                 return result
             for entry in entries:
                 self._entries.popleft()
                 self._bytes -= text_length(entry)
         return None
+
+    def _of_waiting(self, entries: Sequence[Entry]) -> HarBatch:
+        return HarBatch(tuple(self._pages.values()), tuple(entries), self._untold, self._redaction)
 
     def _deliver(self, batch: HarBatch) -> HarExportResult | DestinationError:
         result = self._guarded_export(batch) or HarExportResult.FAILURE
@@ -189,7 +197,7 @@ class _Branch:
             if self._entries:
                 _say(f"{len(self._entries)} entries were not taken by {self._name}")
             elif self._untold or self._pages:
-                self._deliver(HarBatch(tuple(self._pages.values()), (), self._untold))
+                self._deliver(self._of_waiting(()))
         finally:
             self._exporter.shutdown(_left(end))
 

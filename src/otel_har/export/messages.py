@@ -22,6 +22,7 @@ def order_of(number: int, do: str, members: dict[str, Any], batch: HarBatch | No
         counts = [lost.dropped_entries, lost.dropped_bodies, lost.failed_entries, lost.failed_exports]
         parts = (
             b',"statistics":' + json.dumps(counts).encode(),
+            b',"redaction":' + json.dumps(batch.redaction).encode(),
             b',"pages":[' + b",".join(page.to_json() for page in batch.pages) + b"]",
             b',"entries":[' + b",".join(entry.to_json() for entry in batch.entries) + b"]}",
         )
@@ -35,4 +36,5 @@ def batch_of(order: Mapping[str, Any]) -> HarBatch:
         tuple(Page.model_validate(page) for page in order["pages"]),
         tuple(Entry.model_validate(entry) for entry in order["entries"]),
         HarStatistics(*order["statistics"]),
+        order["redaction"],
     )
