@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     Made = tuple[HarExporter, Callable[[], Log]]
 
 PAGES, STATISTICS, WHOLE, PAGES_AT_END = "pages", "statistics", "whole", "pages at the end"
-FAULTS, BUGS = "faults", "bugs"
-EVERYTHING = frozenset({PAGES, STATISTICS, WHOLE, PAGES_AT_END})
+FAULTS, BUGS, REDACTION = "faults", "bugs", "redaction"
+EVERYTHING = frozenset({PAGES, STATISTICS, WHOLE, PAGES_AT_END, REDACTION})
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,7 @@ def _faulty_flow(directory: Path) -> Made:
 
 _NOTHING = b'{"log":{"entries":[],"pages":[]}}'
 _FAULTY = EVERYTHING | {FAULTS}
-_BUGGY = _FAULTY | {BUGS}
+_BUGGY = _FAULTY - {REDACTION} | {BUGS}
 _FLOWS = EVERYTHING - {PAGES}
 
 CASES = {
@@ -272,7 +272,7 @@ CASES = {
     "stream of a pipe": Case(_pipe, _FLOWS, "refused"),
     "stream with faults": Case(_faulty_stream, _FAULTY),
     "stream with faults, not seekable": Case(_faulty_flow, _FLOWS | {FAULTS}),
-    "logging": Case(_logging, EVERYTHING - {STATISTICS}),
+    "logging": Case(_logging, EVERYTHING - {STATISTICS, REDACTION}),
     "console": Case(_console, frozenset()),
     "composite": Case(_composite),
     "executor of threads": Case(_in_threads, child="shared"),
@@ -392,6 +392,16 @@ def test_statistics(subject: Subject) -> None:
     subject.exporter.export(HarBatch(batch.pages, batch.entries, HarStatistics(dropped_entries=3)))
     subject.exporter.shutdown(20_000)
     assert 5 == subject.log()["_otel_har"]["statistics"]["droppedEntries"]
+
+
+def test_redaction(subject: Subject) -> None:
+    """A document tells by which policy all of it was redacted: the weakest of those of its batches."""
+    subject.has_to_show(REDACTION)
+    for redaction, path in (("strict", "1"), ("default", "2"), ("strict", "3")):
+        batch = _batch(path)
+        subject.exporter.export(HarBatch(batch.pages, batch.entries, redaction=redaction))
+    subject.exporter.shutdown(20_000)
+    assert {"policy": "default"} == subject.log()["_redaction"]
 
 
 def test_destination_takes_nothing_for_now(faulty: Subject) -> None:

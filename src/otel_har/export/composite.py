@@ -11,9 +11,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from otel_har.errors import DestinationError, SettingError
+from otel_har.export.files.document import weakest
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.export.weight import text_length
 from otel_har.forking import call_in_forked_child
@@ -112,7 +112,7 @@ class _Branch:
         self._bytes = 0
         self._pages: dict[str, Page] = {}
         self._untold = HarStatistics()
-        self._redaction: str | None = None  # of what waits
+        self._redaction: str | None = None  # of what waits, all of it
         self._is_interrupted = False
         self._is_full = False
 
@@ -122,7 +122,9 @@ class _Branch:
         if refusal is not None:
             return refusal
         pages = {**self._pages, **{page.id: page for page in batch.pages}}
-        result = self._deliver(replace(batch, pages=tuple(pages.values()), statistics=batch.statistics + self._untold))
+        redaction = weakest(batch.redaction, self._redaction) if self._pages else batch.redaction
+        told = batch.statistics + self._untold
+        result = self._deliver(HarBatch(tuple(pages.values()), batch.entries, told, redaction))
         if result is HarExportResult.FAILURE:
             self._untold += batch.statistics
         return result
@@ -132,7 +134,8 @@ class _Branch:
         if not self._is_interrupted:
             self._is_interrupted = True
             _say(f"{self._name} takes nothing for now, its entries wait: {refusal}")
-        self._redaction = batch.redaction if self._redaction == batch.redaction or not self._entries else None
+        is_first = not self._entries and not self._pages
+        self._redaction = batch.redaction if is_first else weakest(batch.redaction, self._redaction)
         self._pages.update({page.id: page for page in batch.pages})
         dropped = 0
         for entry in batch.entries:
@@ -149,7 +152,7 @@ class _Branch:
     def _deliver_waiting(self) -> DestinationError | None:
         while self._entries:
             entries = [self._entries[place] for place in range(min(len(self._entries), _MAX_BATCH))]
-            result = self._deliver(self._waiting(entries))
+            result = self._deliver(self._of_waiting(entries))
             if isinstance(result, DestinationError):
                 return result
             for entry in entries:
@@ -157,7 +160,7 @@ class _Branch:
                 self._bytes -= text_length(entry)
         return None
 
-    def _waiting(self, entries: Sequence[Entry] = ()) -> HarBatch:
+    def _of_waiting(self, entries: Sequence[Entry]) -> HarBatch:
         return HarBatch(tuple(self._pages.values()), tuple(entries), self._untold, self._redaction)
 
     def _deliver(self, batch: HarBatch) -> HarExportResult | DestinationError:
@@ -194,7 +197,7 @@ class _Branch:
             if self._entries:
                 _say(f"{len(self._entries)} entries were not taken by {self._name}")
             elif self._untold or self._pages:
-                self._deliver(self._waiting())
+                self._deliver(self._of_waiting(()))
         finally:
             self._exporter.shutdown(_left(end))
 

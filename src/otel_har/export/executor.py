@@ -12,9 +12,10 @@ import time
 import uuid
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import replace
 
 from otel_har.errors import DestinationError, ExportError, SettingError
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.export.remote import Answer, MakeExporter, call_here, pickled_maker
 from otel_har.forking import call_in_forked_child
 
@@ -64,6 +65,8 @@ class ExecutorHarExporter(HarExporter):
         self._timeout_s = timeout_seconds
         self._key = uuid.uuid4().hex
         self._late: Future[Answer] | None = None
+        self._late_batch: HarBatch | None = None
+        self._untold = HarStatistics()  # what was lost in calls that took too long
         self._shut_down = False
         call_in_forked_child(self._do_without)
 
@@ -76,7 +79,14 @@ class ExecutorHarExporter(HarExporter):
         """
         if self._shut_down:
             return HarExportResult.FAILURE
-        return self._called("export", batch, self._timeout_s).result()
+        self._wait_for_late(self._timeout_s)
+        batch = replace(batch, statistics=batch.statistics + self._untold)
+        answer = self._called("export", batch, self._timeout_s)
+        if self._late is not None:
+            self._late_batch = batch
+        elif answer.value:
+            self._untold = HarStatistics()
+        return answer.result()
 
     def force_flush(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> bool:
         """Flush the exporter; of several processes' the one of whichever process takes the call."""
@@ -145,10 +155,15 @@ class ExecutorHarExporter(HarExporter):
         if self._late is None:
             return
         answer = self._awaited_late(self._late, timeout_s)
-        self._late = None
+        batch, self._late, self._late_batch = self._late_batch, None, None
         self._learn(answer)
-        if answer.fault is not None:
-            _logger.error("otel-har: an export that took too long failed: %s", answer.fault)
+        if batch is None:
+            return
+        if answer.value:
+            self._untold = HarStatistics()
+            return
+        self._untold = batch.statistics + HarStatistics(failed_entries=len(batch.entries), failed_exports=1)
+        _logger.error("otel-har: an export that took too long failed: %s", answer.fault)
 
     def _awaited_late(self, late: Future[Answer], timeout_s: float) -> Answer:
         answer = self._awaited(late, timeout_s)
@@ -162,7 +177,7 @@ class ExecutorHarExporter(HarExporter):
             self._source = answer.pickled
 
     def _do_without(self) -> None:
-        self._executor = self._late = None
+        self._executor = self._late = self._late_batch = None
 
 
 class _Given:

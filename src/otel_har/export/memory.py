@@ -9,6 +9,7 @@ import threading
 from collections import deque
 
 from otel_har.errors import SettingError
+from otel_har.export.files.document import weakest
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.export.model import har_model
 from otel_har.forking import call_in_forked_child
@@ -33,6 +34,7 @@ class InMemoryHarExporter(HarExporter):
         self._entries: deque[Entry] = deque(maxlen=max_entries)
         self._pages: dict[str, Page] = {}
         self._lost = HarStatistics()
+        self._redaction: str | None = None  # of all of it
         self._shut_down = False
         self._renew_lock()
         call_in_forked_child(self._renew_lock)
@@ -62,7 +64,7 @@ class InMemoryHarExporter(HarExporter):
     def har(self) -> Har:
         """Everything as one HAR document."""
         with self._lock:
-            return har_model(self.pages, self._entries, self._lost)
+            return har_model(self.pages, self._entries, self._lost, self._redaction)
 
     def clear(self) -> None:
         """Forget entries and counts; pages of traces that go on stay known."""
@@ -76,6 +78,9 @@ class InMemoryHarExporter(HarExporter):
             if self._shut_down:
                 return HarExportResult.FAILURE
             self._pages.update({page.id: page for page in batch.pages})
+            is_first = not self._entries and not self._lost.dropped_entries
+            if batch.entries or is_first:
+                self._redaction = batch.redaction if is_first else weakest(self._redaction, batch.redaction)
             too_many = self._too_many(len(batch.entries))
             self._entries.extend(batch.entries)
             self._lost = self._lost + batch.statistics + HarStatistics(dropped_entries=too_many)

@@ -29,13 +29,16 @@ def to_har_model(pages: Iterable[Page | Mapping[str, Any]], entries: Iterable[En
     return har_model(by_id.values(), (Entry.model_validate(entry) for entry in entries))
 
 
-def har_model(pages: Iterable[Page], entries: Iterable[Entry], lost: HarStatistics | None = None) -> Har:
+def har_model(
+    pages: Iterable[Page], entries: Iterable[Entry], lost: HarStatistics | None = None, redaction: str | None = None
+) -> Har:
     """A document of this recorder's.
 
     Args:
         pages: Each once.
         entries: In their order.
         lost: What was lost, which the document then tells.
+        redaction: The policy by which all of it was redacted, which it tells, too.
     """
     found = tuple(entries)
     log = Log(
@@ -45,7 +48,7 @@ def har_model(pages: Iterable[Page], entries: Iterable[Entry], lost: HarStatisti
         pages=tuple(pages),
         entries=found,
     )
-    if not lost:
-        return Har(log=log)
-    told = {"comment": comment_on(lost), "_otel_har": {"statistics": counts(len(found), lost)}}
-    return Har(log=Log.model_validate({**dict(log), **told}))
+    told: dict[str, Any] = {"_redaction": {"policy": redaction}} if redaction else {}
+    if lost:
+        told |= {"comment": comment_on(lost), "_otel_har": {"statistics": counts(len(found), lost)}}
+    return Har(log=Log.model_validate({**dict(log), **told}) if told else log)

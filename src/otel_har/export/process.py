@@ -46,9 +46,14 @@ class BackgroundProcessHarExporter(HarExporter):
         ExportError: When the process does not start, or the exporter cannot be made.
     """
 
-    def __init__(self, make: MakeExporter, *, timeout_seconds: float = DEFAULT_TIMEOUT_MILLIS / 3000) -> None:
+    def __init__(self, make: MakeExporter, *, timeout_seconds: float = 10.0) -> None:
         if timeout_seconds <= 0:
             raise SettingError(f"timeout_seconds must be more than 0, not {timeout_seconds}")
+        if getattr(make, "__module__", None) == "__main__":
+            raise SettingError(
+                f"{make!r} is of the program itself, which another process does not import: give one of a module, "
+                "or functools.partial(FileHarExporter, path)"
+            )
         self._source = pickled_maker(make)
         self._timeout_s = timeout_seconds
         self._shut_down = False

@@ -62,13 +62,8 @@ def pickled_maker(make: MakeExporter) -> bytes:
     """What another process makes the exporter from.
 
     Raises:
-        SettingError: When it cannot be pickled, or the other process would not find it.
+        SettingError: When it cannot be pickled.
     """
-    if getattr(make, "__module__", None) == "__main__" and not isinstance(make, HarExporter):
-        raise SettingError(
-            f"{make!r} is of the program itself, which another process does not import: give one of a module, "
-            "or functools.partial(FileHarExporter, path)"
-        )
     pickled = attempted(lambda: pickle.dumps(make))
     if isinstance(pickled, Exception):
         raise SettingError(f"{make!r} cannot be given to another process: {pickled}") from pickled

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -156,18 +157,13 @@ def test_bug_of_one() -> None:
     first, second = _Place(), _Place()
     exporter = CompositeHarExporter(first, second)
     first.fault = RuntimeError("bug")
-    assert HarExportResult.SUCCESS is exporter.export(HarBatch(*_parts("1"), HarStatistics(7)))
+    assert HarExportResult.SUCCESS is exporter.export(replace(batch("1"), statistics=HarStatistics(7)))
     second.fault = RuntimeError("bug")
     assert HarExportResult.FAILURE is exporter.export(batch("2"))
     first.fault = second.fault = None
     assert HarExportResult.SUCCESS is exporter.export(batch("3"))
     assert (["3"], ["1", "3"]) == (first.names, second.names)
     assert HarStatistics(7, failed_entries=2, failed_exports=2) == first.statistics
-
-
-def _parts(name: str) -> tuple[object, object]:
-    given = batch(name)
-    return given.pages, given.entries
 
 
 def test_bug_of_one_while_the_other_takes_nothing() -> None:

@@ -9,7 +9,7 @@ import os
 import pty
 import struct
 import termios
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -17,9 +17,6 @@ from otel_har.errors import ExportError
 from otel_har.export.console import ConsoleHarExporter, line, wants_color
 from otel_har.export.interfaces import HarBatch, HarExportResult
 from otel_har.har.models import Content, Entry, Request, Response
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def _entry(url: str = "http://h.test/", status: int = 200, **options: Any) -> Entry:
@@ -59,7 +56,7 @@ class _Terminal:
 
 
 @pytest.fixture
-def plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def plain(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """An environment without a word on colours, in UTC."""
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
@@ -176,9 +173,9 @@ def test_nothing_commands_the_terminal(text: str, shown: str) -> None:
 
 def test_stream_of_few_characters() -> None:
     """What the stream's encoding has not is an escape."""
-    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    stream = io.TextIOWrapper(got := io.BytesIO(), encoding="ascii")
     ConsoleHarExporter(stream).export(HarBatch((), (_entry("http://h.test/\u4e2d"),)))
-    assert stream.buffer.getvalue().endswith(b"/\\u4e2d\n")  # type: ignore[attr-defined] - of BytesIO
+    assert got.getvalue().endswith(b"/\\u4e2d\n")
 
 
 @pytest.mark.parametrize(

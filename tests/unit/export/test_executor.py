@@ -20,7 +20,7 @@ from journal import JournalExporter, lines, make_nothing
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.executor import ExecutorHarExporter
 from otel_har.export.file import FileHarExporter
-from otel_har.export.interfaces import HarBatch, HarExportResult
+from otel_har.export.interfaces import HarBatch, HarExportResult, HarStatistics
 from otel_har.export.memory import InMemoryHarExporter
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -34,13 +34,17 @@ class _Held(InMemoryHarExporter):
         self.gate, self.entered = threading.Event(), threading.Event()
         self.threads: list[threading.Thread] = []
         self.instrumented: list[bool] = []
+        self.fault: Exception | None = None
 
     def export(self, batch: HarBatch) -> HarExportResult:
         """Keep the batch when the gate is open."""
         self.threads.append(threading.current_thread())
         self.instrumented.append(is_instrumentation_enabled())
         self.entered.set()
+        fault = self.fault
         self.gate.wait(20)
+        if fault is not None:
+            raise fault
         return super().export(batch)
 
 
@@ -83,6 +87,21 @@ def test_slow_exporter() -> None:
         inner.gate.set()
         assert HarExportResult.SUCCESS is _patiently(exporter)
     assert ["1", "2"] == [entry.request.url[-1] for entry in inner.entries]
+
+
+def test_slow_exporter_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """What a call that took too long has lost is logged, and told in the statistics of the next one."""
+    inner = _Held()
+    with ThreadPoolExecutor(1) as executor:
+        exporter = ExecutorHarExporter(inner, executor, timeout_seconds=0.05)
+        inner.fault = RuntimeError("late bug")
+        assert HarExportResult.SUCCESS is exporter.export(batch("1"))
+        inner.gate.set()
+        executor.submit(int).result(20)
+        inner.fault = None
+        assert HarExportResult.SUCCESS is _patiently(exporter)
+    assert HarStatistics(failed_entries=1, failed_exports=1) == inner.statistics
+    assert "late bug" in caplog.text
 
 
 def _patiently(exporter: ExecutorHarExporter) -> HarExportResult:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -161,7 +162,7 @@ def test_exporter_that_cannot_be_made(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="nowhere"):
         BackgroundProcessHarExporter(functools.partial(FileHarExporter, tmp_path / "nowhere" / "out.har"))
     with pytest.raises(ExportError, match="which is no HarExporter"):
-        BackgroundProcessHarExporter(dict)  # type: ignore[arg-type] - so it is meant
+        BackgroundProcessHarExporter(cast("Any", dict))
     with pytest.raises(SettingError, match="cannot be given"):
         BackgroundProcessHarExporter(lambda: JournalExporter(tmp_path))
     with pytest.raises(SettingError, match="timeout_seconds"):

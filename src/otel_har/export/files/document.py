@@ -251,8 +251,12 @@ def _redaction_with(standing: Standing, batch: HarBatch) -> str | None:
         return batch.redaction
     if not batch.entries and not batch.pages:
         return standing.redaction
-    both = {standing.redaction, batch.redaction}
-    return next((policy for policy in (None, *_POLICIES) if policy in both), None)
+    return weakest(standing.redaction, batch.redaction)
+
+
+def weakest(*redactions: str | None) -> str | None:
+    """The policy that holds of all that several hold of."""
+    return next((policy for policy in (None, *_POLICIES) if policy in redactions), None)
 
 
 def _is_older(page: Page, than: Page) -> bool:
