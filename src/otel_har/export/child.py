@@ -11,7 +11,6 @@ import functools
 import json
 import os
 import signal
-import sys
 import threading
 from typing import Any, BinaryIO
 
@@ -79,7 +78,6 @@ class _Worker:
     def _start(self, order: dict[str, Any]) -> bool:
         self._timeout_s = float(order["timeout_s"])
         threading.Thread(target=self._end_with, args=(int(order["parent"]),), daemon=True).start()
-        sys.path[:] = order["sys_path"]
         os.chdir(order["directory"])
         self._exporter = made_from(base64.b64decode(order["make"]))
         return True

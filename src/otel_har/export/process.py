@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import logging
 import os
-import sys
 import threading
 import time
 
@@ -161,7 +160,6 @@ class BackgroundProcessHarExporter(HarExporter):
         self._child = child
         started = {
             "parent": os.getpid(),
-            "sys_path": [path or os.getcwd() for path in sys.path],  # noqa: PTH109 - as a string
             "directory": os.getcwd(),  # noqa: PTH109 - as a string
             "make": base64.b64encode(self._source).decode(),
             "timeout_s": self._timeout_s,
