@@ -8,6 +8,7 @@ the rest.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import re
@@ -30,6 +31,19 @@ _MAX_COUNT = 2**53 - 1  # the largest that every reader of JSON has exactly (RFC
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """What a file that is rotated tells of itself.
+
+    Attributes:
+        name: The file's name while it is recorded.
+        begun: When it was begun, seconds since 1970.
+    """
+
+    name: str
+    begun: float
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What a document holds, without its entries.
 
@@ -40,6 +54,11 @@ class Standing:
         pages: By their ids, in the order of their coming.
         statistics: What was lost.
         comment: What somebody else said of the recording.
+        list_start: The byte after the list's opening bracket; 0 where the document does not tell it.
+        entries_start: The byte where the first entry begins; there are blanks before it, where entries were dropped.
+        retired: How many entries were dropped from the beginning.
+        last_entries: The number of each page's last entry, of all that were ever added, from 0.
+        series: What was to be known of the files that this one is rotated with; none without rotation.
     """
 
     recording: str
@@ -48,6 +67,11 @@ class Standing:
     pages: Mapping[str, Page] = field(default_factory=dict)
     statistics: HarStatistics = field(default_factory=HarStatistics)
     comment: str | None = None
+    list_start: int = 0
+    entries_start: int = 0
+    retired: int = 0
+    last_entries: Mapping[str, int] = field(default_factory=dict)
+    series: Series | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +112,10 @@ class HarDocument:
         """
         return self._layout.head(others, beside)
 
-    def new(self, recording: str) -> Growth:
+    def new(self, recording: str, series: Series | None = None) -> Growth:
         """A document without entries; its head stands in `entries`."""
         head = self.head()
-        standing = Standing(recording, len(head))
+        standing = Standing(recording, len(head), list_start=len(head), entries_start=len(head), series=series)
         return Growth(head, self._tail(standing), standing)
 
     def grown(self, standing: Standing, batch: HarBatch, known_pages: Mapping[str, Page]) -> Growth:
@@ -104,12 +128,15 @@ class HarDocument:
                 was written is not written either, because readers take it that a page has one.
         """
         added = self._layout.entries(batch.entries, first=not standing.entries)
+        number = standing.retired + standing.entries
+        last = {entry.pageref: number + index for index, entry in enumerate(batch.entries) if entry.pageref is not None}
         after = replace(
             standing,
             entries_end=standing.entries_end + len(added),
             entries=standing.entries + len(batch.entries),
             pages=_with_pages(standing.pages, batch, known_pages),
             statistics=standing.statistics + batch.statistics,
+            last_entries={**standing.last_entries, **last},
         )
         return Growth(added, self._tail(after), after)
 
@@ -128,9 +155,44 @@ class HarDocument:
                 "failedEntries": lost.failed_entries,
                 "failedExports": lost.failed_exports,
             },
+            "retiredEntries": standing.retired,
+            "lastEntries": {page: last for page, last in standing.last_entries.items() if page in standing.pages},
+            **_told_series(standing.series),
+            "listStart": standing.list_start,
+            "entriesStart": standing.entries_start,
             "entriesEnd": standing.entries_end,
         }
         return self._layout.tail(standing.pages.values(), {"comment": _comment(standing), "_otel_har": about})
+
+
+def retired(standing: Standing, count: int, start: int) -> Standing:
+    """What a document holds without its first entries, and without the pages of which no entry is left.
+
+    Args:
+        standing: What it holds; its `last_entries` must have all its pages.
+        count: How many entries go.
+        start: Where the first entry begins that stays.
+    """
+    first = standing.retired + count
+    last = {page: number for page, number in standing.last_entries.items() if number >= first}
+    return replace(
+        standing,
+        entries=standing.entries - count,
+        entries_start=start,
+        retired=first,
+        pages={name: page for name, page in standing.pages.items() if name in last},
+        last_entries=last,
+    )
+
+
+def together(standing: Standing) -> Standing:
+    """What a document holds whose entries begin where its list does."""
+    start = standing.list_start
+    return replace(standing, entries_start=start, entries_end=start + standing.entries_end - standing.entries_start)
+
+
+def _told_series(series: Series | None) -> dict[str, Any]:
+    return {} if series is None else {"series": {"name": series.name, "begun": series.begun}}
 
 
 def _with_pages(pages: Mapping[str, Page], batch: HarBatch, known_pages: Mapping[str, Page]) -> dict[str, Page]:
@@ -185,7 +247,20 @@ def read_standing(descriptor: int) -> Standing | None:
     before, tail = read(descriptor, place - 1, place), read(descriptor, place, size)
     # The tail closes a list of entries and the objects around it: opened so, it is a document of its own.
     log = _parsed(b'{"log":{"entries":[' + tail)
-    return _standing(log, place) if before in b"[}" and log is not None else None
+    standing = None if log is None else _standing(log, place)
+    if standing is None or before not in (b"[", b"}", b" "):
+        return None
+    if before == b" " and (standing.entries or standing.entries_start != place):
+        return None
+    return standing if _begins_where_it_says(descriptor, standing) else replace(standing, list_start=0, entries_start=0)
+
+
+def _begins_where_it_says(descriptor: int, standing: Standing) -> bool:
+    """Whether there is a bracket where the list is told to begin, and blanks before the first entry."""
+    start, first = standing.list_start, standing.entries_start
+    if not 0 < start <= first <= standing.entries_end or read(descriptor, start - 1, start) != b"[":
+        return False
+    return first == start or read(descriptor, first - 1, first) == b" "
 
 
 def _parsed(document: bytes) -> dict[str, Any] | None:
@@ -205,7 +280,33 @@ def _standing(log: dict[str, Any], place: int) -> Standing | None:
         return None
     if entries is None:
         return None
-    return replace(told, entries_end=place, entries=entries, pages={page.id: page for page in pages})
+    about = log["_otel_har"]
+    return replace(
+        told,
+        entries_end=place,
+        entries=entries,
+        pages={page.id: page for page in pages},
+        list_start=_count(about.get("listStart")) or 0,
+        entries_start=_count(about.get("entriesStart")) or 0,
+        last_entries=_numbers(about.get("lastEntries")),
+        series=_series(about.get("series")),
+    )
+
+
+def _numbers(value: object) -> dict[str, int]:
+    if not isinstance(value, dict):
+        return {}
+    counts = {name: _count(number) for name, number in value.items()}
+    return {name: number for name, number in counts.items() if number is not None}
+
+
+def _series(value: object) -> Series | None:
+    if not isinstance(value, dict):
+        return None
+    name, begun = value.get("name"), value.get("begun")
+    if not isinstance(name, str) or isinstance(begun, bool) or not isinstance(begun, int | float):
+        return None
+    return Series(name, begun) if math.isfinite(begun) else None
 
 
 def standing_from(log: Mapping[str, Any], recording: str) -> Standing:
@@ -223,7 +324,8 @@ def standing_from(log: Mapping[str, Any], recording: str) -> Standing:
     counts = told if isinstance(told, dict) else {}
     names = ("droppedEntries", "droppedBodies", "failedEntries", "failedExports")
     lost = HarStatistics(*(_count(counts.get(name)) or 0 for name in names))
-    return Standing(str(about.get("recording", recording)), 0, statistics=lost, comment=comment)
+    retired_before = _count(about.get("retiredEntries")) or 0
+    return Standing(str(about.get("recording", recording)), 0, statistics=lost, comment=comment, retired=retired_before)
 
 
 def _count(value: object) -> int | None:

@@ -64,6 +64,20 @@ class GrowingFile(ABC):
             TakenError: When the file is another's by now. It is left alone.
         """
 
+    @property
+    @abstractmethod
+    def due(self) -> float:
+        """When `tend` will have something to do, seconds since 1970."""
+
+    @abstractmethod
+    def tend(self) -> None:
+        """Do what time brings: drop what is too old, put the file aside.
+
+        Raises:
+            DestinationError: When the file does not take it now. It is as it was.
+            TakenError: When the file is another's by now. It is left alone.
+        """
+
     @abstractmethod
     def close(self) -> None:
         """Let go of the file."""

@@ -105,6 +105,16 @@ def salvaged(
                 )
 
 
+def list_start(source: int, end: int) -> int | None:
+    """The byte after the bracket that opens a whole document's list of entries; None where it is not to be found.
+
+    Args:
+        source: A descriptor.
+        end: Where the entries end.
+    """
+    return _before_entries(read(source, 0, min(end, _MAX_HEAD_BYTES)))[0]
+
+
 def _begins_with(source: int, start: int, head: bytes) -> bool:
     return start == len(head) and read(source, 0, start) == head
 
@@ -133,6 +143,8 @@ def _salvage(source: int, found: Survey | None, document: HarDocument, recording
     standing = replace(
         told,
         entries_end=len(new_head) + end - start,
+        list_start=len(new_head),
+        entries_start=len(new_head),
         entries=found.entries,
         pages={page.id: page for page in (*_undated(members.get("pages")), *found.pages)},
     )

@@ -15,10 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from otel_har.export.files import access
+from otel_har.export.files.aside import Aside
 from otel_har.export.files.document import HarDocument, Standing, read_standing
 from otel_har.export.files.growing import Claim, TakenError
 from otel_har.export.files.mending import Salvage, salvaged, whole
 from otel_har.export.files.room import COPIES, Room, RoomError, room_path
+from otel_har.export.files.upkeep import Upkeep
 
 State = tuple[int, int, int]  # of a file: inode, size, time of the last change
 _logger = logging.getLogger("otel_har")
@@ -31,6 +33,7 @@ class Published:
         path: The file, symbolic links resolved.
         document: Its form.
         claim: What this process wants of it.
+        upkeep: What time and growth do to it.
 
     Attributes:
         path: The file.
@@ -43,10 +46,12 @@ class Published:
         ExportError: When there is no directory for it.
     """
 
-    def __init__(self, path: Path, document: HarDocument, claim: Claim) -> None:
+    def __init__(self, path: Path, document: HarDocument, claim: Claim, upkeep: Upkeep) -> None:
         self.path = path
         self._document = document
         self._claim = claim
+        self._upkeep = upkeep
+        self._aside = None if upkeep.rotation is None else Aside(path, upkeep.rotation.files)
         self.seen: dict[State, Standing] = {}
         self.room = Room(path)
 
@@ -98,7 +103,10 @@ class Published:
         left_as = self.room.name_of(status)
         there_is_some = status.st_size > 0 or left_as is not None
         if (standing is not None and self._claim.continues(standing)) or (self._claim.append and there_is_some):
-            self._go_on(left_as)
+            if self._is_put_aside(status, standing):
+                self.begin_anew()
+            else:
+                self._go_on(left_as)
         elif self._claim.may_replace:
             self.begin_anew()
         else:
@@ -152,6 +160,8 @@ class Published:
                 standing = read_standing(there)
         if standing is not None and not self._claim.continues(standing):
             raise TakenError(f"another recording writes {self.path}")
+        if self._is_put_aside(status, standing):
+            return self.begin_anew()
         if standing is not None:
             return name, standing
         if not status.st_size:
@@ -200,7 +210,7 @@ class Published:
 
     def begin_anew(self) -> tuple[str, Standing]:
         """Publish a new file without entries; the name of the copy that it is, and what it holds."""
-        growth = self._document.new(self._claim.recording)
+        growth = self._document.new(self._claim.recording, self._upkeep.series())
         with self.room.fresh(self._like()) as target:
             access.written(target, growth.entries + growth.tail, 0)
             self.seen = {state_of(target): growth.standing}
@@ -214,6 +224,32 @@ class Published:
             self.seen = {state_of(target): salvage.standing}
         self.room.publish_fresh()
         return COPIES[0], salvage.standing
+
+    def _is_put_aside(self, status: os.stat_result, standing: Standing | None) -> bool:
+        """Whether a process was killed when the file had its next name already, and another one had not its own yet."""
+        return self._aside is not None and standing is not None and self._aside.has(status)
+
+    def put_aside(self, name: str) -> None:
+        """Give the published copy the name that follows, and begin a new one.
+
+        Raises:
+            OSError: When that cannot be. The file is as it was, unless it `is_halfway`.
+        """
+        if self._aside is None:
+            return
+        place = self._aside.made_room()
+        os.link(name, place, src_dir_fd=self.room.descriptor, follow_symlinks=False)
+        try:
+            self.begin_anew()
+        except OSError:
+            if self._aside.has(os.lstat(self.path)):
+                place.unlink()
+            raise
+
+    def is_halfway(self) -> bool:
+        """Whether the file has its next name, too: nothing may be added to it then."""
+        status = self._status()
+        return status is not None and self._aside is not None and self._aside.has(status)
 
     @contextlib.contextmanager
     def open(self, name: str, flags: int) -> Iterator[int]:

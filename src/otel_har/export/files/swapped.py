@@ -29,6 +29,7 @@ waits for it: helpers such as multiprocessing's resource tracker, which record n
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,11 +37,15 @@ from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError
 from otel_har.export.files import access
-from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
+from otel_har.export.files.document import Growth, HarDocument, Standing, read, read_standing, together
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, Compose, GrowingFile, TakenError, not_now
+from otel_har.export.files.mending import Salvage
 from otel_har.export.files.published import Published, state_of
 from otel_har.export.files.room import COPIES
+from otel_har.export.files.upkeep import ENDLESS, Life, Upkeep
 
+_FILL = 0.75
+_logger = logging.getLogger("otel_har")
 _MOST_COPIED_BYTES = 4 * 1024 * 1024  # with each addition, where nobody can tell whether a copy is read
 
 
@@ -51,6 +56,7 @@ class SwappedFile(GrowingFile):
         path: The file, symbolic links resolved.
         document: Its form.
         claim: What this process wants of it.
+        life: How long entries stay in it, and it in its place.
         patience_s: How long the first turn is waited for, seconds.
 
     Raises:
@@ -60,10 +66,21 @@ class SwappedFile(GrowingFile):
         ExportError: When the file cannot be written, or cannot be appended to.
     """
 
-    def __init__(self, path: Path, document: HarDocument, claim: Claim, *, patience_s: float = LOCK_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        document: HarDocument,
+        claim: Claim,
+        *,
+        life: Life = ENDLESS,
+        patience_s: float = LOCK_SECONDS,
+    ) -> None:
         self.path = path
+        self._document = document
+        self._upkeep = Upkeep(path, document, life, _FILL)
         self._can_see_readers = True
-        self._published = Published(path, document, claim)
+        self._has_warned = False
+        self._published = Published(path, document, claim, self._upkeep)
         self._room = self._published.room
         try:
             self._published.begin(patience_s)
@@ -74,25 +91,33 @@ class SwappedFile(GrowingFile):
 
     def add(self, compose: Compose) -> Standing:
         """Write the addition to the other copy, and publish that."""
-        try:
-            with self._room.turn(LOCK_SECONDS):
-                if not self._room.is_undisturbed:
-                    self._published.seen = {}
-                if not self._room.is_present:
-                    self._published.take_part()
-                name, standing = self._published.published()
+        with self._turn():
+            if not self._room.is_present:
+                self._published.take_part()
+            name, standing = self._standing()
+            growth = compose(standing)
+            if self._upkeep.is_full(standing, growth):
+                name, standing = self._put_aside(name, standing)
                 growth = compose(standing)
-                other = COPIES[1 - COPIES.index(name)]
-                with self._published.open(name, os.O_RDONLY) as source, self._open_other(other, source) as target:
-                    self._bring_up_to_date(source, target, standing)
-                    self._write(target, standing, growth)
-                    self._publish(other, target, standing)
-                    self._published.seen = {state_of(target): growth.standing, state_of(source): standing}
-                return growth.standing
-        except (DestinationError, TakenError):
-            raise
-        except OSError as fault:
-            raise not_now(self.path, fault) from fault
+            return self._grown(name, standing, growth)
+
+    @property
+    def due(self) -> float:
+        """See `GrowingFile.due`."""
+        return self._upkeep.due
+
+    def tend(self) -> None:
+        """Do what time brings, if this process has added anything."""
+        with self._turn():
+            if not self._room.is_present:
+                return
+            name, standing = self._standing()
+            if self._upkeep.is_full(standing):
+                name, standing = self._put_aside(name, standing)
+            with self._published.open(name, os.O_RDONLY) as source:
+                after, _ = self._upkeep.settled(source, standing)
+            if after.retired != standing.retired:
+                self._grown(name, standing, Growth(b"", b"", standing))
 
     def close(self) -> None:
         """Stop taking part; the last one that does so clears the room away."""
@@ -102,37 +127,104 @@ class SwappedFile(GrowingFile):
         """In a forked child: the locks are the parent's."""
         self._room.forget()
 
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        try:
+            with self._room.turn(LOCK_SECONDS):
+                if not self._room.is_undisturbed:
+                    self._published.seen = {}
+                yield
+        except (DestinationError, TakenError):
+            raise
+        except OSError as fault:
+            raise not_now(self.path, fault) from fault
+
+    def _standing(self) -> tuple[str, Standing]:
+        name, standing = self._published.published()
+        return name, self._upkeep.marked(standing)
+
+    def _grown(self, name: str, standing: Standing, growth: Growth) -> Standing:
+        """Publish the other copy, with the addition and without what goes."""
+        other = COPIES[1 - COPIES.index(name)]
+        with self._published.open(name, os.O_RDONLY) as source, self._open_other(other, source) as target:
+            self._bring_up_to_date(source, target, standing)
+            if self._upkeep.retains:
+                self._write(target, standing, growth.entries, standing.entries_end)
+                after, is_sparse = self._upkeep.settled(target, growth.standing)
+                if is_sparse:
+                    return self._moved_together(target, standing, after)
+                self._write(target, standing, self._document.ended(after), after.entries_end)
+                access.blanked(target, growth.standing.entries_start or after.list_start, after.entries_start)
+            else:
+                after = growth.standing
+                self._write(target, standing, growth.entries + growth.tail, standing.entries_end)
+                self._upkeep.note_due(after)
+            self._publish(other, target, standing, after)
+            self._published.seen = {state_of(target): after, state_of(source): standing}
+        return after
+
+    def _moved_together(self, target: int, before: Standing, after: Standing) -> Standing:
+        """Publish a new copy that has no blanks before its entries."""
+        head, moved = read(target, 0, after.list_start), together(after)
+        try:
+            self._published.begin_with(Salvage(target, after.entries_start, after.entries_end, head, moved))
+        except OSError:
+            self._take_back(target, before)
+            raise
+        return moved
+
+    def _put_aside(self, name: str, standing: Standing) -> tuple[str, Standing]:
+        """Give the file its next name, and begin a new one; where that cannot be, it goes on growing."""
+        with self._published.open(name, os.O_RDONLY) as there:
+            told = read_standing(there)
+        if told is None or told.series != standing.series:  # of an earlier recording: first it has to say so
+            self._grown(name, standing, Growth(b"", self._document.ended(standing), standing))
+            name, standing = self._standing()
+        try:
+            self._published.put_aside(name)
+        except OSError as fault:
+            if self._published.is_halfway():
+                raise
+            self._warn(fault)
+        return self._standing()
+
+    def _warn(self, fault: OSError) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            _logger.warning("otel-har: %s cannot be rotated and goes on growing: %s", self.path, fault)
+
     def _bring_up_to_date(self, source: int, target: int, standing: Standing) -> None:
         """Copy the entries that the published copy has and the other one has not."""
         state = state_of(target)
         known = self._published.seen.get(state) or (
             None if self._published.was_changed(state) else read_standing(target)
         )
-        good = 0
+        good, blank_from = 0, standing.entries_start
         # A copy that was being written when its process was killed has no whole end, or one that was whole before.
-        if known is not None and known.recording == standing.recording and known.entries_end <= standing.entries_end:
-            good = known.entries_end
+        if known is not None and _leads_to(known, standing):
+            good, blank_from = known.entries_end, known.entries_start
         try:
+            access.blanked(target, blank_from, standing.entries_start)  # before the end is changed: it tells of that
             access.copied(source, target, good, standing.entries_end)
         except OSError:
-            self._take_back(target, replace(standing, entries_end=good))
+            self._take_back(target, replace(standing, entries_end=good, entries_start=blank_from))
             raise
 
-    def _write(self, target: int, standing: Standing, growth: Growth) -> None:
-        data = growth.entries + growth.tail
+    def _write(self, target: int, good: Standing, data: bytes, position: int) -> None:
         try:
-            access.written(target, data, standing.entries_end)
-            os.ftruncate(target, standing.entries_end + len(data))
+            access.written(target, data, position)
+            os.ftruncate(target, position + len(data))
         except OSError:
-            self._take_back(target, standing)
+            self._take_back(target, good)
             raise
 
-    def _publish(self, name: str, target: int, standing: Standing) -> None:
+    def _publish(self, name: str, target: int, standing: Standing, after: Standing) -> None:
         try:
             self._room.publish(name)
         except OSError:
             # So much of it is good; nothing is cut, a name may be there already.
-            self._published.seen[state_of(target)] = standing
+            if after.entries_start == standing.entries_start:
+                self._published.seen[state_of(target)] = standing
             raise
 
     def _take_back(self, target: int, good: Standing) -> None:
@@ -155,6 +247,16 @@ class SwappedFile(GrowingFile):
                 self._can_see_readers = False
             access.given_mode_of(descriptor, os.fstat(like))
             yield descriptor
+
+
+def _leads_to(known: Standing, standing: Standing) -> bool:
+    """Whether a copy has the beginning of what a document holds, but for entries that were dropped since."""
+    return (
+        known.recording == standing.recording
+        and known.list_start == standing.list_start
+        and known.entries_start <= standing.entries_start
+        and known.entries_end <= standing.entries_end
+    )
 
 
 def _may_change(descriptor: int, published: int, *, can_see_readers: bool = True) -> bool:
