@@ -5,6 +5,7 @@ from otel_har.export.batch import BatchHarProcessor
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarProcessor
+from otel_har.export.keeping import Retention, Rotation
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.instrumentor import HarInstrumentor
 from otel_har.limits import CaptureLimits
@@ -31,6 +32,8 @@ __all__ = [
     "MappingOptions",
     "OtelHarError",
     "RedactionPolicy",
+    "Retention",
+    "Rotation",
     "SettingError",
     "SimpleHarProcessor",
     "__version__",

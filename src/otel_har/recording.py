@@ -36,7 +36,13 @@ def span_processor(
     if settings.path is None:
         raise SettingError("no HAR file is set")
     exporter = FileHarExporter(
-        settings.path, settings.indent, append=settings.append, recording=recording, first_process=first_process
+        settings.path,
+        settings.indent,
+        append=settings.append,
+        recording=recording,
+        first_process=first_process,
+        retention=settings.retention,
+        rotation=settings.rotation,
     )
     return HarSpanProcessor(
         BatchHarProcessor(exporter, settings.batch, options=settings.options, redaction=settings.redaction(salt)),

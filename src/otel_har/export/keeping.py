@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 
 from otel_har.errors import SettingError
 
+DEFAULT_ROTATED_FILES = 5
+
 
 def _must_be_positive(name: str, value: object, *, whole: bool) -> None:
     kinds = (int,) if whole else (int, float)
@@ -63,7 +65,7 @@ class Rotation:
 
     max_bytes: int | None = None
     max_seconds: float | None = None
-    files: int = 5
+    files: int = DEFAULT_ROTATED_FILES
 
     def __post_init__(self) -> None:
         if self.max_bytes is None and self.max_seconds is None:

@@ -40,8 +40,6 @@ _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH  # an access control list shows as the 
 _STANDARD = 2  # the last of the descriptors that a program takes for its own input, output and errors
 _FIRST_BYTES = 4096
 _COPY_BYTES = 1024 * 1024
-_BLANKS = b" " * (64 * 1024)
-_MOST_PARTS = 1024  # of one call
 _NO_LOCKS = frozenset({errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _SAFELY = (
@@ -322,30 +320,6 @@ def written(descriptor: int, data: bytes, position: int) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def blanked(descriptor: int, start: int, end: int, before: bytes = b"") -> None:
-    """Write blanks from one place to another, with one call of the system up to 64 MiB.
-
-    Args:
-        descriptor: The file.
-        start: The first byte.
-        end: The byte after the last.
-        before: What is written first.
-    """
-    if start >= end and not before:
-        return
-    os.lseek(descriptor, start, os.SEEK_SET)
-    whole, rest = divmod(max(0, end - start - len(before)), len(_BLANKS))
-    parts = [before, *[_BLANKS] * whole, _BLANKS[:rest]]
-    for index in range(0, len(parts), _MOST_PARTS):
-        some = parts[index : index + _MOST_PARTS]
-        count = os.writev(descriptor, some) if hasattr(os, "writev") else 0
-        for part in some:
-            left = part[min(count, len(part)) :]
-            count -= len(part) - len(left)
-            while left:
-                left = left[os.write(descriptor, left) :]
 
 
 def copied(source: int, target: int, start: int, end: int, to: int | None = None) -> None:

@@ -19,10 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from otel_har.export.files import access
+from otel_har.export.files.blanks import blank_again, blanked
 from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing, together
 from otel_har.export.files.growing import Claim, Compose, GrowingFile, TakenError, not_now
 from otel_har.export.files.mending import salvaged
-from otel_har.export.files.moving import AsideInPlace, blank_again, fits, moved_together
+from otel_har.export.files.moving import AsideInPlace, fits, moved_together
 from otel_har.export.files.upkeep import ENDLESS, Life, Upkeep
 
 _FILL = 0.375  # what stays must fit where the blanks are, to be moved there
@@ -105,7 +106,7 @@ class InPlaceFile(GrowingFile):
         if after.entries_start > before.entries_start:
             self._write(Growth(b"", self._document.ended(after), after))
             self._standing = after
-            access.blanked(self._descriptor, before.entries_start or after.list_start, after.entries_start)
+            blanked(self._descriptor, before.entries_start or after.list_start, after.entries_start)
         if is_sparse and fits(after):
             self._length = moved_together(self._descriptor, self._document, after)
             self._standing = together(after)

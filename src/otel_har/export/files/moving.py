@@ -13,6 +13,7 @@ from pathlib import Path
 
 from otel_har.export.files import access
 from otel_har.export.files.aside import Aside
+from otel_har.export.files.blanks import blanked
 from otel_har.export.files.document import HarDocument, Standing, read, together
 from otel_har.export.files.oldest import entries_in
 
@@ -42,21 +43,10 @@ def moved_together(descriptor: int, document: HarDocument, standing: Standing) -
             begin, to = entry.end, to + len(group)
     moved = together(standing)
     tail = document.ended(moved)
-    access.blanked(descriptor, moved.entries_end, os.fstat(descriptor).st_size, tail)
+    blanked(descriptor, moved.entries_end, os.fstat(descriptor).st_size, tail)
     length = moved.entries_end + len(tail)
     os.ftruncate(descriptor, length)
     return length
-
-
-def blank_again(descriptor: int, standing: Standing) -> None:
-    """Blank what a process was killed before blanking."""
-    start = standing.list_start
-    while start < standing.entries_start:
-        end = min(start + _MOVED_AT_ONCE, standing.entries_start)
-        if read(descriptor, start, end).strip(b" "):
-            access.blanked(descriptor, start, standing.entries_start)
-            return
-        start = end
 
 
 class AsideInPlace(Aside):

@@ -37,6 +37,7 @@ from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError
 from otel_har.export.files import access
+from otel_har.export.files.blanks import blanked
 from otel_har.export.files.document import Growth, HarDocument, Standing, read, read_standing, together
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, Compose, GrowingFile, TakenError, not_now
 from otel_har.export.files.mending import Salvage
@@ -154,7 +155,7 @@ class SwappedFile(GrowingFile):
                 if is_sparse:
                     return self._moved_together(target, standing, after)
                 self._write(target, standing, self._document.ended(after), after.entries_end)
-                access.blanked(target, growth.standing.entries_start or after.list_start, after.entries_start)
+                blanked(target, growth.standing.entries_start or after.list_start, after.entries_start)
             else:
                 after = growth.standing
                 self._write(target, standing, growth.entries + growth.tail, standing.entries_end)
@@ -204,7 +205,7 @@ class SwappedFile(GrowingFile):
         if known is not None and _leads_to(known, standing):
             good, blank_from = known.entries_end, known.entries_start
         try:
-            access.blanked(target, blank_from, standing.entries_start)  # before the end is changed: it tells of that
+            blanked(target, blank_from, standing.entries_start)  # before the end is changed: it tells of that
             access.copied(source, target, good, standing.entries_end)
         except OSError:
             self._take_back(target, replace(standing, entries_end=good, entries_start=blank_from))
