@@ -41,10 +41,9 @@ class Aside:
                 return True
         return False
 
-    def latest_standing(self) -> Standing | None:
-        """What the latest of them holds."""
-        latest = next(self._places(), None)
-        return None if latest is None else _standing(latest)
+    def latest(self) -> Path | None:
+        """The first name that is free or ours."""
+        return next(self._places(), None)
 
     def made_room(self) -> Path:
         """Free the first name: the others get the next ones, and the oldest goes.

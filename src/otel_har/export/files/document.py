@@ -256,11 +256,12 @@ def read_standing(descriptor: int) -> Standing | None:
 
 
 def _begins_where_it_says(descriptor: int, standing: Standing) -> bool:
-    """Whether there is a bracket where the list is told to begin, and blanks before the first entry."""
+    """Whether there is a bracket where the list is told to begin, and where the first entry does what may be there."""
     start, first = standing.list_start, standing.entries_start
     if not 0 < start <= first <= standing.entries_end or read(descriptor, start - 1, start) != b"[":
         return False
-    return first == start or read(descriptor, first - 1, first) == b" "
+    # A comma where a process was killed in place, before it blanked what goes.
+    return first == start or read(descriptor, first - 1, first) in (b" ", b",")
 
 
 def _parsed(document: bytes) -> dict[str, Any] | None:

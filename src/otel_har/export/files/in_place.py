@@ -148,7 +148,7 @@ class InPlaceFile(GrowingFile):
             if not has_locks and not claim.append:  # whether the process that began it is at work cannot be known
                 raise TakenError(f"another process writes {self.path}")
             self._length = size
-            if self._aside is not None and self._aside.has_content(standing):
+            if self._aside is not None and self._aside.has_content(self._descriptor, standing):
                 return self._begin_anew()
             blank_again(self._descriptor, standing)
             return standing

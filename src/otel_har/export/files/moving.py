@@ -14,7 +14,7 @@ from pathlib import Path
 from otel_har.export.files import access
 from otel_har.export.files.aside import Aside
 from otel_har.export.files.blanks import blanked
-from otel_har.export.files.document import HarDocument, Standing, read, together
+from otel_har.export.files.document import HarDocument, Standing, read, read_standing, together
 from otel_har.export.files.oldest import entries_in
 
 _MOVED_AT_ONCE = 1024 * 1024  # bytes, or one entry
@@ -58,10 +58,18 @@ class AsideInPlace(Aside):
     def _draft(self) -> Path:
         return self._path.with_name(f".{self._path.name}.new")
 
-    def has_content(self, standing: Standing) -> bool:
+    def has_content(self, descriptor: int, standing: Standing) -> bool:
         """Whether a process was killed after the file was copied, and before it was begun anew."""
-        latest = self.latest_standing()
-        return latest is not None and latest.entries > 0 and _identity(latest) == _identity(standing)
+        latest = self.latest()
+        if latest is None or not standing.entries:
+            return False
+        try:
+            with access.closing(access.opened(latest, os.O_RDONLY)) as there:
+                held = read_standing(there)
+                is_alike = held is not None and _identity(held) == _identity(standing)
+                return is_alike and _are_equal(descriptor, there, standing.entries_end)
+        except FileNotFoundError:
+            return False
 
     def take(self, descriptor: int, standing: Standing, tail: bytes) -> None:
         """Copy a document to the first name.
@@ -88,6 +96,12 @@ class AsideInPlace(Aside):
         if not self._has_warned:
             self._has_warned = True
             _logger.warning("otel-har: %s cannot be rotated and goes on growing: %s", self._path, fault)
+
+
+def _are_equal(one: int, other: int, end: int) -> bool:
+    places = range(0, end, _MOVED_AT_ONCE)
+    ranges = ((start, min(end, start + _MOVED_AT_ONCE)) for start in places)
+    return all(read(one, *each) == read(other, *each) for each in ranges)
 
 
 def _identity(standing: Standing) -> object:
