@@ -17,9 +17,9 @@ from otel_har.redaction.entry import EntryRedaction
 from otel_har.redaction.finding import Finders
 from otel_har.redaction.header_policy import HeaderSpans
 from otel_har.redaction.names import Names
-from otel_har.redaction.policy import DEFAULT_POLICY, EntryRedactor, RedactionPolicy
+from otel_har.redaction.policy import DEFAULT_POLICY, EntryRedactor, Mode, RedactionPolicy
 from otel_har.redaction.spans import REDACTED, hashed_mark, plain_mark, replaced
-from otel_har.redaction.text import text_spans
+from otel_har.redaction.unknown import is_url, query_values
 
 TOLD = "_redaction"
 """The member of an entry, and of a log, that tells what was redacted."""
@@ -40,8 +40,14 @@ class Redactor:
     def __init__(self, policy: RedactionPolicy = DEFAULT_POLICY) -> None:
         self.policy = policy
         self._names = Names(policy.headers, policy.queries, policy.fields, policy.keep)
-        self._finders = Finders(self._names, HeaderSpans(self._names, policy.header_patterns, policy.keep))
-        self._mark = hashed_mark(policy.salt) if policy.hashes else plain_mark
+        self._finders = Finders(self._names, HeaderSpans(self._names, policy.header_patterns))
+        self._hashed = hashed_mark(policy.salt)
+        self._mark = self._hashed if policy.hashes else plain_mark
+
+    @property
+    def told(self) -> Mode | None:
+        """What a recording tells of the policy; None where nothing is redacted."""
+        return None if self.policy.mode == "none" else self.policy.mode
 
     def entry(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """An entry, as JSON has it, without its secrets, and with a `_redaction` that tells the rules that acted."""
@@ -97,10 +103,13 @@ class Redactor:
 
     @guarded("redacting a text")
     def _text(self, text: str) -> str:
-        return replaced(text, text_spans(text, self._names), self._mark)
+        spans = self._finders.text(text)
+        if self.policy.mode == "strict" and is_url(text):
+            spans = [*spans, *query_values(text, self._names)]
+        return replaced(text, spans, self._mark)
 
     def _redaction(self) -> EntryRedaction:
-        return EntryRedaction(self._finders, self._mark, is_strict=self.policy.mode == "strict")
+        return EntryRedaction(self._finders, self._mark, self._hashed, is_strict=self.policy.mode == "strict")
 
 
 DEFAULT_REDACTOR = Redactor()

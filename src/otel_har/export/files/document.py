@@ -27,6 +27,7 @@ _FOOTER_BYTES = 4096  # the place stands within the last so many bytes, indented
 _PLACE = re.compile(rb'"entriesEnd":\s*(\d{1,18})\s*\}\s*\}\s*\}\s*\Z')
 _NOT_ALL = "Not all that happened is in this file: "
 _OUR_COMMENT = re.compile(re.escape(_NOT_ALL) + r"[^.]*\.")
+_POLICIES = ("default", "strict")  # each takes out what the one before does
 _MAX_COUNT = 2**53 - 1  # the largest that every reader of JSON has exactly (RFC 8259, 6)
 
 
@@ -59,6 +60,7 @@ class Standing:
         retired: How many entries were dropped from the beginning.
         last_entries: The number of each page's last entry, of all that were ever added, from 0.
         series: What was to be known of the files that this one is rotated with; none without rotation.
+        redaction: The policy by which all entries and pages were redacted, at least; None where that is not known.
     """
 
     recording: str
@@ -72,6 +74,7 @@ class Standing:
     retired: int = 0
     last_entries: Mapping[str, int] = field(default_factory=dict)
     series: Series | None = None
+    redaction: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,7 @@ class HarDocument:
             pages=_with_pages(standing.pages, batch, known_pages),
             statistics=standing.statistics + batch.statistics,
             last_entries={**standing.last_entries, **last},
+            redaction=_redaction_with(standing, batch),
         )
         return Growth(added, self._tail(after), after)
 
@@ -162,7 +166,9 @@ class HarDocument:
             "entriesStart": standing.entries_start,
             "entriesEnd": standing.entries_end,
         }
-        return self._layout.tail(standing.pages.values(), {"comment": _comment(standing), "_otel_har": about})
+        told = standing.redaction and {"policy": standing.redaction}
+        members = {"comment": _comment(standing), "_redaction": told, "_otel_har": about}
+        return self._layout.tail(standing.pages.values(), members)
 
 
 def retired(standing: Standing, count: int, start: int) -> Standing:
@@ -206,6 +212,16 @@ def _with_pages(pages: Mapping[str, Page], batch: HarBatch, known_pages: Mapping
         if old is not None and not _is_older(page, old):
             after[page.id] = page
     return after
+
+
+def _redaction_with(standing: Standing, batch: HarBatch) -> str | None:
+    """What holds of all entries: processes with different policies may write one file, and then the least does."""
+    if not standing.entries and not standing.pages:
+        return batch.redaction
+    if not batch.entries and not batch.pages:
+        return standing.redaction
+    both = {standing.redaction, batch.redaction}
+    return next((policy for policy in (None, *_POLICIES) if policy in both), None)
 
 
 def _is_older(page: Page, than: Page) -> bool:
@@ -319,14 +335,21 @@ def standing_from(log: Mapping[str, Any], recording: str) -> Standing:
     """
     about = log.get("_otel_har")
     comment = _comment_of_others(log.get("comment"))
+    redaction = _redaction_of(log.get("_redaction"))
     if not isinstance(about, dict):
-        return Standing(recording, 0, comment=comment)
+        return Standing(recording, 0, comment=comment, redaction=redaction)
     told = about.get("statistics")
     counts = told if isinstance(told, dict) else {}
     names = ("droppedEntries", "droppedBodies", "failedEntries", "failedExports")
     lost = HarStatistics(*(_count(counts.get(name)) or 0 for name in names))
-    retired_before = _count(about.get("retiredEntries")) or 0
-    return Standing(str(about.get("recording", recording)), 0, statistics=lost, comment=comment, retired=retired_before)
+    name = str(about.get("recording", recording))
+    gone = _count(about.get("retiredEntries")) or 0
+    return Standing(name, 0, statistics=lost, comment=comment, redaction=redaction, retired=gone)
+
+
+def _redaction_of(told: object) -> str | None:
+    policy = told.get("policy") if isinstance(told, dict) else None
+    return policy if isinstance(policy, str) and policy in _POLICIES else None
 
 
 def _count(value: object) -> int | None:
