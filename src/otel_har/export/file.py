@@ -134,6 +134,11 @@ class FileHarExporter(HarExporter):
         self._pages = pages
         return HarExportResult.SUCCESS
 
+    @property
+    def needs_upkeep(self) -> bool:
+        """Whether there is a limit of time, or a class has an upkeep of its own."""
+        return self._life.goes_by_time or type(self).upkeep is not FileHarExporter.upkeep
+
     def upkeep(self) -> None:
         """Drop what is too old by now, and put the file aside when its time has come.
 

@@ -36,6 +36,12 @@ class Life:
     rotation: Rotation | None = None
     clock: Callable[[], float] = time.time
 
+    @property
+    def goes_by_time(self) -> bool:
+        """Whether time alone may bring something to do."""
+        ages = self.retention is not None and self.retention.max_age_seconds is not None
+        return ages or (self.rotation is not None and self.rotation.max_seconds is not None)
+
 
 ENDLESS = Life()
 """Nothing goes."""
