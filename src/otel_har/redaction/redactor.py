@@ -90,10 +90,10 @@ class Redactor:
         redactor = self.policy.redactor
         if redactor is None:
             return entry
+        before = _dumped(entry)  # what the redactor gets it may change, and fail then
         seen = _seen(redactor, entry)
-        if seen is None:
-            return Entry.model_validate(without_values(entry.model_dump(mode="json", by_alias=True), self.policy.mode))
-        return seen[0]
+        written = None if seen is None else _written(seen[0])
+        return Entry.model_validate(without_values(before, self.policy.mode)) if written is None else written[0]
 
     @guarded("redacting a text")
     def _text(self, text: str) -> str:
@@ -171,15 +171,25 @@ def _redacted(redaction: EntryRedaction, entry: Mapping[str, Any]) -> dict[str, 
     return redaction.redact(entry)
 
 
-@guarded("the program's redactor")
-def _seen(redactor: EntryRedactor, entry: Entry) -> tuple[Entry | None]:
+@guarded("the program's redactor", BaseException)
+def _seen(redactor: EntryRedactor, entry: Entry) -> tuple[object]:
     """What a program's redactor gives, in a tuple: it may be nothing."""
-    seen: object = redactor(entry)
-    if seen is not None and not isinstance(seen, Entry):
+    return (redactor(entry),)
+
+
+@guarded("what the program's redactor gives")
+def _written(seen: object) -> tuple[Entry | None]:
+    """The entry that is to be written: valid, which `model_copy` does not see to, and nobody else's to change."""
+    if seen is None:
+        return (None,)
+    if not isinstance(seen, Entry):
         raise TypeError(f"a redactor gives an Entry or None, not {type(seen).__qualname__}")
-    if seen is not None:
-        seen.to_json()  # it may have been made without validation: then it fails here, alone
-    return (seen,)
+    return (Entry.model_validate(_dumped(seen)),)
+
+
+def _dumped(entry: Entry) -> dict[str, Any]:
+    """An entry as JSON has it, without a warning on standard error where something in it is of another type."""
+    return entry.model_dump(mode="json", by_alias=True, warnings=False)
 
 
 def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

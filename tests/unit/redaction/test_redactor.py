@@ -337,3 +337,22 @@ def test_imported_redactor() -> None:
     for place in ("copy", ":deepcopy", "copy:", ""):
         with pytest.raises(ValueError, match=r"is not of the form package\.module:function"):
             ImportedRedactor(place)
+
+
+@pytest.mark.parametrize("mode", ["default", "strict"])
+def test_the_salt_is_never_written(mode: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may send its environment, where the salt of a run is; who has it can try out what a hash is of."""
+    inherited, own = "0f1e2d3c4b5a69788796a5b4c3d2e1f0", b"a salt of the program's own"
+    monkeypatch.setenv("_OTEL_HAR_SALT", inherited)
+    redactor = Redactor(RedactionPolicy(mode, hashes=True, salt=own))
+    for text in (f"see {inherited}", f"see {own.decode()}", f"see {own.hex()}"):
+        redacted = redactor.entry(entry(comment=text))
+        assert re.fullmatch(r"see \[REDACTED:[0-9a-f]{12}\]", redacted["comment"])
+        assert re.fullmatch(r"see \[REDACTED:[0-9a-f]{12}\]", redactor.text(text))
+
+
+def test_the_name_of_the_salt_is_that_of_a_secret() -> None:
+    """Also of another run's, and where marks have no hashes."""
+    body = '{"_OTEL_HAR_SALT": "abc", "_OTEL_HAR_RUN": "abc"}'
+    redacted = Redactor().entry({"request": {"postData": {"mimeType": "application/json", "text": body}}})
+    assert '{"_OTEL_HAR_SALT": "[REDACTED]", "_OTEL_HAR_RUN": "abc"}' == redacted["request"]["postData"]["text"]
