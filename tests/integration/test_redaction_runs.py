@@ -17,7 +17,7 @@ _FAMILY = f"""
     import requests
     from harness import BASE
     salt = os.environ["_OTEL_HAR_SALT"]
-    requests.post(BASE + "/json?" + salt, headers={{"X-Api-Key": "{SECRET}"}}, json=dict(os.environ), timeout=10)
+    requests.post(BASE + "/json?s=" + salt, headers={{"X-Api-Key": "{SECRET}"}}, json=dict(os.environ), timeout=10)
     if len(sys.argv) == 1:
         subprocess.run([sys.executable, __file__, "child"], check=True)
         if os.fork() == 0:
@@ -56,7 +56,7 @@ def test_hashes_of_a_recording_within_another(run_instrumented: InstrumentedRunn
         from harness import BASE
         requests.get(BASE + "/json", headers={{"X-Api-Key": "{SECRET}"}}, timeout=10)
         if len(sys.argv) == 1:
-            command = [sys.executable, "-m", "opentelemetry.instrumentation.auto_instrumentation", "--har", "inner.har"]
+            command = [os.path.join(os.path.dirname(sys.executable), "opentelemetry-instrument"), "--har", "inner.har"]
             subprocess.run([*command, sys.executable, __file__, "child"], check=True)
     """
     run = run_instrumented(source, *DEFAULT, "--har_redact_hashes", "true", har_path=tmp_path / "outer.har")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -67,6 +67,10 @@ class EntryRedaction:
         self._values: set[str] = set()
         self._sweep = Sweep((), mark)
         self.rules: set[str] = set()
+
+    def know(self, values: Iterable[str]) -> None:
+        """Values that are secret wherever they stand."""
+        self._values.update(values)
 
     def redact(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """The entry without its secrets; the one that is given is not changed."""

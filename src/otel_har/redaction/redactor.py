@@ -6,11 +6,13 @@ whole.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from otel_har.environment import SALT
 from otel_har.guard import guarded
 from otel_har.har.models import Entry
 from otel_har.redaction.entry import EntryRedaction
@@ -19,6 +21,7 @@ from otel_har.redaction.header_policy import HeaderSpans
 from otel_har.redaction.names import Names
 from otel_har.redaction.policy import DEFAULT_POLICY, EntryRedactor, RedactionPolicy
 from otel_har.redaction.spans import REDACTED, hashed_mark, plain_mark, replaced
+from otel_har.redaction.sweep import Sweep
 from otel_har.redaction.text import text_spans
 
 TOLD = "_redaction"
@@ -39,9 +42,10 @@ class Redactor:
 
     def __init__(self, policy: RedactionPolicy = DEFAULT_POLICY) -> None:
         self.policy = policy
-        self._names = Names(policy.headers, policy.queries, policy.fields, policy.keep)
+        self._names = Names(policy.headers, policy.queries, (*policy.fields, SALT), policy.keep)
         self._finders = Finders(self._names, HeaderSpans(self._names, policy.header_patterns, policy.keep))
         self._mark = hashed_mark(policy.salt) if policy.hashes else plain_mark
+        self._salts = _salts(policy)
 
     def entry(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """An entry, as JSON has it, without its secrets, and with a `_redaction` that tells the rules that acted."""
@@ -97,10 +101,23 @@ class Redactor:
 
     @guarded("redacting a text")
     def _text(self, text: str) -> str:
-        return replaced(text, text_spans(text, self._names), self._mark)
+        return Sweep(self._salts, self._mark)(replaced(text, text_spans(text, self._names), self._mark))
 
     def _redaction(self) -> EntryRedaction:
-        return EntryRedaction(self._finders, self._mark, is_strict=self.policy.mode == "strict")
+        redaction = EntryRedaction(self._finders, self._mark, is_strict=self.policy.mode == "strict")
+        redaction.know(self._salts)
+        return redaction
+
+
+def _salts(policy: RedactionPolicy) -> frozenset[str]:
+    """What would tell the salt: a policy's, and the one of the run, which a program that sends its environment sends.
+
+    Who has it can try out which secret a hash is of.
+    """
+    if not policy.hashes:
+        return frozenset()
+    own = policy.salt.decode("ascii", "ignore")
+    return frozenset({own, policy.salt.hex(), os.environ.get(SALT, "")} - {""})
 
 
 DEFAULT_REDACTOR = Redactor()
