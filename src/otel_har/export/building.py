@@ -83,11 +83,8 @@ def build_batch(
                 break
     entries.sort(key=_start)
     built_pages = (_page(page, redactor) for page in pages.values())
-    return HarBatch(
-        tuple(page for page in built_pages if page is not None),
-        tuple(entry for _, entry in entries),
-        HarStatistics(dropped_entries, dropped_bodies, failed_entries),
-    )
+    statistics = HarStatistics(dropped_entries, dropped_bodies, failed_entries)
+    return HarBatch(tuple(filter(None, built_pages)), tuple(entry for _, entry in entries), statistics, redactor.told)
 
 
 def _length(entry: Entry) -> int:

@@ -75,11 +75,13 @@ class HarBatch:
             not part of the recording.
         entries: In order of their start. The page of each was delivered with it or before.
         statistics: What was lost since the last batch that was delivered. A batch may have nothing else.
+        redaction: The policy by which all of it was redacted, `default` or `strict`; None where it was not.
     """
 
     pages: Sequence[Page]
     entries: Sequence[Entry]
     statistics: HarStatistics = field(default_factory=HarStatistics)
+    redaction: str | None = None
 
 
 class HarExporter(ABC):

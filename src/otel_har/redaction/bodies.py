@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from otel_har.redaction.forms import form_spans, multipart_spans
 from otel_har.redaction.json_text import json_spans
 from otel_har.redaction.names import Names
@@ -9,6 +11,10 @@ from otel_har.redaction.spans import Span
 from otel_har.redaction.text import text_spans
 
 _NO_TEXT = ("image/", "audio/", "video/", "font/")
+_UNTOLD = frozenset({"", "text/plain", "application/octet-stream", "application/x-unknown", "x-unknown"})
+"""What producers write that do not know the media type of a form."""
+
+_FORM = re.compile(r"[\w.%+\[\]~*$@:-]{1,128}=[^\s<>\"{}]*\Z")
 
 
 def body_spans(text: str, media_type: str, names: Names) -> list[Span]:
@@ -26,6 +32,8 @@ def body_spans(text: str, media_type: str, names: Names) -> list[Span]:
         return form_spans(text, names)
     if kind.startswith("multipart/"):
         return multipart_spans(text, _boundary(media_type), names)
+    if kind in _UNTOLD and _FORM.match(text):
+        return form_spans(text, names) + text_spans(text, names)
     # Whatever it says it is: JSON is often sent as something else.
     if text.lstrip()[:1] in ("{", "["):
         spans = json_spans(text, names)

@@ -7,23 +7,22 @@ anywhere. Names stay, and so does the structure. Members that nobody here knows 
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from otel_har.redaction.bodies import body_spans
+from otel_har.redaction.encoded_body import changed_in_base64, is_base64
 from otel_har.redaction.finding import Finders
+from otel_har.redaction.form_names import FormNames, form_of
 from otel_har.redaction.spans import Mark, Span, replaced
 from otel_har.redaction.sweep import Sweep
-from otel_har.redaction.unknown import UNKNOWN, query_values
+from otel_har.redaction.unknown import UNKNOWN, is_url, query_values
 
 # What HAR 1.2 itself fills with facts that are no secrets, where a secret may stand in the text by chance only.
 _FACTS = frozenset(
     {
         "startedDateTime",
-        "pageref",
         "httpVersion",
         "serverIPAddress",
         "connection",
@@ -39,8 +38,9 @@ _FACTS = frozenset(
     }
 )
 _URLS = frozenset({"url", "redirectURL", "_proxy", "url.full", "http.url", "http.target"})
-_LISTS = frozenset({"headers", "_trailers", "cookies", "queryString", "params"})
 _MESSAGES = frozenset({"_webSocketMessages", "_eventSourceMessages"})
+_OF_OBJECTS = _MESSAGES.union({"headers", "_trailers", "cookies", "queryString", "params"})
+_PAGES = frozenset({"startedDateTime", "pageTimings"})  # one of these tells that an object is a page
 _BINARY_FRAME = 2  # Chrome's `opcode` of a message in base64
 _MAX_DEPTH = 100
 _NAME_AND_VALUE = 2
@@ -53,16 +53,18 @@ class EntryRedaction:
     Args:
         finders: Find the secrets.
         mark: Gives what takes a secret's place.
+        hashed: The same in ids of pages, which have to remain different.
         is_strict: Whether bodies, messages, cookies, all values of queries and unknown header fields go.
 
     Attributes:
         rules: The names of the rules that acted.
     """
 
-    def __init__(self, finders: Finders, mark: Mark, *, is_strict: bool = False) -> None:
+    def __init__(self, finders: Finders, mark: Mark, hashed: Mark, *, is_strict: bool = False) -> None:
         self._finders = finders
         self._names = finders.names
         self._mark = mark
+        self._hashed = hashed
         self._is_strict = is_strict
         self._values: set[str] = set()
         self._sweep = Sweep((), mark)
@@ -90,13 +92,20 @@ class EntryRedaction:
             return value
         if not isinstance(value, str | list | tuple | Mapping):
             return self._number(name, value)
-        if name in _LISTS and isinstance(value, list):
-            return [self._pair(name, one, depth) if isinstance(one, Mapping) else one for one in value]
-        if name in _MESSAGES and isinstance(value, list):
-            return [self._message(one, depth) if isinstance(one, Mapping) else one for one in value]
+        if isinstance(value, list) and name in _OF_OBJECTS:
+            return self._objects(parent, name, value, depth)
         if name == "text" and isinstance(value, str) and ("mimeType" in parent or "encoding" in parent):
             return self._body(value, parent)
-        return self._string(name, value) if isinstance(value, str) else self._value(name, value, depth)
+        if isinstance(value, str) and not _is_page_id(name, parent):
+            return self._string(name, value)
+        return self._page_id(value) if isinstance(value, str) else self._value(name, value, depth)
+
+    def _objects(self, parent: Mapping[str, Any], name: str, value: list[Any], depth: int) -> list[Any]:
+        """A list whose objects HAR, or Chrome, gives a meaning."""
+        if name in _MESSAGES:
+            return [self._message(one, depth) if isinstance(one, Mapping) else one for one in value]
+        form = self._form(value, parent) if name == "params" else None
+        return [self._pair(name, one, depth, form) if isinstance(one, Mapping) else one for one in value]
 
     def _number(self, name: str, value: Any) -> Any:
         """What is neither text nor made of members: a number under the name of a secret is one."""
@@ -116,6 +125,19 @@ class EntryRedaction:
             ]
         return value
 
+    def _page_id(self, value: str) -> str:
+        """The id of a page, in the page and where an entry refers to it: both become the same, each on its own.
+
+        Some producers take the page's URL. Marks have a hash here always: pages must not become one.
+        """
+        spans = self._finders.url(value) + self._finders.text(value)
+        if self._is_strict and is_url(value):
+            spans += query_values(value, self._names)
+        if not spans:
+            return value
+        self._note(spans, "url")
+        return replaced(value, spans, self._hashed)
+
     def _string(self, name: str, value: str) -> str:
         if name in _URLS:
             spans = self._finders.url(value) + (list(query_values(value, self._names)) if self._is_strict else [])
@@ -125,9 +147,17 @@ class EntryRedaction:
             return self._header(header.replace("_", "-"), value)
         if self._names.field(name) and value:
             return self._whole(value, "field")
-        return self._replaced(value, self._finders.text(value), "text")
+        spans = self._finders.text(value)
+        if self._is_strict and name == "title" and is_url(value):
+            spans = [*spans, *query_values(value, self._names)]
+        return self._replaced(value, spans, "text")
 
-    def _pair(self, kind: str, pair: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    def _form(self, pairs: list[Any], parent: Mapping[str, Any]) -> FormNames | None:
+        """The form that a list of parameters is of, unless it is a multipart."""
+        is_multipart = str(parent.get("mimeType")).lower().lstrip().startswith("multipart/")
+        return None if is_multipart else FormNames(form_of(pairs), self._names)
+
+    def _pair(self, kind: str, pair: Mapping[str, Any], depth: int, form: FormNames | None = None) -> dict[str, Any]:
         """A header field, a cookie, a parameter of a query or a field of a form."""
         name, value = pair.get("name"), pair.get("value")
         more = len(pair) > _NAME_AND_VALUE
@@ -143,7 +173,8 @@ class EntryRedaction:
         elif kind == "queryString":
             value = self._whole(value, "query") if self._names.query(name) else self._parameter(name, value)
         else:
-            value = self._whole(value, "form") if self._names.field(name) else self._parameter(name, value)
+            is_secret = form.is_secret(name, value) if form else self._names.field(name)
+            value = self._whole(value, "form") if is_secret else self._parameter(name, value)
         if not more:
             return {"name": name, "value": value}
         return {key: {"name": name, "value": value}.get(key, others.get(key)) for key in pair}
@@ -184,25 +215,12 @@ class EntryRedaction:
             return ""
         mime_type = parent.get("mimeType")
         media_type = mime_type if isinstance(mime_type, str) else ""
-        if parent.get("encoding") == "base64":
-            return self._in_base64(text, lambda latin: self._body_text(latin, media_type))
+        if is_base64(parent.get("encoding")):
+            return changed_in_base64(text, lambda latin: self._body_text(latin, media_type))
         return self._body_text(text, media_type)
 
     def _body_text(self, text: str, media_type: str) -> str:
         return self._replaced(text, body_spans(text, media_type, self._names), "body")
-
-    def _in_base64(self, text: str, change: Callable[[str], str]) -> str:
-        """Change the bytes that a text stands for; the text itself where there is nothing to change."""
-        try:
-            raw = base64.b64decode("".join(text.split()), validate=True)  # in lines, as MIME has it, too
-        except (ValueError, binascii.Error):
-            return change(text)
-        try:
-            decoded, charset = raw.decode(), "utf-8"
-        except UnicodeDecodeError:
-            decoded, charset = raw.decode("latin-1"), "latin-1"
-        changed = change(decoded)
-        return text if changed == decoded else base64.b64encode(changed.encode(charset, "replace")).decode()
 
     def _whole(self, value: str, rule: str) -> str:
         """A value that is secret as a whole."""
@@ -215,24 +233,36 @@ class EntryRedaction:
     def _replaced(self, text: str, spans: list[Span], place: str) -> str:
         if not spans:
             return text
+        self._note(spans, place)
+        return replaced(text, spans, self._mark)
+
+    def _note(self, spans: list[Span], place: str) -> None:
         self.rules.update(f"{place}: {span.rule}" if span.rule != place else place for span in spans)
         self._values.update(span.value for span in spans if span.rule != UNKNOWN)
-        return replaced(text, spans, self._mark)
 
     def _swept(self, value: Any, parent: Mapping[str, Any] | None = None, name: str = "") -> Any:
         """The second pass."""
         if isinstance(value, str):
-            if not value or name in _FACTS or (name == "name" and parent is not None and "value" in parent):
+            if not value or name in _FACTS or _is_label(name, parent or {}):
                 return value
-            is_base64 = parent is not None and (
-                (name == "text" and parent.get("encoding") == "base64")
+            is_encoded = parent is not None and (
+                (name == "text" and is_base64(parent.get("encoding")))
                 or (name == "data" and parent.get("opcode") == _BINARY_FRAME)
             )
-            if is_base64:
-                return self._in_base64(value, self._sweep)
+            if is_encoded:
+                return changed_in_base64(value, self._sweep)
             return self._sweep(value, in_url=name in _URLS)
         if isinstance(value, Mapping):
             return {key: self._swept(one, value, key) for key, one in value.items()}
         if isinstance(value, list):
             return [self._swept(one) for one in value]
         return value
+
+
+def _is_page_id(name: str, parent: Mapping[str, Any]) -> bool:
+    return name == "pageref" or (name == "id" and not _PAGES.isdisjoint(parent))
+
+
+def _is_label(name: str, parent: Mapping[str, Any]) -> bool:
+    """Whether a text is by what others know something: the name of a value, the id of a page."""
+    return (name == "name" and "value" in parent) or _is_page_id(name, parent)

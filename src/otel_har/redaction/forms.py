@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from otel_har.redaction.credentials import value_spans
 from otel_har.redaction.decoded import in_percent, unquoted
+from otel_har.redaction.form_names import FormNames
 from otel_har.redaction.json_text import json_spans
 from otel_har.redaction.names import Names
 from otel_har.redaction.spans import Span
@@ -40,8 +41,7 @@ def content_spans(text: str, names: Names) -> list[Span]:
 def form_spans(text: str, names: Names) -> list[Span]:
     """The secrets in an urlencoded form."""
     spans: list[Span] = []
-    start, fields = 0, names.field
-    is_grant = "grant_type=" in text
+    start, form = 0, FormNames(text, names)
     while start < len(text):
         end = text.find("&", start)
         end = len(text) if end < 0 else end
@@ -49,7 +49,7 @@ def form_spans(text: str, names: Names) -> list[Span]:
         if equals >= 0:
             name = text[start:equals]
             name = unquoted(name, plus=True) if "%" in name or "+" in name else name
-            if fields(name) or (is_grant and names.query(name)):
+            if form.is_secret(name, text[equals + 1 : end]):
                 spans += _value(text, equals + 1, end, name)
                 start = end + 1
                 continue

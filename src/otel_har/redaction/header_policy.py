@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from otel_har.redaction.credentials import Found
 from otel_har.redaction.headers import header_value_spans
@@ -15,6 +15,7 @@ from otel_har.redaction.unknown import UNKNOWN, query_values
 # hold a URL, the values of its parameters are.
 _HARMLESS = frozenset(
     """
+    :authority :method :protocol :scheme :status
     accept accept-charset accept-encoding accept-language accept-patch accept-post accept-ranges
     access-control-allow-credentials access-control-allow-headers access-control-allow-methods
     access-control-allow-origin access-control-expose-headers access-control-max-age
@@ -33,7 +34,7 @@ _HARMLESS = frozenset(
 
 
 _COOKIES = frozenset({"cookie", "cookie2", "set-cookie", "set-cookie2"})
-_URLS = frozenset({"content-location", "location", "origin", "referer"})
+_URLS = frozenset({":path", "content-location", "location", "origin", "referer"})
 
 
 class HeaderSpans:
@@ -42,20 +43,18 @@ class HeaderSpans:
     Args:
         names: The names of secrets.
         patterns: A field in whose name one of these is found is secret as a whole.
-        keep: Names of fields that are harmless in strict mode too.
     """
 
-    def __init__(self, names: Names, patterns: Sequence[re.Pattern[str]] = (), keep: Iterable[str] = ()) -> None:
+    def __init__(self, names: Names, patterns: Sequence[re.Pattern[str]] = ()) -> None:
         self._names = names
         self._patterns = tuple(patterns)
-        self._harmless = _HARMLESS.union(name.strip().lower() for name in keep)
 
     def find(self, name: str, value: str, *, is_strict: bool = False) -> Found:
         """Where the secrets of a field's value stand, and values that are secret elsewhere."""
         found = header_value_spans(name, value, self._names)
         lower = name.strip().lower()
         is_whole = any(pattern.search(name) for pattern in self._patterns)
-        if not value or not (is_whole or (is_strict and lower not in self._harmless)):
+        if not value or not (is_whole or (is_strict and not self._is_harmless(lower))):
             return found
         has_structure = lower in _COOKIES or self._names.header(name)
         if has_structure and (found.spans or has_mark(value)):
@@ -65,3 +64,7 @@ class HeaderSpans:
         if lower in _URLS:  # it says what the entry's own URLs say
             return Found([*found.spans, *query_values(value, self._names)], found.values)
         return Found([Span(0, len(value), UNKNOWN, value)], [*(span.value for span in found.spans), *found.values])
+
+    def _is_harmless(self, lower: str) -> bool:
+        """Whether strict mode, too, lets a field pass: it is known, or kept by the user in whatever spelling."""
+        return lower in _HARMLESS or self._names.is_kept(lower)

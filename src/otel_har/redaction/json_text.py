@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from otel_har.redaction.credentials import value_spans
 from otel_har.redaction.decoded import in_string, unescaped
+from otel_har.redaction.encoded_urls import encoded_url_places
 from otel_har.redaction.named import anchors_in, lowered
 from otel_har.redaction.names import Names
 from otel_har.redaction.shapes import shape_spans
@@ -69,6 +70,7 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
     places += [span.start for span in shapes]
     places += base64_places(text)
     places += query_places(text, names)
+    places += encoded_url_places(text)
     places += [escape.start() for escape in _ESCAPED_LETTER.finditer(text)] if "\\u00" in text else ()
     if not (places or all_strings):
         return []

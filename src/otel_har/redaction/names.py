@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from otel_har.redaction.vocabulary import (
     CORES,
     DESCRIPTIONS,
+    DOUBTFUL_QUERIES,
     HARMLESS,
     HARMLESS_HEADER_STARTS,
     HARMLESS_HEADERS,
@@ -59,6 +60,15 @@ ANCHORS: tuple[str, ...] = (
     "codes",
     "recover",
     "device",
+    "-sign",
+    "ssion-sig",
+    "amzn-oidc",
+    "honeycomb-team",
+    "jenkins-crumb",
+    "jfrog-art-api",
+    "requestdigest",
+    "trello-webhook",
+    "zumo-application",
 )
 """Lower-case substrings: the name of every secret field, written plainly, has one of them."""
 
@@ -75,6 +85,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W_0-9A-Z]+|[0-9]+")
 _PIECE = re.compile(r"[^\W_]+")
 _CORE = re.compile("|".join(sorted(CORES, key=len, reverse=True)))
 _PATTERN = re.compile(r"[^\w-]")
+_SEVERAL = re.compile(r"\w+(?:[-_]\w+)+")
 
 
 class Names:
@@ -94,13 +105,18 @@ class Names:
         extra_fields: Iterable[str] = (),
         keep: Iterable[str] = (),
     ) -> None:
-        headers, fields = tuple(extra_headers), tuple(extra_fields)
+        headers, queries, fields = tuple(extra_headers), tuple(extra_queries), tuple(extra_fields)
         kept = self._kept = frozenset(map(_joined, keep))
-        self.anchors: tuple[str, ...] = (*ANCHORS, *(anchor for field in fields if (anchor := _anchor(field))))
-        """As ANCHORS, with those of the further fields."""
+        # A name of several words, `X-Tenant`, is no field of anything else: its header is secret in every notation.
+        fields = (*fields, *(header for header in headers if _SEVERAL.fullmatch(header.strip())))
+        self._headers = frozenset(header.strip().lower() for header in headers)
+        anchors = (_anchor(name) for name in (*fields, *headers))
+        self.anchors: tuple[str, ...] = tuple(dict.fromkeys((*ANCHORS, *(anchor for anchor in anchors if anchor))))
+        """As ANCHORS, with those of the further fields and header fields."""
         self._header = _Verdicts(_is_secret_header, frozenset(map(_joined, headers)), kept, _patterns(headers))
-        self._query = _Verdicts(_is_secret_query, frozenset(map(_joined, extra_queries)), kept)
+        self._query = _Verdicts(_is_secret_query, frozenset(map(_joined, queries)), kept)
         self._field = _Verdicts(_is_secret_field, frozenset(map(_joined, fields)), kept)
+        self._form = _Verdicts(_is_secret_in_forms, frozenset(map(_joined, (*fields, *queries))), kept)
 
     def is_kept(self, name: str) -> bool:
         """Whether the user said that the values of the name stay."""
@@ -113,6 +129,14 @@ class Names:
     def query(self, name: str) -> bool:
         """Whether the value of a parameter of a URL is secret, in its query, its fragment or its path."""
         return self._query[name]
+
+    def form(self, name: str) -> bool:
+        """Whether the value of a field of an urlencoded form is secret, whatever stands beside it."""
+        return self._form[name]
+
+    def is_further_header(self, name: str) -> bool:
+        """Whether the user named a header field so whose values are secret."""
+        return name.lower() in self._headers and self._header[name]
 
     def field(self, name: str) -> bool:
         """Whether the value of a field is secret: of JSON, of a form, in any text."""
@@ -197,14 +221,19 @@ def _is_secret_query(name: str) -> bool:
     return _joined(name) in _QUERIES or _is_secret_field(name)
 
 
+def _is_secret_in_forms(name: str) -> bool:
+    return _joined(name) in _SURE_QUERIES or _is_secret_field(name)
+
+
 _QUERIES = frozenset(map(_joined, QUERIES))
+_SURE_QUERIES = _QUERIES - frozenset(map(_joined, DOUBTFUL_QUERIES))
 
 
 def _is_secret_field(name: str) -> bool:
     """Whether a name, without percent-encoding, names a secret wherever it stands."""
     words = [word.lower() for word in _WORD.findall(name)]
     joined = "".join(words)
-    if joined in SECRET_FIELDS or joined.endswith(SECRET_ENDS):
+    if joined in SECRET_FIELDS or joined in _DUMPED_HEADERS or joined.endswith(SECRET_ENDS):
         return True
     if HARMLESS.search(joined) or name.count(" ") >= _SENTENCE:
         return False
@@ -212,6 +241,10 @@ def _is_secret_field(name: str) -> bool:
         return True
     pieces = [piece.lower() for piece in _PIECE.findall(name)]  # capitals mislead: `APIkey`
     return pieces != words and _is_secret(_taken_apart(pieces))
+
+
+_DUMPED_HEADERS = frozenset(_joined(header) for header in HEADERS if "-" in header)
+"""Header fields in the bodies of servers that tell what they got: those of several words are nothing else's names."""
 
 
 def _taken_apart(words: list[str]) -> list[str]:

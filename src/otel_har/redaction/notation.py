@@ -123,7 +123,7 @@ class Name(NamedTuple):
 def full_name(name: Name, names: Names) -> str | None:
     """The name of a secret, all of its words; None if it is none."""
     text, start = name.text, name.start
-    if names.field(name.name) or (name.separator == ":" and _is_header(name.name, names)):
+    if names.field(name.name) or (name.separator == ":" and _is_header(name, names)):
         return name.name
     if name.separator not in {":", "=", "=>", ":="}:
         return None
@@ -138,9 +138,12 @@ def full_name(name: Name, names: Names) -> str | None:
     return words + name.name if words.strip() and names.field(words + name.name) else None
 
 
-def _is_header(name: str, names: Names) -> bool:
-    lower = name.lower()
-    return lower.startswith(("x-", "authori", "proxy-auth", "cookie", "set-cookie")) and names.header(name)
+def _is_header(name: Name, names: Names) -> bool:
+    if name.name.lower().startswith(("x-", "authori", "proxy-auth", "cookie", "set-cookie")):
+        return names.header(name.name)
+    if not names.is_further_header(name.name):
+        return False
+    return _LINE_BEGINS.search(name.text[max(0, name.start - 40) : name.start]) is not None
 
 
 def value_of(name: Name, full: str) -> tuple[list[Span], int]:

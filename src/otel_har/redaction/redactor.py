@@ -19,10 +19,10 @@ from otel_har.redaction.entry import EntryRedaction
 from otel_har.redaction.finding import Finders
 from otel_har.redaction.header_policy import HeaderSpans
 from otel_har.redaction.names import Names
-from otel_har.redaction.policy import DEFAULT_POLICY, EntryRedactor, RedactionPolicy
+from otel_har.redaction.policy import DEFAULT_POLICY, EntryRedactor, Mode, RedactionPolicy
 from otel_har.redaction.spans import REDACTED, hashed_mark, plain_mark, replaced
 from otel_har.redaction.sweep import Sweep
-from otel_har.redaction.text import text_spans
+from otel_har.redaction.unknown import is_url, query_values
 
 TOLD = "_redaction"
 """The member of an entry, and of a log, that tells what was redacted."""
@@ -43,9 +43,15 @@ class Redactor:
     def __init__(self, policy: RedactionPolicy = DEFAULT_POLICY) -> None:
         self.policy = policy
         self._names = Names(policy.headers, policy.queries, (*policy.fields, SALT), policy.keep)
-        self._finders = Finders(self._names, HeaderSpans(self._names, policy.header_patterns, policy.keep))
-        self._mark = hashed_mark(policy.salt) if policy.hashes else plain_mark
+        self._finders = Finders(self._names, HeaderSpans(self._names, policy.header_patterns))
+        self._hashed = hashed_mark(policy.salt)
+        self._mark = self._hashed if policy.hashes else plain_mark
         self._salts = _salts(policy)
+
+    @property
+    def told(self) -> Mode | None:
+        """What a recording tells of the policy; None where nothing is redacted."""
+        return None if self.policy.mode == "none" else self.policy.mode
 
     def entry(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """An entry, as JSON has it, without its secrets, and with a `_redaction` that tells the rules that acted."""
@@ -101,10 +107,13 @@ class Redactor:
 
     @guarded("redacting a text")
     def _text(self, text: str) -> str:
-        return Sweep(self._salts, self._mark)(replaced(text, text_spans(text, self._names), self._mark))
+        spans = self._finders.text(text)
+        if self.policy.mode == "strict" and is_url(text):
+            spans = [*spans, *query_values(text, self._names)]
+        return Sweep(self._salts, self._mark)(replaced(text, spans, self._mark))
 
     def _redaction(self) -> EntryRedaction:
-        redaction = EntryRedaction(self._finders, self._mark, is_strict=self.policy.mode == "strict")
+        redaction = EntryRedaction(self._finders, self._mark, self._hashed, is_strict=self.policy.mode == "strict")
         redaction.know(self._salts)
         return redaction
 
@@ -138,9 +147,9 @@ def without_values(entry: Mapping[str, Any], mode: str) -> dict[str, Any]:
     request, response = _object(entry, "request"), _object(entry, "response")
     timings = _object(entry, "timings")
     return {
-        **{name: entry[name] for name in ("startedDateTime", "pageref") if _is_short(entry.get(name))},
+        **{name: entry[name] for name, form in _OWN_FORMS.items() if _has_form(entry.get(name), form)},
         "time": _number(entry, "time", 0),
-        "timings": {name: _number(timings, name) for name in timings if _number(timings, name) is not None},
+        "timings": {name: _number(timings, name) for name in _PHASES if _number(timings, name) is not None},
         "cache": {},
         "request": {
             "method": _word(request, "method"),
@@ -220,7 +229,12 @@ def _number(value: Mapping[str, Any], name: str, default: int | None = None) -> 
 
 
 _WORD = re.compile(r"[A-Za-z0-9/.-]{1,16}")
-_SHORT = re.compile(r"[\w:.+ -]{1,64}")
+# A date, and the ids that producers give pages: `page_1`, here `trace_` with the id of a trace.
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
+_PAGE_ID = re.compile(r"[A-Za-z]{0,16}[_-]?[0-9]{0,9}|(?:[a-z]{1,8}_)?[0-9a-f]{32}")
+_OWN_FORMS = {"startedDateTime": _DATE, "pageref": _PAGE_ID}
+_PHASES = ("blocked", "dns", "connect", "ssl", "send", "wait", "receive")
+_SCHEMES = frozenset({"http", "https", "ws", "wss"})
 
 
 def _word(value: Mapping[str, Any], name: str) -> str:
@@ -228,9 +242,11 @@ def _word(value: Mapping[str, Any], name: str) -> str:
     return found if isinstance(found, str) and _WORD.fullmatch(found) else ""
 
 
-def _is_short(value: Any) -> bool:
-    """Whether a date or the id of a page is one."""
-    return isinstance(value, str) and _SHORT.fullmatch(value) is not None
+def _has_form(value: Any, form: re.Pattern[str]) -> bool:
+    return isinstance(value, str) and form.fullmatch(value) is not None
+
+
+_NOWHERE = "http://redacted.invalid"
 
 
 def _origin(url: Any) -> str:
@@ -238,7 +254,9 @@ def _origin(url: Any) -> str:
         parts = urlsplit(url if isinstance(url, str) else "")
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        return "http://redacted.invalid"
+        return _NOWHERE
+    if parts.scheme not in _SCHEMES:
+        return _NOWHERE
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}:{port}" if port else f"{parts.scheme}://{host}"
 

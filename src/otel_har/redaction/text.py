@@ -9,6 +9,7 @@ import base64
 import binascii
 import re
 
+from otel_har.redaction.encoded_urls import encoded_url_spans
 from otel_har.redaction.named import named_spans
 from otel_har.redaction.names import Names
 from otel_har.redaction.shapes import shape_spans
@@ -40,6 +41,8 @@ def text_spans(text: str, names: Names) -> list[Span]:
     spans = shape_spans(text) + named_spans(text, names)
     if "?" in text:
         spans += embedded_spans(text, names)
+    if "%" in text:
+        spans += encoded_url_spans(text, names)
     return spans + _in_base64(text, names)
 
 

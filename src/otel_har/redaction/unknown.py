@@ -16,6 +16,12 @@ UNKNOWN = "unknown"
 """The rule that such spans have."""
 
 _ENDS = re.compile("[&;#]")
+_URL = re.compile(r"\s{0,16}(?:[A-Za-z]{3,6} )?(?:[A-Za-z][A-Za-z0-9+.-]{0,31}://|/)\S*\s{0,16}\Z")
+
+
+def is_url(text: str) -> bool:
+    """Whether a title is a URL, or a path, perhaps with a method before it."""
+    return _URL.match(text) is not None
 
 
 def query_values(url: str, names: Names) -> Iterator[Span]:

@@ -196,6 +196,13 @@ QUERIES = _words(
 )
 """Parameters of URLs that are secret there, though not everywhere: OAuth, SAML, CAS, signed URLs, API keys."""
 
+DOUBTFUL_QUERIES = _words(
+    """
+    _sid appid auth code crumb hmac key pass pw samlrequest sid sig sign signature ticket user_code
+    """
+)
+"""Those parameters whose names are anything in a form that a person fills in."""
+
 HARMLESS_HEADER_STARTS = (
     "access-control-",
     "sec-websocket-",

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
@@ -18,7 +19,7 @@ import pytest
 
 from otel_har.errors import ExportError, OtelHarError, SettingError
 from otel_har.export.file import FileHarExporter
-from otel_har.export.interfaces import HarBatch, HarExportResult
+from otel_har.export.interfaces import HarBatch, HarExportResult, HarStatistics
 from otel_har.har.checker import check
 from otel_har.har.models import Entry, Page, PageTimings, Request, Response
 
@@ -636,3 +637,39 @@ def test_entry_that_cannot_be_written(tmp_path: Path) -> None:
     exporter.export(_batch("b"))
     exporter.shutdown()
     assert ["a", "b"] == _paths(path)
+
+
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        (["default"], {"policy": "default"}),
+        (["strict"], {"policy": "strict"}),
+        ([None], None),
+        (["strict", "default"], {"policy": "default"}),
+        (["default", "strict"], {"policy": "default"}),
+        (["strict", None, "strict"], None),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_policy_that_holds(
+    tmp_path: Path, policies: list[str | None], expected: dict[str, str] | None, indent: int | None
+) -> None:
+    """The log tells what holds of all its entries, whoever else appends to it, and nothing that is not known."""
+    path = tmp_path / "out.har"
+    for policy in policies:
+        exporter = FileHarExporter(path, append=True, indent=indent)
+        exporter.export(replace(_batch("a"), redaction=policy))
+        exporter.export(HarBatch((), (), HarStatistics(failed_exports=1)))  # which has nothing to redact
+        exporter.shutdown()
+    assert expected == _read(path).get("_redaction")
+
+
+def test_an_empty_recording_tells_no_policy(tmp_path: Path) -> None:
+    """Where there is no entry, the first one to come decides."""
+    path = tmp_path / "out.har"
+    FileHarExporter(path).shutdown()
+    assert "_redaction" not in _read(path)
+    exporter = FileHarExporter(path, append=True)
+    exporter.export(replace(_batch("a"), redaction="strict"))
+    exporter.shutdown()
+    assert {"policy": "strict"} == _read(path)["_redaction"]

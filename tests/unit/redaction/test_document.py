@@ -15,7 +15,7 @@ from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch
 from otel_har.har.models import Entry, Page
 from otel_har.redaction.document import RedactionReport, redact_document
-from otel_har.redaction.policy import NO_REDACTION, RedactionPolicy
+from otel_har.redaction.policy import NO_REDACTION, Mode, RedactionPolicy
 from otel_har.redaction.redactor import Redactor
 from otel_har.redaction.search import SecretSearch
 
@@ -144,6 +144,31 @@ def _recorded(path: Path, *urls: str, append: bool = False, indent: int | None =
     ]
     exporter.export(HarBatch((page,), entries))
     exporter.shutdown()
+
+
+@pytest.mark.parametrize("mode", ["default", "strict"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_recording_that_is_redacted_already(tmp_path: Path, mode: Mode, indent: int | None) -> None:
+    """Redacted by the same policy again, a recording of our own stays the same, byte for byte."""
+    path = tmp_path / "out.har"
+    redactor = Redactor(RedactionPolicy(mode))
+    entry = {
+        "startedDateTime": "2030-01-02T03:04:05.678Z",
+        "request": {
+            "url": f"https://h.test/?access_token={SECRET}&n=1",
+            "headers": [{"name": "X-Api-Key", "value": SECRET}],
+            "postData": {"mimeType": "application/json", "text": f'{{"password": "{SECRET}"}}'},
+        },
+        "response": {"content": {"mimeType": "text/plain", "text": f"token={SECRET}"}},
+    }
+    exporter = FileHarExporter(path, indent=indent)
+    exporter.export(HarBatch((), [Entry.model_validate(redactor.entry(entry))], redaction=redactor.told))
+    exporter.shutdown()
+    before = path.read_bytes()
+    after = io.BytesIO()
+    report = redact_document(io.BytesIO(before), after, redactor)
+    assert (1, 0, before) == (report.entries, report.changed, after.getvalue())
+    assert {"policy": mode} == json.loads(before)["log"]["_redaction"]
 
 
 @pytest.mark.parametrize("indent", [None, 2])

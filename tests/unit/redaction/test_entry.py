@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
@@ -15,6 +15,10 @@ from otel_har.redaction.redactor import Redactor
 
 SECRET = "Xq7v/T2mB9+kLw4zRd8pYs=ä"  # noqa: S105 - of nothing
 MARK = "[REDACTED]"
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Json = dict[str, Any]
 
 
@@ -261,3 +265,114 @@ def test_base64_in_lines() -> None:
     content = {"content": {"mimeType": "application/json", "encoding": "base64", "text": encoded}}
     [text] = [part["text"] for part in Redactor().entry(content).values() if "text" in part]
     assert {"password": MARK} == json.loads(base64.b64decode(text))
+
+
+@pytest.mark.parametrize("encoding", ["base64", "Base64", "BASE64", " base64 "])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda raw: base64.b64encode(raw).decode(),
+        lambda raw: base64.b64encode(raw).decode().rstrip("="),
+        lambda raw: base64.urlsafe_b64encode(raw).decode(),
+        lambda raw: base64.urlsafe_b64encode(raw).decode().rstrip("="),
+        lambda raw: base64.encodebytes(raw).decode().replace("\n", "\r\n"),
+    ],
+)
+def test_base64_of_any_producer(write: Callable[[bytes], str], encoding: str) -> None:
+    """Its case, padding, alphabet and lines do not hide a secret; the alphabet stays what it was."""
+    raw = b'{"password": "qwertz-9876", "more": "\xc3\xbf\xc3\xbe??>>~~"}'
+    text = write(raw)
+    content = {"mimeType": "application/json", "encoding": encoding, "text": text}
+    redacted = Redactor().entry({"content": content})["content"]["text"]
+    alphabet = b"-_" if {"-", "_"} & {*text} else b"+/"
+    assert raw.replace(b"qwertz-9876", MARK.encode()) == base64.b64decode(redacted, altchars=alphabet, validate=True)
+
+
+def test_base64_that_is_cut() -> None:
+    """What is left of a body that was cut is looked into."""
+    text = base64.b64encode(b'{"password": "qwertz-9876", "more": "abcdefgh"}').decode()[:57]
+    content = {"mimeType": "application/json", "encoding": "base64", "text": text}
+    assert MARK in base64.b64decode(Redactor().entry({"content": content})["content"]["text"]).decode()
+
+
+@pytest.mark.parametrize("policy", [RedactionPolicy(), RedactionPolicy(hashes=True), RedactionPolicy("strict")])
+def test_an_entry_refers_to_its_page(policy: RedactionPolicy) -> None:
+    """Ids that are URLs lose their secrets, become the same in both places, and stay different from each other."""
+    redactor = Redactor(policy)
+    ids = [f"https://u:p4ssw0rd@h.test/?token={token}&n=1" for token in ("t0k3n-one", "t0k3n-two")]
+    pages, _ = redactor.member_and_rules(
+        "pages", [{"startedDateTime": "2030-01-02T03:04:05Z", "id": one, "title": one} for one in ids]
+    )
+    known = [{"name": "X-Api-Key", "value": "t0k3n-one"}]  # what is found elsewhere does not make them differ
+    entries = [redactor.entry({"pageref": one, "request": {"headers": known}}) for one in ids]
+    assert [page["id"] for page in pages] == [entry["pageref"] for entry in entries]
+    assert 2 == len({page["id"] for page in pages})
+    assert [] == [secret for secret in ("t0k3n", "p4ssw0rd") if secret in json.dumps([pages, entries])]
+    assert (policy.mode == "strict") == ("n=1" not in pages[0]["title"])
+    assert pages == redactor.member_and_rules("pages", pages)[0]
+
+
+def test_ids_of_pages_stay() -> None:
+    """Those that have no secret, and ids of anything else."""
+    assert {"pageref": "page_1", "_x": {"id": "key=7"}} == Redactor().entry(
+        {"pageref": "page_1", "_x": {"id": "key=7"}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("mime_type", "expected"),
+    [
+        ("application/x-www-form-urlencoded", MARK),
+        ("", MARK),
+        ("multipart/form-data; boundary=b", "c0de"),
+    ],
+)
+def test_parameters_of_a_form(mime_type: str, expected: str) -> None:
+    """A code beside the members of OAuth is one in `params`, too; a multipart is no such form."""
+    params = [{"name": "client_id", "value": "shop"}, {"name": "code", "value": "c0de"}]
+    redacted = Redactor().entry({"postData": {"mimeType": mime_type, "params": params}})
+    assert ["shop", expected] == [pair["value"] for pair in redacted["postData"]["params"]]
+
+
+@pytest.mark.parametrize("mime_type", ["", "text/plain;charset=UTF-8", "application/octet-stream"])
+def test_a_form_that_does_not_say_so(mime_type: str) -> None:
+    """Some producers do not know a form's media type; what is none is read as any text."""
+    redactor = Redactor()
+    bodies = {
+        "client_id=shop&code=c0de": f"client_id=shop&code={quote(MARK)}",
+        "grant_type=password is no form, code=c0de": "grant_type=password is no form, code=c0de",
+    }
+    for text, expected in bodies.items():
+        redacted = redactor.entry({"postData": {"mimeType": mime_type, "text": text}})
+        assert expected == redacted["postData"]["text"]
+
+
+def test_kept_names_in_strict_mode() -> None:
+    """In any spelling, of parameters wherever a URL stands, of header fields, of forms; cookies go all the same."""
+    policy = RedactionPolicy("strict", keep=("page", "x_own_id", "referer", "sid"))
+    url = "https://h.test/a?page=2&more=3"
+    names = ("X-Own-Id", "X-Other", "Referer", "Location", ":path", ":authority", "Cookie")
+    values = ("7", "8", url, url, "/a?page=2&more=3", "h.test", "sid=c00kie")
+    redacted = _redacted(
+        {
+            "request": {
+                "url": url,
+                "headers": [{"name": name, "value": value} for name, value in zip(names, values, strict=True)],
+                "queryString": [{"name": "page", "value": "2"}, {"name": "more", "value": "3"}],
+                "postData": {
+                    "mimeType": "application/x-www-form-urlencoded",
+                    "params": [{"name": "page", "value": "2"}],
+                },
+            },
+            "response": {"redirectURL": url},
+            "_otel": {"attributes": {"http.request.header.x_own_id": "7", "http.request.header.x_other": "8"}},
+        },
+        policy,
+    )
+    request, escaped = redacted["request"], f"a?page=2&more={quote(MARK)}"
+    assert [f"https://h.test/{escaped}"] * 2 == [request["url"], redacted["response"]["redirectURL"]]
+    expected = ["7", MARK, url, f"https://h.test/{escaped}", f"/{escaped}", "h.test", f"sid={MARK}"]
+    assert expected == [header["value"] for header in request["headers"]]
+    assert ["2", MARK] == [pair["value"] for pair in request["queryString"]]
+    assert "2" == request["postData"]["params"][0]["value"]
+    assert ["7", MARK] == [*redacted["_otel"]["attributes"].values()]

@@ -196,17 +196,22 @@ def test_anchors_cover_the_vocabulary() -> None:
 
 
 def test_extra_names() -> None:
-    """Further names count in any spelling, for their kind alone."""
-    names = Names(extra_headers=["X-Tenant"], extra_queries=["customer-number"], extra_fields=["colourCode"])
-    assert [True, False, False] == [kind("x_tenant") for kind in (names.header, names.query, names.field)]
-    assert [False, True, False] == [kind("customerNumber") for kind in (names.header, names.query, names.field)]
-    assert [False, False, True] == [kind("colour_code") for kind in (names.header, names.query, names.field)]
+    """Further names count in any spelling, for their kind alone; of parameters, in forms, and of fields, too.
+
+    A header field whose name has several words is secret wherever it stands: nothing else is called so.
+    """
+    names = Names(extra_headers=["X-Tenant", "Floor"], extra_queries=["customer-number"], extra_fields=["colourCode"])
+    kinds = (names.header, names.query, names.form, names.field)
+    assert [True, False, False, False] == [kind("floor") for kind in kinds]
+    assert [True, False, True, True] == [kind("x_tenant") for kind in kinds]
+    assert [False, True, True, False] == [kind("customerNumber") for kind in kinds]
+    assert [False, False, True, True] == [kind("colour_code") for kind in kinds]
 
 
 def test_extra_anchors() -> None:
     """A further field has an anchor that every spelling of it has."""
-    names = Names(extra_fields=["colourCode", "größe", "...", ""])
-    assert ("colour", "größe") == names.anchors[len(ANCHORS) :]
+    names = Names(extra_headers=["X-Tenant", "Größe"], extra_fields=["colourCode", "größe", "...", ""])
+    assert ("colour", "größe", "tenant") == names.anchors[len(ANCHORS) :]
 
 
 def test_extra_header_patterns() -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from otel_har.redaction.names import Names
@@ -161,3 +163,45 @@ def test_further_names() -> None:
     names = Names(extra_fields=["flurble"], keep=["password"])
     text = "flurble=abc123 password=abc123"
     assert "flurble=[REDACTED] password=abc123" == replaced(text, text_spans(text, names), plain_mark)
+
+
+_URL = "https://ann:x1y2z3@h.test/cb?page=2&code=c0d3&access_token=t0k3n"
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
+@pytest.mark.parametrize("text", ["next={}", "see {} now", '{{"next": "{}"}}', "a={}&b=1", "{}"])
+def test_urls_that_are_encoded_within_a_text(text: str, times: int) -> None:
+    """Their parts are secret as those of any URL, however often it is encoded; the rest of it stays."""
+    written, expected = _URL, "https://ann:*@h.test/cb?page=2&code=*&access_token=*"
+    for _ in range(times):
+        written, expected = quote(written, safe=""), quote(expected, safe="*")
+    redacted = replaced(text.format(written), text_spans(text.format(written), NAMES), plain_mark)
+    assert text.format(expected) == redacted.replace("%5BREDACTED%5D", "*")
+
+
+def test_paths_that_are_encoded_within_a_text() -> None:
+    """A path with a query has no scheme; what has the form of no query stays."""
+    text = "to %2Fcb%3Fcode%3Dx1%26state%3D7, why%3F yes%3F a%3Db https%3A%2F%2Fh.test%2Fcode%2Fsig"
+    expected = text.replace("x1", "%5BREDACTED%5D")
+    assert expected == replaced(text, text_spans(text, NAMES), plain_mark)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("X-Tenant: abc", "X-Tenant: *"),
+        ("failed with X-Tenant: abc, retry", "failed with X-Tenant: *, retry"),
+        ("{'X-Tenant': 'abc'}", "{'X-Tenant': '*'}"),
+        ("GET / HTTP/1.1\r\nFloor: seven\r\nHost: h", "GET / HTTP/1.1\r\nFloor: *\r\nHost: h"),
+        ("take the floor: seven", "take the floor: seven"),
+        ("fastly-key: abc\nX-Honeycomb-Team: d3f\nHost: h", "fastly-key: *\nX-Honeycomb-Team: *\nHost: h"),
+        ("Jenkins-Crumb: abc", "Jenkins-Crumb: *"),
+        ("ok-access-sign: abc", "ok-access-sign: *"),
+        ("X-Tenant-Kind: abc", "X-Tenant-Kind: abc"),
+        ("breadcrumb: home, sign-in: now", "breadcrumb: home, sign-in: now"),
+    ],
+)
+def test_dumps_of_header_fields(text: str, expected: str) -> None:
+    """Further header fields are secret in texts, too, and those that are known; words of the language are not."""
+    names = Names(extra_headers=["X-Tenant", "Floor"])
+    assert expected == replaced(text, text_spans(text, names), plain_mark).replace("[REDACTED]", "*")

@@ -26,6 +26,7 @@ _FOOTER_BYTES = 4096  # the place stands within the last so many bytes, indented
 _PLACE = re.compile(rb'"entriesEnd":\s*(\d{1,18})\s*\}\s*\}\s*\}\s*\Z')
 _NOT_ALL = "Not all that happened is in this file: "
 _OUR_COMMENT = re.compile(re.escape(_NOT_ALL) + r"[^.]*\.")
+_POLICIES = ("default", "strict")  # each takes out what the one before does
 _MAX_COUNT = 2**53 - 1  # the largest that every reader of JSON has exactly (RFC 8259, 6)
 
 
@@ -40,6 +41,7 @@ class Standing:
         pages: By their ids, in the order of their coming.
         statistics: What was lost.
         comment: What somebody else said of the recording.
+        redaction: The policy by which all entries and pages were redacted, at least; None where that is not known.
     """
 
     recording: str
@@ -48,6 +50,7 @@ class Standing:
     pages: Mapping[str, Page] = field(default_factory=dict)
     statistics: HarStatistics = field(default_factory=HarStatistics)
     comment: str | None = None
+    redaction: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ class HarDocument:
             entries=standing.entries + len(batch.entries),
             pages=_with_pages(standing.pages, batch, known_pages),
             statistics=standing.statistics + batch.statistics,
+            redaction=_redaction_with(standing, batch),
         )
         return Growth(added, self._tail(after), after)
 
@@ -130,7 +134,9 @@ class HarDocument:
             },
             "entriesEnd": standing.entries_end,
         }
-        return self._layout.tail(standing.pages.values(), {"comment": _comment(standing), "_otel_har": about})
+        told = standing.redaction and {"policy": standing.redaction}
+        members = {"comment": _comment(standing), "_redaction": told, "_otel_har": about}
+        return self._layout.tail(standing.pages.values(), members)
 
 
 def _with_pages(pages: Mapping[str, Page], batch: HarBatch, known_pages: Mapping[str, Page]) -> dict[str, Page]:
@@ -144,6 +150,16 @@ def _with_pages(pages: Mapping[str, Page], batch: HarBatch, known_pages: Mapping
         if old is not None and not _is_older(page, old):
             after[page.id] = page
     return after
+
+
+def _redaction_with(standing: Standing, batch: HarBatch) -> str | None:
+    """What holds of all entries: processes with different policies may write one file, and then the least does."""
+    if not standing.entries and not standing.pages:
+        return batch.redaction
+    if not batch.entries and not batch.pages:
+        return standing.redaction
+    both = {standing.redaction, batch.redaction}
+    return next((policy for policy in (None, *_POLICIES) if policy in both), None)
 
 
 def _is_older(page: Page, than: Page) -> bool:
@@ -217,13 +233,20 @@ def standing_from(log: Mapping[str, Any], recording: str) -> Standing:
     """
     about = log.get("_otel_har")
     comment = _comment_of_others(log.get("comment"))
+    redaction = _redaction_of(log.get("_redaction"))
     if not isinstance(about, dict):
-        return Standing(recording, 0, comment=comment)
+        return Standing(recording, 0, comment=comment, redaction=redaction)
     told = about.get("statistics")
     counts = told if isinstance(told, dict) else {}
     names = ("droppedEntries", "droppedBodies", "failedEntries", "failedExports")
     lost = HarStatistics(*(_count(counts.get(name)) or 0 for name in names))
-    return Standing(str(about.get("recording", recording)), 0, statistics=lost, comment=comment)
+    name = str(about.get("recording", recording))
+    return Standing(name, 0, statistics=lost, comment=comment, redaction=redaction)
+
+
+def _redaction_of(told: object) -> str | None:
+    policy = told.get("policy") if isinstance(told, dict) else None
+    return policy if isinstance(policy, str) and policy in _POLICIES else None
 
 
 def _count(value: object) -> int | None:

@@ -27,7 +27,7 @@ _MAX_HEAD_BYTES = 64 * 1024 * 1024
 _MAX_TRIES = 100
 _CLOSING = b"]}}"
 _NO_DATE = "1970-01-01T00:00:00Z"  # as in a repair: readers reject a page without one
-_OF_OURS = frozenset({"entries", "pages", "comment", "_otel_har"})
+_OF_OURS = frozenset({"entries", "pages", "comment", "_redaction", "_otel_har"})
 
 
 @dataclass(frozen=True, slots=True)
