@@ -15,6 +15,7 @@ from otel_har.redaction.bodies import body_spans
 from otel_har.redaction.encoded_body import changed_in_base64, is_base64
 from otel_har.redaction.finding import Finders
 from otel_har.redaction.form_names import FormNames, form_of
+from otel_har.redaction.marks import beside_marks
 from otel_har.redaction.spans import Mark, Span, replaced
 from otel_har.redaction.sweep import Sweep
 from otel_har.redaction.unknown import UNKNOWN, is_url, query_values
@@ -133,6 +134,7 @@ class EntryRedaction:
         spans = self._finders.url(value) + self._finders.text(value)
         if self._is_strict and is_url(value):
             spans += query_values(value, self._names)
+        spans = beside_marks(value, spans)
         if not spans:
             return value
         self._note(spans, "url")
@@ -233,6 +235,7 @@ class EntryRedaction:
     def _replaced(self, text: str, spans: list[Span], place: str) -> str:
         if not spans:
             return text
+        spans = beside_marks(text, spans)
         self._note(spans, place)
         return replaced(text, spans, self._mark)
 

@@ -18,6 +18,7 @@ from otel_har.har.models import Entry
 from otel_har.redaction.entry import EntryRedaction
 from otel_har.redaction.finding import Finders
 from otel_har.redaction.header_policy import HeaderSpans
+from otel_har.redaction.marks import beside_marks
 from otel_har.redaction.names import Names
 from otel_har.redaction.policy import DEFAULT_POLICY, EntryRedactor, Mode, RedactionPolicy
 from otel_har.redaction.spans import REDACTED, hashed_mark, plain_mark, replaced
@@ -110,7 +111,7 @@ class Redactor:
         spans = self._finders.text(text)
         if self.policy.mode == "strict" and is_url(text):
             spans = [*spans, *query_values(text, self._names)]
-        return Sweep(self._salts, self._mark)(replaced(text, spans, self._mark))
+        return Sweep(self._salts, self._mark)(replaced(text, beside_marks(text, spans), self._mark))
 
     def _redaction(self) -> EntryRedaction:
         redaction = EntryRedaction(self._finders, self._mark, self._hashed, is_strict=self.policy.mode == "strict")
