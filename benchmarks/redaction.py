@@ -29,6 +29,10 @@ _HOSTILE: dict[str, str] = {
     "names without values": '"password":',
     "names and colons": "password: ",
     "names in a form": "password=&",
+    "names and values": "password=x ",
+    "parameters of URLs": "?token=a&a=?",
+    "values that come again": "".join(f"password=vAl{n:05} vAl{n:05} " for n in range(200)),
+    "numbers that come again": "".join(f'{{"token":{10**8 + n},"a":{10**8 + n}}},' for n in range(200)),
     "begun tokens": "eyJ",
     "begun private keys": "-----BEGIN PRIVATE KEY-----",
     "begun URLs": "https://a:",
@@ -37,6 +41,7 @@ _HOSTILE: dict[str, str] = {
     "numbers in JSON": '{"token":1,',
     "elements": "<password>",
     "base64": "QUJDREVGR0g",
+    "words": "author monkey ",
     "letters": "a",
 }
 """What each body is made of."""

@@ -11,6 +11,7 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from otel_har.redaction.spans import Span, Writing
@@ -121,6 +122,11 @@ def _pieces(written: str) -> Iterator[str]:
         start = end
 
 
+@lru_cache(maxsize=16)
+def _quoted(mark: str) -> str:
+    return quote(mark, safe="")
+
+
 def in_percent(spans: list[Span], written: str, base: int) -> list[Span]:
     """The secrets found in what a percent-encoded text says, where they are written."""
     if not spans:
@@ -133,7 +139,7 @@ def in_percent(spans: list[Span], written: str, base: int) -> list[Span]:
             span.rule,
             span.value,
             Writing.BARE if span.writing is Writing.BARE else Writing.PERCENT,
-            quote(span.quote, safe=""),
+            _quoted(span.quote),
         )
         for span in spans
     ]

@@ -45,6 +45,8 @@ _PAGES = frozenset({"startedDateTime", "pageTimings"})  # one of these tells tha
 _BINARY_FRAME = 2  # Chrome's `opcode` of a message in base64
 _MAX_DEPTH = 100
 _NAME_AND_VALUE = 2
+_MAPPINGS = (dict, Mapping)  # what is of the first is told at once
+_CONTAINERS = (list, dict, tuple, Mapping)
 _Find = Callable[[str], list[Span]]
 
 
@@ -89,36 +91,35 @@ class EntryRedaction:
         return {name: self._member(value, name, one, depth + 1) for name, one in value.items()}
 
     def _member(self, parent: Mapping[str, Any], name: str, value: Any, depth: int) -> Any:
-        if isinstance(value, str) and (name in _FACTS or not value):
-            return value
-        if not isinstance(value, str | list | tuple | Mapping):
-            return self._number(name, value)
+        if isinstance(value, str):
+            if name in _FACTS or not value:
+                return value
+            if name == "text" and ("mimeType" in parent or "encoding" in parent):
+                return self._body(value, parent)
+            return self._page_id(value) if _is_page_id(name, parent) else self._string(name, value)
         if isinstance(value, list) and name in _OF_OBJECTS:
             return self._objects(parent, name, value, depth)
-        if name == "text" and isinstance(value, str) and ("mimeType" in parent or "encoding" in parent):
-            return self._body(value, parent)
-        if isinstance(value, str) and not _is_page_id(name, parent):
-            return self._string(name, value)
-        return self._page_id(value) if isinstance(value, str) else self._value(name, value, depth)
+        return self._value(name, value, depth) if isinstance(value, _CONTAINERS) else self._number(name, value)
 
     def _objects(self, parent: Mapping[str, Any], name: str, value: list[Any], depth: int) -> list[Any]:
         """A list whose objects HAR, or Chrome, gives a meaning."""
         if name in _MESSAGES:
-            return [self._message(one, depth) if isinstance(one, Mapping) else one for one in value]
+            return [self._message(one, depth) if isinstance(one, _MAPPINGS) else one for one in value]
         form = self._form(value, parent) if name == "params" else None
-        return [self._pair(name, one, depth, form) if isinstance(one, Mapping) else one for one in value]
+        return [self._pair(name, one, depth, form) if isinstance(one, _MAPPINGS) else one for one in value]
 
     def _number(self, name: str, value: Any) -> Any:
         """What is neither text nor made of members: a number under the name of a secret is one."""
-        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-        return self._whole(str(value), "field") if is_number and self._names.field(name) else value
+        if not self._names.field(name) or isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            return value
+        return self._whole(str(value), "field")
 
     def _value(self, name: str, value: Any, depth: int) -> Any:
         """A member that is no text, under whatever name; a list under the name of a secret is a list of secrets."""
         if depth > _MAX_DEPTH:
             self.rules.add("depth")
             return self._mark("")
-        if isinstance(value, Mapping):
+        if isinstance(value, _MAPPINGS):
             return self._object(value, depth)
         if isinstance(value, list | tuple):
             return [
@@ -246,7 +247,7 @@ class EntryRedaction:
     def _swept(self, value: Any, parent: Mapping[str, Any] | None = None, name: str = "") -> Any:
         """The second pass."""
         if isinstance(value, str):
-            if not value or name in _FACTS or _is_label(name, parent or {}):
+            if len(value) < self._sweep.shortest or name in _FACTS or _is_label(name, parent or {}):
                 return value
             is_encoded = parent is not None and (
                 (name == "text" and is_base64(parent.get("encoding")))
@@ -255,7 +256,7 @@ class EntryRedaction:
             if is_encoded:
                 return changed_in_base64(value, self._sweep)
             return self._sweep(value, in_url=name in _URLS)
-        if isinstance(value, Mapping):
+        if isinstance(value, _MAPPINGS):
             return {key: self._swept(one, value, key) for key, one in value.items()}
         if isinstance(value, list):
             return [self._swept(one) for one in value]

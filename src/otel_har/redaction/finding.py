@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 
 from otel_har.redaction.credentials import Found
@@ -49,7 +48,7 @@ def _in_url(url: str, names: Names) -> list[Span]:
     """The secrets of a URL, or of the path of a file: names may stand in its path, too, as in `/token=abc/`."""
     query = url.find("?")
     path = url[: query if query >= 0 else len(url)]
-    named = [replace(span, writing=Writing.PERCENT) for span in text_spans(path, names)]
+    named = [span._replace(writing=Writing.PERCENT) for span in text_spans(path, names)]
     return url_spans(url, names) + named
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from otel_har.redaction.credentials import value_spans
 from otel_har.redaction.decoded import in_string, unescaped
 from otel_har.redaction.encoded_urls import encoded_url_places
-from otel_har.redaction.named import anchors_in, lowered
+from otel_har.redaction.named import NOTATIONS, anchors_in, lowered
 from otel_har.redaction.names import Names
 from otel_har.redaction.shapes import shape_spans
 from otel_har.redaction.spans import Span, Writing
@@ -45,6 +45,19 @@ _LONGEST_NAME = 128
 _MEMBERS = 8
 """Members after a name's that are searched for its value."""
 
+_NEAR = 60
+"""Characters to both sides within which a short string begins and ends."""
+
+_HARMLESS = re.compile(r"[\w .,;!/@#()'*+$-]*")
+"""What a string is made of that has no escape and nothing encoded."""
+
+_NAME_RUN = re.compile(r"[\w.$-]+")
+_KNOWN = 4096
+"""Strings whose verdicts are kept while a text is read."""
+
+_ENOUGH = 1000
+"""Telling places from which the text is read anyway."""
+
 
 def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | None:
     """The secrets in a text that is JSON.
@@ -66,7 +79,8 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
     shapes = shape_spans(text)
     plain = text.replace("\\/", "/") if "\\/" in text else text
     all_strings = "-----BEGIN" in text or (plain is not text and len(shapes) != len(shape_spans(plain)))
-    places = _occurrences(lower, anchors)
+    places = _telling(text, lower, _occurrences(lower, anchors), names)
+    places += _occurrences(lower, ["curl"])
     places += [span.start for span in shapes]
     places += base64_places(text)
     places += query_places(text, names)
@@ -205,6 +219,39 @@ def _occurrences(lower: str, anchors: list[str]) -> list[int]:
             places.append(at)
             at = lower.find(anchor, at + len(anchor))
     return places
+
+
+def _telling(text: str, lower: str, places: list[int], names: Names) -> list[int]:
+    """The places of anchors but those in short strings that are no secret's name and have no name and value.
+
+    The most strings of a document that have an anchor are the name `author` or `key`, again and again.
+    """
+    known: dict[str, bool] = {}
+    telling: list[int] = []
+    author = names.author
+    for index, at in enumerate(places):
+        if lower.startswith(author, at) and not lower.startswith("i", at + len(author)):
+            continue
+        if len(telling) >= _ENOUGH:
+            return telling + places[index:]
+        start, end = text.rfind('"', max(0, at - _NEAR), at) + 1, text.find('"', at, at + _NEAR)
+        string = text[start:end] if start and end >= 0 else ""
+        verdict = known.get(string) if string else True
+        if verdict is None:
+            verdict = _may_tell(string, names)
+            if len(known) < _KNOWN:
+                known[string] = verdict
+        if verdict:
+            telling.append(at)
+    return telling
+
+
+def _may_tell(string: str, names: Names) -> bool:
+    if not _HARMLESS.fullmatch(string) or NOTATIONS.search(string):
+        return True
+    # As the reader of any text takes them, too, for what looks like JSON may be none.
+    runs = [run for run in _NAME_RUN.findall(string) if anchors_in(lowered(run), names)]
+    return any(names.field(one) or names.header(one) for one in (string, *runs))
 
 
 def end_of_string(text: str, start: int) -> int:

@@ -23,11 +23,12 @@ from otel_har.redaction.spans import Span
 _DEEPEST = 4
 """Times that a text is percent-encoded which are decoded."""
 
-_NOTATIONS = re.compile(r"[:=<]|--|, |%3|%25|-u|-U")
+NOTATIONS = re.compile(r"[:=<]|--|, |%3|%25|-u|-U")
 _LEFT = 64
 """Characters of a name that are read before the letters by which it was found."""
 
 _BEFORE = re.compile(r"[\w.\-$\[\]%]*")
+_OF_NAMES = "_.-$[]%"
 _ESCAPED = re.compile(r"%(?:25){0,4}(?!25|5[bBdD]|2[eEdD]|5[fF])[0-9a-fA-F]{2}")
 _AFTER = re.compile(
     r"([\w.\-$\[\]]{0,64}(?:%(?:25){0,4}5[bBdD][\w.\-]{0,32}){0,4})"
@@ -45,7 +46,7 @@ def named_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span]:
         names: Tells which names mean a secret.
         depth: How often what is percent-encoded may be decoded.
     """
-    if len(text) < 5 or not _NOTATIONS.search(text):  # noqa: PLR2004 - the shortest: a name of three letters
+    if len(text) < 5 or not NOTATIONS.search(text):  # noqa: PLR2004 - the shortest: a name of three letters
         return []
     plain = without_hexadecimal(text)
     if plain is not text:
@@ -99,13 +100,15 @@ def _places(text: str, lower: str, anchors: list[str]) -> Iterator[tuple[int, in
             if (after.lastindex or 0) > 1 and end not in seen:
                 seen.add(end)
                 yield end, at, after
-            at = lower.find(anchor, max(end, at + 1))
+            at = lower.find(anchor, end)
 
 
 def _name(text: str, at: int, after: re.Match[str]) -> Name | None:
     """The name, read to its left."""
-    left = _BEFORE.match(text[max(0, at - _LEFT) : at][::-1])
-    start = at - (left.end() if left else 0)
+    start = at
+    if at and (text[at - 1].isalnum() or text[at - 1] in _OF_NAMES):
+        left = _BEFORE.match(text[max(0, at - _LEFT) : at][::-1])
+        start = at - (left.end() if left else 0)
     run = text[start : after.end(1)]
     if "%" in run:
         start += max((escape.end() for escape in _ESCAPED.finditer(run) if start + escape.end() <= at), default=0)

@@ -113,6 +113,8 @@ class Names:
         anchors = (_anchor(name) for name in (*fields, *headers))
         self.anchors: tuple[str, ...] = tuple(dict.fromkeys((*ANCHORS, *(anchor for anchor in anchors if anchor))))
         """As ANCHORS, with those of the further fields and header fields."""
+        self.author = "author" if not (headers or queries or fields) else "\0"
+        """A word that is common and no part of a secret's name, though it begins with an anchor."""
         self._header = _Verdicts(_is_secret_header, frozenset(map(_joined, headers)), kept, _patterns(headers))
         self._query = _Verdicts(_is_secret_query, frozenset(map(_joined, queries)), kept)
         self._field = _Verdicts(_is_secret_field, frozenset(map(_joined, fields)), kept)

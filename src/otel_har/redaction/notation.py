@@ -77,10 +77,10 @@ _WORDS = frozenset(
 
 _WORD_BEFORE = re.compile(r"\b[A-Za-z]{1,32} \Z")
 _QUOTE_BEFORE = re.compile(r"(?<!\\)\\{0,63}[\"']\Z")
-_LINE_BEGINS = re.compile(r"(?:^|[\r\n])[ \t]{0,32}(?:[-#>*;+] ?|export |set |< ){0,2}\Z")
+_LINE_BEGINS = re.compile(r"[ \t]{0,32}(?:[-#>*;+] ?|export |set |< ){0,2}\Z")
 _BLOCK = re.compile(r"[ \t]*[|>][+-]?\d?[ \t]*\r?\n")
 _ITEMS = re.compile(r"[ \t]*\r?\n(?=[ \t]*- )")
-_INDENTED = re.compile(r"([ \t]*)([^\r\n]*)(\r?\n|\Z)")
+_INDENTED = re.compile(r"([ \t]*)(?![ \t])([^\r\n]*)(\r?\n|\Z)")
 _ELEMENT = re.compile(r"(?:\s[^<>]{0,512})?>\s{0,32}(<!\[CDATA\[)?")
 _BEFORE_ELEMENT = re.compile(r"<(?:[\w.-]{1,32}:)?\Z")
 _TEXT_NODES = re.compile(r"(?:\A|>)\s*([^<>]*[^<>\s])")
@@ -143,7 +143,7 @@ def _is_header(name: Name, names: Names) -> bool:
         return names.header(name.name)
     if not names.is_further_header(name.name):
         return False
-    return _LINE_BEGINS.search(name.text[max(0, name.start - 40) : name.start]) is not None
+    return _begins_line(name.text, name.start)
 
 
 def value_of(name: Name, full: str) -> tuple[list[Span], int]:
@@ -178,9 +178,8 @@ def _unquoted(name: Name, full: str, at: int) -> tuple[list[Span], int]:
     text = name.text
     if _CODE.match(text, at):
         return [], at
-    before = None if name.quote else _QUOTE_BEFORE.search(text[max(0, name.start - 64) : name.start])
-    quote = before[0] if before else ""
-    begins = bool(quote) or _LINE_BEGINS.search(text[max(0, name.start - 40) : name.start]) is not None
+    quote = "" if name.quote else _quote_before(text, name.start)
+    begins = bool(quote) or _begins_line(text, name.start)
     if begins and not quote:
         block = _block(name, name.end)
         if block:
@@ -195,6 +194,20 @@ def _unquoted(name: Name, full: str, at: int) -> tuple[list[Span], int]:
     else:
         spans = value_spans(full, value, RULE, at)
     return spans, max(end, name.end)
+
+
+def _quote_before(text: str, at: int) -> str:
+    """The quotation mark that stands just before, with its backslashes."""
+    if text[at - 1 : at] not in {'"', "'"}:
+        return ""
+    before = _QUOTE_BEFORE.search(text[max(0, at - 64) : at])
+    return before[0] if before else ""
+
+
+def _begins_line(text: str, at: int) -> bool:
+    """Whether nothing stands before in its line but what marks an item, a comment, a quotation or a setting."""
+    before = text[max(0, at - 40) : at]
+    return _LINE_BEGINS.match(before, max(before.rfind("\n"), before.rfind("\r")) + 1) is not None
 
 
 def _is_variable(value: str, name: Name) -> bool:

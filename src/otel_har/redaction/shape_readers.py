@@ -73,7 +73,8 @@ def _url(text: str, at: int, _: int) -> Iterator[Span]:
     host = begin + length + 1
     if length > 0:
         yield from _credentials(text, begin, begin + length)
-    hook = _WEBHOOK.match(text, host)
+    is_host_of_hooks = match is not None and match[0].endswith((".com", ".io"))
+    hook = _WEBHOOK.match(text, host) if is_host_of_hooks else None
     if hook:
         yield Span(hook.start(1), hook.end(1), "webhook-url", hook[1])
 

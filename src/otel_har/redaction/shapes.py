@@ -38,6 +38,11 @@ _CANDIDATE = re.compile(f"[ _./+~-]{_BEGINNING}".encode())
 _ESCAPED = re.compile(f" (?:[0-9A-Fa-f]{{2}}|u[0-9A-Fa-f]{{4}}|[nrtbf]){_BEGINNING}".encode())
 """The same behind the rest of an escape, whose `%` or backslash ends a run."""
 
+_HINTS = tuple(
+    (next((one for one in "\\VWKP=" if one in needle), needle), needle, reader) for needle, reader in READERS
+)
+"""Each reader with a rare character of its needle: a single one is found many times as fast."""
+
 _OF_RUNS = tuple(RUN_TOKENS.values())
 _BEFORE = re.compile(r"(?:%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\[nrtbf])\Z")
 _AWS_SECRET = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=_-])")
@@ -54,7 +59,10 @@ def shape_spans(text: str) -> list[Span]:
     """
     if len(text) < _SHORTEST:
         return []
-    spans = [span for needle, reader in READERS if needle in text for span in _read(text, needle, reader)]
+    spans: list[Span] = []
+    for hint, needle, reader in _HINTS:
+        if hint in text and needle in text:
+            spans += _read(text, needle, reader)
     spans += _tokens(text)
     return sorted(spans, key=lambda span: (span.start, -span.end)) if spans else spans
 

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 REDACTED = "[REDACTED]"
 
@@ -30,8 +30,7 @@ class Writing(enum.Enum):
     """A JSON number: what takes its place is a string and needs its quotes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     r"""A secret in a text.
 
     Attributes:

@@ -11,6 +11,8 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
 from otel_har.redaction.spans import Mark, in_percent
@@ -30,8 +32,24 @@ _COMMON = frozenset(
     """.split()
 )
 _PERCENT = re.compile("%[0-9A-F]{2}")
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|-?[0-9][0-9.eE+-]*', re.DOTALL)
-"""A string of JSON, or a number."""
+_UNRESERVED = re.compile("[A-Za-z0-9_.~-]*")  # RFC 3986, 2.3: it is written the same everywhere
+_STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"?'
+_LIKE = 4
+"""Characters at the beginnings of variants that are compared at once."""
+
+
+class _Variant(NamedTuple):
+    """A writing of a value.
+
+    Attributes:
+        text: What is looked for.
+        mark: What takes its place.
+        is_sure: Whether it is never by chance a part of another word.
+    """
+
+    text: str
+    mark: str
+    is_sure: bool
 
 
 class Sweep:
@@ -40,31 +58,42 @@ class Sweep:
     Args:
         values: The values found, without the escapes of their writing.
         mark: Gives what takes their place.
+
+    Attributes:
+        shortest: Characters below which no text has one of them; 0 where there is nothing to look for.
+        count: How many texts were changed.
     """
 
     def __init__(self, values: Iterable[str], mark: Mark) -> None:
-        self._variants: list[tuple[str, str, bool]] = []
+        variants: list[_Variant] = []
         for value in sorted(set(values), key=len, reverse=True)[:_MAX_VALUES]:
             if _is_telling(value):
-                self._variants += _variants(value, mark(value))
+                variants += _variants(value, mark(value))
+        self._words = [one for one in variants if not one.text.isdecimal()]
+        self._numbers = [one for one in variants if one.text.isdecimal()]
+        self.shortest = min((len(one.text) for one in variants), default=0)
         self.count = 0
 
     def __bool__(self) -> bool:
         """Whether there is anything to look for."""
-        return bool(self._variants)
+        return self.shortest > 0
 
     def __call__(self, text: str, *, in_url: bool = False) -> str:
         """The text without the values; what takes their place in a URL is percent-encoded."""
-        for variant, mark, is_sure in self._variants:
-            if variant not in text:
-                continue
-            before = text
-            by = in_percent(mark) if in_url else mark
-            if variant.isdecimal():
-                text = _without_number(text, variant if is_sure else _whole(variant), by)
-            else:
-                text = text.replace(variant, by) if is_sure else re.sub(_whole(variant), _literal(by), text)
-            self.count += text != before
+        if len(text) < self.shortest:
+            return text
+        swept = self._without_words(text, in_url=in_url)
+        numbers = [number for number in self._numbers if number.text in swept]
+        if numbers:  # a word right beside a number is one by itself only now
+            swept = self._without_words(_without_numbers(swept, numbers, in_url=in_url), in_url=in_url)
+        self.count += swept != text
+        return swept
+
+    def _without_words(self, text: str, *, in_url: bool) -> str:
+        for variant, mark, is_sure in self._words:
+            if variant in text:
+                by = in_percent(mark) if in_url else mark
+                text = text.replace(variant, by) if is_sure else _without_word(text, variant, by)
         return text
 
 
@@ -75,58 +104,101 @@ def _is_telling(value: str) -> bool:
     return not (value.isdecimal() and len(value) < _SURE_LENGTH - 4) and not value.startswith("[REDACTED")
 
 
-def _variants(value: str, mark: str) -> Iterator[tuple[str, str, bool]]:
-    """Each writing of a value once, what takes its place, and whether it is never a part of another word."""
-    percent = in_percent(mark)
+def _variants(value: str, mark: str) -> Iterator[_Variant]:
+    """Each writing of a value once."""
     seen = set()
     raw = value.encode("utf-8", "surrogatepass")
+    forms = [(value, mark)] if _UNRESERVED.fullmatch(value) else _escaped(value, raw, mark)
+    is_sure = len(value) >= _SURE_LENGTH
+    for text, by in forms:
+        if text not in seen:
+            seen.add(text)
+            yield _Variant(text, by, is_sure)
+    for text in _encoded(raw):
+        if text not in seen and len(text) >= _LEAST_LENGTH:
+            seen.add(text)
+            yield _Variant(text, mark, is_sure or len(text) >= _SURE_LENGTH)
+
+
+def _escaped(value: str, raw: bytes, mark: str) -> list[tuple[str, str]]:
+    """A value as it is, escaped as in JSON, and percent-encoded, with what takes its place."""
+    percent = in_percent(mark)
     escaped = [quote(raw, safe=""), quote(raw, safe="/"), quote_plus(raw)]
-    forms = [
+    return [
         (value, mark),
         (json.dumps(value)[1:-1], mark),
         (json.dumps(value, ensure_ascii=False)[1:-1], mark),
         *((text, percent) for text in escaped),
         *((_PERCENT.sub(lambda escape: escape[0].lower(), text), percent) for text in escaped),
     ]
-    is_sure = len(value) >= _SURE_LENGTH
-    for text, by in forms:
-        if text not in seen:
-            seen.add(text)
-            yield text, by, is_sure
-    for text in _encoded(raw):
-        if text not in seen and len(text) >= _LEAST_LENGTH:
-            seen.add(text)
-            yield text, mark, is_sure or len(text) >= _SURE_LENGTH
 
 
 def _encoded(raw: bytes) -> Iterator[str]:
     """A value in base64, as a whole and as what of it does not depend on what stands around it, and in hexadecimals."""
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(raw).decode().rstrip("=")
-        for before in range(3):  # bytes of the group that it begins in: their digits, and those of its last group
-            digits = encode(bytes(before) + raw).decode()
-            yield digits[(0, 2, 3)[before] : len(digits) if (before + len(raw)) % 3 == 0 else digits.index("=") - 1]
+    for text in _in_base64(raw):
+        yield text
+        if "+" in text or "/" in text:
+            yield text.replace("+", "-").replace("/", "_")
     yield raw.hex()
     yield raw.hex().upper()
 
 
-def _whole(variant: str) -> str:
-    """A pattern: the variant where it is no part of a longer word."""
-    return rf"(?<![A-Za-z0-9]){re.escape(variant)}(?![A-Za-z0-9])"
+def _in_base64(raw: bytes) -> Iterator[str]:
+    yield base64.b64encode(raw).decode().rstrip("=")
+    for before in range(3):  # bytes of the group that it begins in: their digits, and those of its last group
+        digits = base64.b64encode(bytes(before) + raw).decode()
+        yield digits[(0, 2, 3)[before] : len(digits) if (before + len(raw)) % 3 == 0 else digits.index("=") - 1]
 
 
-def _literal(by: str) -> str:
-    return by.replace("\\", r"\\")
+def _without_word(text: str, variant: str, by: str) -> str:
+    """The text without a variant where it is no part of a longer word."""
+    parts, done = [], 0
+    at = text.find(variant)
+    while at >= 0:
+        end = at + len(variant)
+        if _goes_on(text[at - 1 : at]) or _goes_on(text[end : end + 1]):
+            at = text.find(variant, at + 1)
+            continue
+        parts += [text[done:at], by]
+        done = end
+        at = text.find(variant, end)
+    return "".join((*parts, text[done:]))
 
 
-def _without_number(text: str, digits: str, by: str) -> str:
-    """The text without the digits; JSON stays JSON: a string takes a number's place."""
+def _goes_on(character: str) -> bool:
+    return character.isalnum() and character.isascii()
+
+
+def _without_numbers(text: str, numbers: list[_Variant], *, in_url: bool) -> str:
+    """The text without the digits; JSON stays JSON: a string takes a number's place.
+
+    All of them go at once: to go through a text token by token is slow.
+    """
+    marks = {one.text: in_percent(one.mark) if in_url else one.mark for one in numbers}
+    sure = _any_of([one.text for one in numbers if one.is_sure])
+    words = _any_of([one.text for one in numbers if not one.is_sure])
+    digits = re.compile(f"{sure}|(?<![A-Za-z0-9]){words}(?![A-Za-z0-9])")
+    without = partial(digits.sub, lambda match: marks[match[0]])
     if text.lstrip()[:1] not in {"{", "["}:
-        return re.sub(digits, _literal(by), text)
+        return without(text)
 
     def change(token: re.Match[str]) -> str:
         if token[0].startswith('"'):
-            return re.sub(digits, _literal(by), token[0])
-        return json.dumps(by) if re.search(digits, token[0]) else token[0]
+            return without(token[0])
+        match = digits.search(token[0])
+        return json.dumps(marks[match[0]]) if match else token[0]
 
-    return _TOKEN.sub(change, text)
+    number = rf"-?[0-9][0-9.eE+-]{{{min(map(len, marks)) - 1},}}"
+    return re.sub(f"{_STRING}|{number}", change, text, flags=re.DOTALL)
+
+
+def _any_of(texts: list[str], like: int = _LIKE) -> str:
+    """A pattern of any of the texts, the longest first; where several begin alike, that is read once."""
+    if not texts:
+        return "(?!)"
+    if not like:
+        return f"(?:{'|'.join(map(re.escape, sorted(texts, key=len, reverse=True)))})"
+    tails: dict[str, list[str]] = {}
+    for text in texts:
+        tails.setdefault(text[0], []).append(text[1:])
+    return f"(?:{'|'.join(re.escape(first) + _any_of(rest, like - 1) for first, rest in tails.items())})"

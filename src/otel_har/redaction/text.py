@@ -22,6 +22,9 @@ _SHORTEST = 6
 _BASE64_OF_JSON = ("eyJ", "W3si", "ewog", "ewoJ")
 """How `{"`, `[{"` and an indented object begin in base64."""
 
+_HINTS = ("J", "W", "ewog", "ewoJ")
+"""A part of each: a single character is found many times as fast."""
+
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 _SHORTEST_BASE64 = 20
 
@@ -49,8 +52,8 @@ def text_spans(text: str, names: Names) -> list[Span]:
 def base64_places(text: str) -> list[int]:
     """Where JSON in base64 may begin."""
     places = []
-    for beginning in _BASE64_OF_JSON if len(text) >= _SHORTEST_BASE64 else ():
-        at = text.find(beginning)
+    for hint, beginning in zip(_HINTS, _BASE64_OF_JSON, strict=True) if len(text) >= _SHORTEST_BASE64 else ():
+        at = text.find(beginning) if hint in text else -1
         while at >= 0:
             places.append(at)
             at = text.find(beginning, at + len(beginning))

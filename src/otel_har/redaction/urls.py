@@ -110,7 +110,12 @@ def query_places(text: str, names: Names) -> list[int]:
     """Where parameters of URLs stand that may be secret: by their name, or because their value may be a URL."""
     if "?" not in text:
         return []
-    return [one.start(1) for one in _PARAMETER.finditer(text) if one[2] or names.query(unquoted(one[1], plus=True))]
+    query = names.query
+    return [
+        one.start(1)
+        for one in _PARAMETER.finditer(text)
+        if one[2] or query(unquoted(one[1]) if "%" in one[1] else one[1])
+    ]
 
 
 def embedded_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span]:

@@ -131,3 +131,9 @@ def test_nesting_deeper_than_python_recurs() -> None:
     """Arrays as deep as the text is long."""
     text = "[" * 100_000 + '{"password":"x1"}' + "]" * 100_000
     assert text.replace("x1", "[REDACTED]") == _redacted(text)
+
+
+def test_the_password_of_a_command_in_a_string() -> None:
+    """Curl's option has no name of a secret."""
+    text = '{"author":"ann","a":"curl -u ann:hunter2 http://a.test/"}'
+    assert ["hunter2"] == [span.value for span in json_spans(text, Names()) or []]
