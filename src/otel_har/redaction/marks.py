@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from otel_har.redaction.spans import Span, Writing
 
@@ -36,7 +35,7 @@ def beside_marks(text: str, spans: Sequence[Span]) -> list[Span]:
 
 def _in_its_writing(text: str, span: Span) -> Span:
     is_escaped = span.writing is Writing.PLAIN and _ESCAPED.match(text, max(0, span.start - 3), span.start)
-    return replace(span, writing=Writing.PERCENT) if is_escaped else span
+    return span._replace(writing=Writing.PERCENT) if is_escaped else span
 
 
 def _beside(text: str, span: Span, marks: list[tuple[int, int]]) -> Iterator[Span]:
@@ -60,4 +59,4 @@ def _beside(text: str, span: Span, marks: list[tuple[int, int]]) -> Iterator[Spa
         if rest > 0:
             yield span
     elif start < end and rest > 0 and not _COLON.match(text, start):  # the mark was a user's name, in a URL
-        yield replace(span, start=start, end=end, value=text[start:end])
+        yield span._replace(start=start, end=end, value=text[start:end])
