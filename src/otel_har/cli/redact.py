@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,9 +62,20 @@ def redact(  # noqa: PLR0913 - one for each option
         raise click.UsageError("standard input has no place")
     policy = RedactionPolicy(mode, headers, queries, fields, keep, hashes=hashes)
     shown = click.format_filename(source)
-    try:
+    with _telling_faults(source):
         has_other_names = output != _STANDARD_STREAM and _has_other_names(source, output)
         report = _redacted(source, output, Redactor(policy))
+    if has_other_names:
+        click.echo(f"otel-har: {shown}: it had other names (hard links), which still have the secrets", err=True)
+    click.echo(f"{shown}: {_line(report)}", err=output == _STANDARD_STREAM)
+
+
+@contextmanager
+def _telling_faults(source: str) -> Iterator[None]:
+    """End the command with one line on standard error."""
+    shown = click.format_filename(source)
+    try:
+        yield
     except HarFormatError as error:
         click.echo(f"otel-har: {shown}: {error}", err=True)
         raise click.exceptions.Exit(_EXIT_NO_HAR) from None
@@ -77,9 +89,6 @@ def redact(  # noqa: PLR0913 - one for each option
     except MemoryError:
         click.echo(f"otel-har: {shown}: there is not enough memory for one of its entries", err=True)
         raise click.exceptions.Exit(_EXIT_UNUSABLE) from None
-    if has_other_names:
-        click.echo(f"otel-har: {shown}: it had other names (hard links), which still have the secrets", err=True)
-    click.echo(f"{shown}: {_line(report)}", err=output == _STANDARD_STREAM)
 
 
 def _redacted(source: str, output: str | None, redactor: Redactor) -> RedactionReport:
