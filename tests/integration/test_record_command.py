@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from servers.programs import _environment, read_checked
 
 from otel_har.cli.app import app
 from otel_har.settings import HarSettings
 from otel_har.version import __version__
+from servers.programs import _environment, read_checked
 
 if TYPE_CHECKING:
     from servers import RecordingServer
@@ -138,7 +138,7 @@ def test_what_is_wrong_is_told_before_the_program_starts(
 ) -> None:
     """A bad path, target or value is an error of its own exit status, and nothing is run or written."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "app.py").write_text("")
+    (tmp_path / "app.py").write_text("pass\n")
     done = CliRunner().invoke(app, ["record", *words])
     assert status == done.exit_code
     assert message in done.output

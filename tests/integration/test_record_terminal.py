@@ -12,6 +12,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
+
 from servers.programs import _environment, read_checked
 from servers.terminal import Terminal
 

@@ -63,7 +63,7 @@ class Terminal:
         self.process.wait()
 
     def type(self, text: str) -> None:
-        """Press keys; `\\x03` is Ctrl-C, `\\x1a` Ctrl-Z."""
+        """Press keys; the character 3 is Ctrl-C, 26 is Ctrl-Z."""
         os.write(self._screen, text.encode())
 
     def read_until(self, text: str, times: int = 1) -> None:

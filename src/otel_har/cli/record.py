@@ -36,6 +36,7 @@ __all__ = ["record"]
 _EXIT_NOT_STARTED = 126
 _IS_COMMAND = "otel_har.cli.record.is_command"
 _NO_COLOR = "NO_COLOR"  # https://no-color.org
+_A_DAY_SECONDS = 86_400
 _TRUE = "true"
 _TRUE_WORDS = frozenset({_TRUE, "1", "on", "t", "y", "yes"})  # as pydantic reads them
 _FILE = "file"
@@ -89,20 +90,27 @@ class _RecordCommand(click.Command):
                     formatter.write_dl(rows)
 
 
+def _interval(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not 0 <= value <= _A_DAY_SECONDS:
+        raise click.BadParameter(f"{value:g} is not between 0 and {_A_DAY_SECONDS}", context, option)
+    return value
+
+
 @click.command(cls=_RecordCommand, options_metavar="[OPTIONS]")
 @click.argument("output", metavar="OUT", type=click.Path())
 @click.argument("target", nargs=-1, required=True, metavar="TARGET...", type=click.UNPROCESSED)
 @click.option(
     "-n",
     "--interval-seconds",
-    type=click.FloatRange(min=0),
+    type=float,
+    callback=_interval,
     metavar="S",
     help="Write so often, and at the end; 0: as without it, once a second.",
 )
 @setting_options
 @click.option("-q", "--quiet", is_flag=True, help="No summary.")
 @click.pass_context
-def record(  # noqa: D301 - click knows a paragraph that it is to leave alone by a real backspace
+def record(
     context: click.Context,
     /,
     output: str,
@@ -127,7 +135,7 @@ def record(  # noqa: D301 - click knows a paragraph that it is to leave alone by
 
     Exit status: the program's own; of a program that a signal ended, the same signal. Before it starts: 2 wrong usage
     or OUT cannot be written, 126 COMMAND cannot be executed, 127 there is none.
-    """
+    """  # noqa: D301 - by a real backspace click knows a paragraph that it is to leave as it is
     if sys.platform == "win32":
         raise click.ClickException("record needs a system with fork; use opentelemetry-instrument --har here")
     values = _values(given, interval_seconds, context)
