@@ -63,7 +63,8 @@ def summary(asked: Asked, environ: Mapping[str, str], *, append: bool) -> str:
         environ: The environment that the program had.
         append: Whether the file was appended to.
     """
-    found = [one for one in _files(asked) if append or one.standing.recording == asked.run]
+    # A file that is appended to keeps the name of the recording that began it.
+    found = [one for one in _files(asked) if one.standing.recording == asked.run or (append and one.path == asked.path)]
     entries = sum(one.standing.entries for one in found) - asked.entries_before
     if entries <= 0 and not any(_lost(one.standing) for one in found):
         reason = _why_nothing(environ, is_there=bool(found))
