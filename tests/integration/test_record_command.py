@@ -180,11 +180,11 @@ def test_every_signal_is_passed_on(tmp_path: Path, server: RecordingServer) -> N
     """What is sent to the command reaches the program, which decides."""
     numbers = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM]
     program = f"""
-        import signal, sys
+        import os, signal, sys
         for number in {[int(number) for number in numbers]}:
-            signal.signal(number, lambda number, _: print(number, flush=True))
+            signal.signal(number, lambda number, _: os.write(1, b"%d\\n" % number))
         signal.signal(signal.SIGUSR2, lambda *_: sys.exit(6))
-        print("ready", flush=True)
+        os.write(1, b"ready\\n")
         while True:
             signal.pause()
     """

@@ -27,18 +27,21 @@ COUNTING = """
 
     counts = {}
 
+    def say(text):  # a handler may come in the midst of a print
+        os.write(1, f"{text}\\n".encode())
+
     def count(number, frame):
         counts[number] = counts.get(number, 0) + 1
-        print("came", number, ".", flush=True)
+        say(f"came {number} .")
 
     def tell(number, frame):
-        print("counted", sorted(counts.items()), flush=True)
+        say(f"counted {sorted(counts.items())}")
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, count)
     signal.signal(signal.SIGUSR1, tell)
     signal.signal(signal.SIGUSR2, lambda *_: sys.exit(5))
-    print("ready", os.getppid(), flush=True)
+    say(f"ready {os.getppid()}")
     while True:
         signal.pause()
 """

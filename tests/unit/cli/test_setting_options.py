@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from otel_har.cli.record import record
+from otel_har.cli.record import _values, record
 from otel_har.cli.setting_options import GROUPS, OptionOfSetting, settings, values_of_options
 from otel_har.settings import HarSettings
 
@@ -90,3 +90,25 @@ def test_a_value_that_cannot_be_used(words: list[str], message: str) -> None:
         values(*words)
     wrong: Any = caught.value
     assert (message, words[0]) == (wrong.message, next(name for name in wrong.param.opts if name == words[0]))
+
+
+@pytest.mark.parametrize(
+    ("words", "retention", "interval", "expected"),
+    [
+        ([], 5.0, None, {"OTEL_PYTHON_HAR_LIVE": "true"}),
+        ([], 5.0, 0.0, {"OTEL_PYTHON_HAR_LIVE": "true"}),
+        ([], 5.0, 0.25, {"OTEL_PYTHON_HAR_BSP_SCHEDULE_DELAY": "250"}),
+        (["--no-live"], 5.0, None, {"OTEL_PYTHON_HAR_LIVE": "false"}),
+        ([], None, 0.0, {}),
+        ([], None, 0.0001, {"OTEL_PYTHON_HAR_BSP_SCHEDULE_DELAY": "1"}),
+        (["-l"], None, 2.0, {"OTEL_PYTHON_HAR_LIVE": "true", "OTEL_PYTHON_HAR_BSP_SCHEDULE_DELAY": "2000"}),
+    ],
+)
+def test_retention_alone_is_live_and_an_interval_of_0_is_off(
+    words: list[str], retention: float | None, interval: float | None, expected: dict[str, str]
+) -> None:
+    """As harlem has it."""
+    context = parsed(*words, "out.har", "app.py")
+    made = _values({**context.params, "retention_seconds": retention}, interval, context)
+    made.pop("OTEL_PYTHON_HAR_RETENTION_SECONDS", None)
+    assert expected == made
