@@ -149,18 +149,18 @@ class _Witness:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self._process, 0)
 
-    def saw(self, number: int) -> bool:
-        """Whether a signal that just came here came to the whole group."""
+    def seen(self) -> set[int]:
+        """The signals that came to the whole group, of those that just came here."""
         time.sleep(_GROUP_SECONDS)
         with contextlib.suppress(OSError):
             self._socket.send(_ASKED)
             while select.select([self._socket], [], [], _ANSWER_SECONDS)[0]:
                 told = self._socket.recv(_MAX_BYTES)
-                now = time.monotonic()
-                self._seen |= dict.fromkeys(told, now)
+                self._seen |= dict.fromkeys(told, time.monotonic())
                 if not told or _ANSWERED[0] in told:
                     break
-        return time.monotonic() - self._seen.get(number, -_SAME_SECONDS) < _SAME_SECONDS
+        now = time.monotonic()
+        return {number for number, when in self._seen.items() if now - when < _SAME_SECONDS}
 
 
 def _witness(parent: socket.socket) -> None:
@@ -197,20 +197,20 @@ class _Watch:
     def wait(self) -> int:
         """Wait for its end."""
         while True:
-            for number in self._noted.read():
-                if number != signal.SIGCHLD:
-                    self._pass_on(number)
-                    continue
-                process, status = os.waitpid(self._child, os.WNOHANG | os.WUNTRACED)
-                if process and os.WIFSTOPPED(status):
-                    self._stop_too(os.WSTOPSIG(status))
-                elif process:
-                    return status
+            came = self._noted.read()
+            self._pass_on([number for number in came if number != signal.SIGCHLD])
+            process, status = os.waitpid(self._child, os.WNOHANG | os.WUNTRACED)
+            if process and os.WIFSTOPPED(status):
+                self._stop_too(os.WSTOPSIG(status))
+            elif process:
+                return status
 
-    def _pass_on(self, number: int) -> None:
-        if not self._witness.saw(number):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._child, number)
+    def _pass_on(self, numbers: list[int]) -> None:
+        """All that came together are asked for once: a flood of signals is not answered long after it."""
+        seen = self._witness.seen() if numbers else set()
+        for number in numbers:
+            if number not in seen:
+                os.kill(self._child, number)  # which is there until it is waited for
 
     def _stop_too(self, number: int) -> None:
         """So that a shell that waits for this process sees that its job has stopped; it makes both go on."""
