@@ -65,7 +65,7 @@ def _shown(text: str) -> str:
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:
     rows: dict[str, list[str]] = {heading: [] for heading in GROUPS}
     for option in command.get_params(context):
-        if not isinstance(option, click.Option):
+        if not isinstance(option, click.Option) or "--help" in option.opts:
             continue
         shown = option.get_help_record(context)
         if shown is not None:

@@ -127,9 +127,12 @@ def test_a_signal_to_the_group_reaches_the_program_once(start: Start) -> None:
 def test_ctrl_c_ends_a_program_as_without_us(start: Start) -> None:
     """KeyboardInterrupt is shown with the program's frames alone, then comes the summary, and SIGINT is the end."""
     program = """
+        import time
+
         def main():
             print("ready", flush=True)
-            input()
+            while True:  # a signal just before one long wait would be seen after that
+                time.sleep(0.01)
     """
     with start(program, *RECORD, "app:main") as terminal:
         terminal.read_until("ready")
