@@ -467,10 +467,5 @@ def test_many_threads_start_and_stop(get: Callable[[str], Any]) -> None:
 
 def test_recording_is_a_name_of_the_package(tmp_path: Path) -> None:
     """What the functions give is a `Recording`."""
-    recordings = [
-        record(InMemoryHarExporter),
-        record_to_file(tmp_path / "out.har"),
-        record_to_logger(),
-        record_to_model(),
-    ]
+    recordings = [record(InMemoryHarExporter), record_to_file(tmp_path / "out.har"), record_to_logger(), record_to_model()]
     assert all(isinstance(recording, Recording) for recording in recordings)
