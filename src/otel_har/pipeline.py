@@ -110,14 +110,19 @@ def file_exporter(  # noqa: PLR0913 - those of `FileHarExporter`
         SettingError: When the form of the file has no such option.
         ExportError: When it cannot be written.
     """
-    kind = ArchiveHarExporter if is_named_zip(os.fspath(path)) else FileHarExporter
-    return kind(
-        path,
-        indent,
-        append=append,
-        recording=recording,
-        first_process=first_process,
-    )
+    if not is_named_zip(os.fspath(path)):
+        return FileHarExporter(
+            path,
+            indent,
+            append=append,
+            recording=recording,
+            first_process=first_process,
+            retention=retention,
+            rotation=rotation,
+        )
+    if retention or rotation is not None:
+        raise SettingError(f"an archive has neither retention nor rotation: {os.fspath(path)}")
+    return ArchiveHarExporter(path, indent, append=append, recording=recording, first_process=first_process)
 
 
 def exporter_of(
@@ -146,6 +151,8 @@ def exporter_of(
             append=settings.append,
             recording=recording or uuid.uuid4().hex,
             first_process=first_process,
+            retention=settings.retention,
+            rotation=settings.rotation,
         )
         return BackgroundProcessHarExporter(make) if settings.in_background == "process" else make()
 

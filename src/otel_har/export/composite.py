@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from otel_har.errors import DestinationError, SettingError
-from otel_har.export.files.document import weakest
+from otel_har.export.files.standing import weakest
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.export.weight import text_length
 from otel_har.forking import call_in_forked_child

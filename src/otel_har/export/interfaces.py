@@ -115,6 +115,12 @@ class HarExporter(ABC):
         """
         return True
 
+    def upkeep(self) -> None:  # noqa: B027 - most destinations need none
+        """Do what time brings, such as dropping what is too old; cheap, since it is called often.
+
+        A processor with a worker calls it whenever the worker wakes and nothing waits. May raise.
+        """
+
     @abstractmethod
     def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:
         """Deliver what is held, then close what this exporter opened, within the time. Idempotent."""

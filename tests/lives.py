@@ -1,0 +1,60 @@
+"""Files whose entries do not stay for ever: entries with a start and a size, a clock, and what is in a file."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from children import names_in
+from otel_har.export.interfaces import HarBatch
+from otel_har.har.models import Entry, Page, Request, Response
+from servers.programs import read_checked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DAY = 1_900_000_000
+
+FORMS = {
+    "swapped": ("out.har", None),
+    "swapped, indented": ("out.har", 2),
+    # There is no room beside a name of this length.
+    "in place": ("x" * 244 + ".har", None),
+    "in place, indented": ("x" * 244 + ".har", 2),
+}
+
+
+class Clock:
+    """A clock that a test sets; seconds of a certain day."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """The time, seconds since 1970."""
+        return _DAY + self.now
+
+
+def entry(name: object, started: float = 0, page: str = "run", size: int = 0) -> Entry:
+    """An entry that started at some second of the clock's day, and has so many bytes more."""
+    return Entry(
+        pageref=page,
+        started_date_time=datetime.fromtimestamp(_DAY + started, timezone.utc).isoformat(),
+        request=Request(method="GET", url=f"http://h.test/{name}", http_version="HTTP/1.1"),
+        response=Response(transfer_size=0, error="none" + "x" * size),
+    )
+
+
+def batch(*entries: Entry) -> HarBatch:
+    """The entries with their pages."""
+    pages = dict.fromkeys(entry.pageref for entry in entries if entry.pageref is not None)
+    return HarBatch(
+        tuple(Page(started_date_time="2030-01-01T00:00:00Z", id=page, title=page) for page in pages), entries
+    )
+
+
+def read(path: Path) -> tuple[list[str], list[str]]:
+    """The names of the entries and the ids of the pages, of a file that the checker has no complaint about."""
+    log: dict[str, Any] = read_checked(path)["log"]
+    assert len(log["entries"]) == log["_otel_har"]["statistics"]["entries"]
+    return names_in(log), [page["id"] for page in log["pages"]]
