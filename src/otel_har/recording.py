@@ -232,6 +232,7 @@ def _processors(
     in_background: Background | None = None,
 ) -> MakeProcessor:
     """What makes the pipeline of one run to an exporter."""
+    salt = os.urandom(32)  # of all runs: they may write one file
 
     def make(exporter: HarExporter) -> HarSpanProcessor:
         settings = _settings()
@@ -240,7 +241,8 @@ def _processors(
             batch = replace(batch, schedule_delay_millis=interval_seconds * 1_000)
         if live:
             batch = replace(batch, max_export_batch_size=1)
-        own: PipelineOptions = {**_pipeline(options), "batch": batch}
+        redaction = options.get("redaction") or settings.redaction(salt)
+        own: PipelineOptions = {**_pipeline(options), "batch": batch, "redaction": redaction}
         return span_processor(settings, exporter, is_synchronous=live and in_background is None, **own)
 
     return make

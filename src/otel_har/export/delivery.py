@@ -81,7 +81,8 @@ class Delivery:
                 the batch was large enough.
             waiting: How many entries wait, these among them, for the log.
         """
-        built = build(items, self._options, self._redactor, self.filter)
+        with suppress_instrumentation():  # what the program's redactor requests is no traffic of the program
+            built = build(items, self._options, self._redactor, self.filter)
         batch, found = built.batch, built.batch.statistics
         told = self.account.untold + found
         if built.filtered_entries and not (batch.pages or batch.entries or told):
