@@ -110,6 +110,7 @@ def file_exporter(  # noqa: PLR0913 - those of `FileHarExporter`
         SettingError: When the form of the file has no such option.
         ExportError: When it cannot be written.
     """
+    must_fit(path, retention, rotation)
     if not is_named_zip(os.fspath(path)):
         return FileHarExporter(
             path,
@@ -120,9 +121,18 @@ def file_exporter(  # noqa: PLR0913 - those of `FileHarExporter`
             retention=retention,
             rotation=rotation,
         )
-    if retention or rotation is not None:
-        raise SettingError(f"an archive has neither retention nor rotation: {os.fspath(path)}")
     return ArchiveHarExporter(path, indent, append=append, recording=recording, first_process=first_process)
+
+
+def must_fit(path: str | os.PathLike[str], retention: Retention | None, rotation: Rotation | None) -> None:
+    """Whether the form of a file has these options.
+
+    Raises:
+        SettingError: When it has not.
+    """
+    asked = "retention" if retention else "rotation" if rotation is not None else None
+    if asked is not None and is_named_zip(os.fspath(path)):
+        raise SettingError(f"{os.fspath(path)}: a zip archive has no {asked}, .har and .har.gz have")
 
 
 def exporter_of(
