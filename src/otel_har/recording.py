@@ -24,7 +24,7 @@ from otel_har.export.memory import InMemoryHarExporter
 from otel_har.export.model import to_har_model
 from otel_har.export.process import BackgroundProcessHarExporter
 from otel_har.har.models import Har
-from otel_har.pipeline import PipelineOptions, exporter_to_all, file_exporter, must_fit, span_processor
+from otel_har.pipeline import PipelineOptions, exporter_to_all, file_maker, span_processor
 from otel_har.processor import HarSpanProcessor
 from otel_har.recorder import MakeExporter, MakeProcessor, Recording, Scope
 from otel_har.settings import HarSettings, settings_from
@@ -97,54 +97,38 @@ def record_to_file(  # noqa: PLR0913 - what harlem's has, and what files have be
     the recording stops.
 
     Args:
-        path: The file; one whose name ends in `.gz` is compressed, one in `.zip` has its bodies beside the entries.
+        path: The file. One whose name ends in `.gz` is compressed, one in `.zip` has its bodies beside the entries.
         indent: Spaces for each level, 0 to 16; None for one line an entry.
-        live: Write each exchange before the call that made it returns; with `in_background` a moment later.
+        live: Write each exchange at once: when the call that made it returns, it is in the file. With `in_background`
+            a moment later.
         interval_seconds: Write so often, seconds, and when the recording stops; 0 or None: as the settings say.
         retention_seconds: Drop entries that are older, seconds. Implies `live` unless there is an interval.
-        in_background: Who writes: a `thread`, or a `process` of its own. With `live` by default whoever made the call.
+        in_background: Who writes: a `thread` of this process, or a `process` of its own, which leaves this one's
+            interpreter alone. By default a thread, and with `live` whoever made the request.
         append: Go on with the HAR file that is there, instead of starting it anew.
         retention: Drop entries by their age, their number or the file's size.
         rotation: Begin a new file by size or time.
         options: See `RecordingOptions`.
 
     Raises:
-        SettingError: When one of these has an unusable value, or the form of the file has no such option.
+        SettingError: When one of these has an unusable value.
     """
-    _must_be_usable(in_background, interval_seconds)
-    kept = _with_age(retention, retention_seconds)
-    make = _file_maker(path, indent, append=append, retention=kept, rotation=rotation, in_background=in_background)
-    is_live = live or (retention_seconds is not None and not interval_seconds)
-    processors = _processors(options, live=is_live, interval_seconds=interval_seconds, in_background=in_background)
-    return FileRecording(path, make, processors, **_scope(options))
-
-
-def _must_be_usable(in_background: str | None, interval_seconds: float | None) -> None:
     if in_background is not None and in_background not in _BACKGROUNDS:
         raise SettingError(f"in_background must be one of {', '.join(_BACKGROUNDS)}, not {in_background!r}")
     if interval_seconds is not None and not interval_seconds >= 0:
         raise SettingError(f"interval_seconds must be 0 or more, not {interval_seconds!r}")
-
-
-def _with_age(retention: Retention | None, seconds: float | None) -> Retention | None:
-    return retention if seconds is None else replace(retention or Retention(), max_age_seconds=seconds)
-
-
-def _file_maker(  # noqa: PLR0913 - those of the exporters
-    path: str | os.PathLike[str],
-    indent: int | None,
-    *,
-    in_background: Background | None,
-    retention: Retention | None,
-    rotation: Rotation | None,
-    append: bool,
-) -> MakeExporter:
-    """What makes the exporters of one recording to a file."""
-    must_fit(path, retention, rotation)
-    make = partial(
-        file_exporter, path, indent, append=append, recording=uuid.uuid4().hex, retention=retention, rotation=rotation
+    if retention_seconds is not None:
+        retention = replace(retention or Retention(), max_age_seconds=retention_seconds)
+    name = uuid.uuid4().hex
+    make = file_maker(path, indent=indent, append=append, recording=name, retention=retention, rotation=rotation)
+    processors = _processors(
+        options,
+        live=live or (retention_seconds is not None and not interval_seconds),
+        interval_seconds=interval_seconds,
+        in_background=in_background,
     )
-    return partial(BackgroundProcessHarExporter, make) if in_background == "process" else make
+    exporters = make if in_background != "process" else partial(BackgroundProcessHarExporter, make)
+    return FileRecording(path, exporters, processors, **_scope(options))
 
 
 def record_to_logger(
