@@ -17,6 +17,9 @@ from otel_har.settings import HarSettings, settings_from
 
 DEFAULTS = {
     "path": None,
+    "exporters": ("file",),
+    "live": False,
+    "in_background": "thread",
     "indent": None,
     "retention_seconds": None,
     "retention_entries": None,
