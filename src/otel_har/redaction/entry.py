@@ -15,7 +15,7 @@ from otel_har.redaction.bodies import body_spans
 from otel_har.redaction.encoded_body import changed_in_base64, is_base64
 from otel_har.redaction.finding import Finders
 from otel_har.redaction.form_names import FormNames, form_of
-from otel_har.redaction.spans import Mark, Span, replaced
+from otel_har.redaction.spans import Mark, Span, beside_marks, replaced
 from otel_har.redaction.sweep import Sweep
 from otel_har.redaction.unknown import UNKNOWN, is_url, query_values
 
@@ -130,6 +130,7 @@ class EntryRedaction:
         spans = self._finders.url(value) + self._finders.text(value)
         if self._is_strict and is_url(value):
             spans += query_values(value, self._names)
+        spans = beside_marks(value, spans)
         if not spans:
             return value
         self._note(spans, "url")
@@ -228,6 +229,7 @@ class EntryRedaction:
         return self._mark(value)
 
     def _replaced(self, text: str, spans: list[Span], place: str) -> str:
+        spans = beside_marks(text, spans)
         if not spans:
             return text
         self._note(spans, place)

@@ -29,7 +29,9 @@ _LINE_ENDS = re.compile(r"[\r\n]")
 _PHRASE_ENDS = re.compile(
     r"[\r\n]|(?:[,;|&]\s{0,8}|\s{1,8}|[,;|&]?\s{0,8}#)[\"']?[A-Za-z_][\w.$-]{0,63}[\"']?\s?[:=]|\s{1,8}#"
 )
-_TOKEN = re.compile(r"[ \t]{1,8}([A-Za-z0-9._~+/:-]{1,8192}=*)(?=[\s,;\"'<>)\]}]|\Z)")
+_TOKEN = re.compile(r"[ \t]{1,8}([A-Za-z0-9._~+/:-]{1,8192}(?:=*(?=[\s,;<>)\]}]|\Z)|(?=[\"'])))")
+"""What follows a scheme; what has an `=` before a quotation mark is the name of a parameter."""
+
 _CODE = re.compile(
     r"(?:true|false|null|None|True|False|nil|undefined)\b"
     r"|\[?(?:String|ID|Int|Boolean)\b[!\]]{0,3}"

@@ -10,6 +10,7 @@ import enum
 import hashlib
 import hmac
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -51,6 +52,13 @@ class Span(NamedTuple):
 
 
 _MARK = re.compile(r"\[REDACTED(?::[0-9a-f]{12})?\]")
+_WRITTEN_MARK = re.compile(
+    r"(?:\[|%(?:25){0,8}5[bB])REDACTED(?:(?::|%(?:25){0,8}3[aA])[0-9a-f]{12})?(?:\]|%(?:25){0,8}5[dD])"
+)
+"""A mark as it is, or percent-encoded."""
+
+_ESCAPE = re.compile(r"%[0-9a-fA-F]{2}|\\[nrtbf]")
+_SAYS_SOMETHING = re.compile(r"[^\W_]")
 
 
 def plain_mark(value: str) -> str:
@@ -84,10 +92,49 @@ def hashed_mark(salt: bytes) -> Mark:
     return mark
 
 
+def beside_marks(text: str, spans: list[Span]) -> list[Span]:
+    """The spans without what is a mark already, so that a text that is redacted stays as it is.
+
+    Args:
+        text: Any text.
+        spans: Places in it.
+
+    Returns:
+        As given, where no mark stands in one. Of the others what stands before, between and behind the marks, where
+        that says something.
+    """
+    if not spans or "REDACTED" not in text:
+        return spans
+    marks = [mark.span() for mark in _WRITTEN_MARK.finditer(text)]
+    ends = [end for _, end in marks]
+    apart = []
+    for span in spans:
+        first = bisect_right(ends, span.start)
+        if first == len(marks) or marks[first][0] >= span.end:
+            apart.append(span)
+        else:
+            apart += _pieces(text, span, marks, first)
+    return apart
+
+
+def _pieces(text: str, span: Span, marks: list[tuple[int, int]], index: int) -> list[Span]:
+    pieces, start = [], span.start
+    while index < len(marks) and marks[index][0] < span.end:
+        pieces.append((start, marks[index][0]))
+        start = marks[index][1]
+        index += 1
+    pieces.append((start, span.end))
+    return [
+        span._replace(start=start, end=end, value=text[start:end])
+        for start, end in pieces
+        if start < end and _SAYS_SOMETHING.search(_ESCAPE.sub("", text[start:end]))
+    ]
+
+
 def replaced(text: str, spans: Iterable[Span], mark: Mark) -> str:
     """The text with each secret's mark in its place; spans that overlap have one mark."""
     parts, done = [], 0
-    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+    for span in sorted(beside_marks(text, list(spans)), key=lambda span: (span.start, -span.end)):
         if span.start < done:  # what reaches beyond the one before is covered by its mark
             done = max(done, span.end)
             continue
