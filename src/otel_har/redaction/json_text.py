@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from otel_har.redaction.credentials import value_spans
 from otel_har.redaction.decoded import in_string, unescaped
 from otel_har.redaction.encoded_urls import encoded_url_places
+from otel_har.redaction.harmless import LONGEST as HARMLESS_LENGTH
+from otel_har.redaction.harmless import describes, is_harmless, is_symbol, is_text_of_code
 from otel_har.redaction.named import NOTATIONS, anchors_in, lowered
 from otel_har.redaction.names import Names
 from otel_har.redaction.shapes import shape_spans
@@ -47,6 +49,18 @@ _MEMBERS = 8
 
 _NEAR = 60
 """Characters to both sides within which a short string begins and ends."""
+
+_OF_TEXTS = frozenset({"token", "tokens"})
+_SYMBOL = 6
+_LOGPROB = r"(?:logprob|bytes|token_id|rank|score|start|amount|symbol)"
+_LOGPROB_AFTER = re.compile(rf'"\s{{0,64}},\s{{0,64}}"{_LOGPROB}"\s{{0,8}}:\s{{0,8}}[-\d\[n]')
+_LOGPROB_BEFORE = re.compile(rf'"{_LOGPROB}"\s{{0,8}}:\s{{0,8}}[\d.eE+-]{{1,40}}\s{{0,64}},\s{{0,64}}"tokens?"\s{{0,8}}:\s{{0,8}}\Z')
+"""What stands beside a `token` that is a piece of a text."""
+
+_VOCABULARY = re.compile(r'"vocab"\s{0,8}:\s{0,8}\{')
+_VOCABULARY_ENDS = re.compile(r"\d\s{0,256}\}")
+_WEAK_NAME = re.compile(r"(?:auth|authorization|cookies?)\Z", re.IGNORECASE)
+"""Names that stand over the texts of a page, too, of which a sentence is no secret."""
 
 _HARMLESS = re.compile(r"[\w .,;!/@#()'*+$-]*")
 """What a string is made of that has no escape and nothing encoded."""
@@ -104,6 +118,7 @@ class _Reading:
         all_strings: Whether all strings are looked at.
         depth: How often JSON within strings is read.
         spans: What was found.
+        vocabulary: Where the words of a tokenizer stand; None as long as it is not known.
     """
 
     text: str
@@ -112,6 +127,7 @@ class _Reading:
     all_strings: bool
     depth: int
     spans: list[Span] = field(default_factory=list)
+    vocabulary: tuple[int, int] | None = None
 
     def read(self, at: int) -> bool:
         """Reads from an offset on; false if it is no JSON."""
@@ -149,50 +165,101 @@ class _Reading:
         if colon:
             self.spans += in_string(shape_spans(said), written, start)
             return self._value(said, colon.end()) if self.names.field(said) else colon.end()
+        self._any_string(written, said, start, after)
+        return after
+
+    def _any_string(self, written: str, said: str, start: int, after: int) -> None:
+        """A string that is no value of a secret name; it may be one itself, and its value stand beside it."""
         self._content(written, said, start)
         if len(said) <= _LONGEST_NAME and (self.names.field(said) or ("-" in said and self.names.header(said))):
             self._named(said, start, after)
-        return after
 
     def _value(self, name: str, at: int) -> int:
         """The value of a secret name."""
         first = self.text[at : at + 1]
         if first == '"':
             end = end_of_string(self.text, at + 1)
-            self._secret(name, at + 1, end)
+            if name.lower() not in _OF_TEXTS or not self._is_piece_of_text(at, end):
+                self._secret(name, at + 1, end)
             return end + 1
         if first in {"{", "["}:
-            return self._container(at)
+            # A path, or a package, has no secrets below it: what they are is told by their own names.
+            return self._container(at, name if first == "[" or "/" not in name else None)
         number = _NUMBER.match(self.text, at)
         if number:
-            self.spans.append(Span(at, number.end(), RULE, number[0], Writing.BARE))
+            if not self._is_in_vocabulary(at):
+                self.spans.append(Span(at, number.end(), RULE, number[0], Writing.BARE))
             return number.end()
         return at
+
+    def _is_piece_of_text(self, start: int, end: int) -> bool:
+        """Whether a `token` is one of those that a text is made of, or of currencies."""
+        text = self.text
+        if end - start <= _SYMBOL and is_symbol(text[start + 1 : end]):
+            return True
+        return bool(_LOGPROB_AFTER.match(text, end) or _LOGPROB_BEFORE.search(text[max(0, start - 160) : start]))
+
+    def _is_in_vocabulary(self, at: int) -> bool:
+        """Whether a number is that of a word in the vocabulary of a tokenizer."""
+        if self.vocabulary is None:
+            begin = _VOCABULARY.search(self.text)
+            end = _VOCABULARY_ENDS.search(self.text, begin.end()) if begin else None
+            self.vocabulary = (begin.end(), end.end() if end else len(self.text)) if begin else (0, 0)
+        return self.vocabulary[0] <= at < self.vocabulary[1]
 
     def _secret(self, name: str, start: int, end: int) -> None:
         written = self.text[start:end]
         said = unescaped(written)
+        if is_harmless(name, said):
+            return
         self.spans += in_string(value_spans(name, said, RULE), written, start)
 
-    def _container(self, at: int) -> int:
-        """All strings and numbers of an object or an array, and no name."""
-        level = 0
+    def _container(self, at: int, name: str | None) -> int:
+        """The strings and numbers of an object or an array below a secret's name, but those that describe it.
+
+        Args:
+            at: Where its bracket stands.
+            name: The name of the secret; None where each name below is judged by itself.
+        """
+        outer: list[str | None] = []
+        under = name
         while piece := _BRACKET_OR_STRING.search(self.text, at):
             first, at = piece[0][0], piece.end()
             if first == '"':
                 end = end_of_string(self.text, at)
-                if not _COLON.match(self.text, end + 1):
-                    self._secret("", at, end)
+                colon = _COLON.match(self.text, end + 1)
+                if colon:
+                    under = self._under(unescaped(self.text[at:end]), outer[-1], colon.end())
+                    at = colon.end()
+                    continue
+                self._string_below(under, at, end)
                 at = end + 1
             elif first in "[{":
-                level += 1
+                outer.append(under)
             elif first in "]}":
-                level -= 1
-                if level == 0:
+                outer.pop()
+                if not outer:
                     return at
-            else:
+            elif under is not None:
                 self.spans.append(Span(piece.start(), at, RULE, piece[0], Writing.BARE))
+            under = outer[-1]
         return len(self.text)
+
+    def _under(self, name: str, outer: str | None, at: int) -> str | None:
+        """The name of the secret that a member of an object is, or is a part of; None if it is none."""
+        if self.names.field(name):
+            return None if "/" in name and self.text[at : at + 1] == "{" else name
+        if outer is None:
+            return None
+        value = self.text[at + 1 : at + 1 + HARMLESS_LENGTH].partition('"')[0] if self.text[at : at + 1] == '"' else ""
+        return None if describes(name, value) else outer
+
+    def _string_below(self, under: str | None, start: int, end: int) -> None:
+        written = self.text[start:end]
+        if under is None:
+            self._any_string(written, unescaped(written), start, end + 1)
+        elif not (" " in written and _WEAK_NAME.search(under) and is_text_of_code(written)):
+            self._secret(under, start, end)
 
     def _content(self, written: str, said: str, start: int) -> None:
         """What a string says that is no value of a secret name."""
