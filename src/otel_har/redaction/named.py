@@ -18,6 +18,7 @@ from otel_har.redaction import notation
 from otel_har.redaction.decoded import in_hexadecimal, in_percent, unquoted, without_hexadecimal
 from otel_har.redaction.names import Names
 from otel_har.redaction.notation import Name
+from otel_har.redaction.programs import Programs, value_in_program
 from otel_har.redaction.spans import Span
 
 _DEEPEST = 4
@@ -38,20 +39,21 @@ _AFTER = re.compile(
 _CURL = re.compile(r"(?<=\s)(?:-u|-U|--user|--proxy-user)[ =]{0,8}[\"']?[^\s\"':]{1,128}:([^\s\"']{1,1024})")
 
 
-def named_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span]:
+def named_spans(text: str, names: Names, depth: int = _DEEPEST, media_type: str = "") -> list[Span]:
     """The secrets in any text that stand under a name.
 
     Args:
         text: Any text; it may be cut anywhere, and be hostile.
         names: Tells which names mean a secret.
         depth: How often what is percent-encoded may be decoded.
+        media_type: What the text is, in lower case: in programs and pages less is a value.
     """
     if len(text) < 5 or not NOTATIONS.search(text):  # noqa: PLR2004 - the shortest: a name of three letters
         return []
     plain = without_hexadecimal(text)
     if plain is not text:
-        return in_hexadecimal(_in_plain(plain, names, depth), text)
-    return _in_plain(text, names, depth)
+        return in_hexadecimal(_in_plain(plain, names, depth, media_type), text)
+    return _in_plain(text, names, depth, media_type)
 
 
 def anchors_in(lower: str, names: Names) -> list[str]:
@@ -71,19 +73,21 @@ def lowered(text: str) -> str:
     return lower if len(lower) == len(text) else text.replace("\u0130", "I").lower()
 
 
-def _in_plain(text: str, names: Names, depth: int) -> list[Span]:
+def _in_plain(text: str, names: Names, depth: int, media_type: str) -> list[Span]:
     lower = lowered(text)
     anchors = anchors_in(lower, names)
     spans = [Span(*match.span(1), "option", match[1]) for match in _CURL.finditer(text)] if "curl" in lower else []
     if not anchors:
         return spans
+    programs = Programs(text, media_type) if media_type else ()
     done = 0
     for _, at, after in sorted(_places(text, lower, anchors)):
         if at < done:
             continue
         name = _name(text, at, after)
-        found, done = _read(text, name, names, depth) if name else ([], done)
-        spans += found
+        if name:
+            found, done = _read(text, name, names, depth, is_program=at in programs)
+            spans += found
     return spans
 
 
@@ -120,14 +124,14 @@ def _name(text: str, at: int, after: re.Match[str]) -> Name | None:
     return Name(text, name, begin, after.end(1), after[2] or "", after[3] or "", after.end())
 
 
-def _read(text: str, name: Name, names: Names, depth: int) -> tuple[list[Span], int]:
+def _read(text: str, name: Name, names: Names, depth: int, *, is_program: bool) -> tuple[list[Span], int]:
     """What the value of a name hides, and how far was read."""
     full = notation.full_name(name, names)
     if full is None:
         return [], name.end
     if name.separator.startswith("%"):
         return _percent(text, name, names, depth)
-    return notation.value_of(name, full)
+    return value_in_program(name, full) if is_program else notation.value_of(name, full)
 
 
 def _percent(text: str, name: Name, names: Names, depth: int) -> tuple[list[Span], int]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from otel_har.redaction.credentials import SCHEMES, hides_nothing, value_spans
 from otel_har.redaction.decoded import in_percent, unquoted
+from otel_har.redaction.harmless import is_harmless, is_prose, is_text_of_code
 from otel_har.redaction.names import Names
 from otel_har.redaction.quoted import QUOTE, closing, container, quoted_spans
 from otel_har.redaction.spans import Span, Writing
@@ -20,7 +21,7 @@ _KEY = 64
 """Characters of a quoted name of several words that are read before its last one."""
 
 _SPACE = re.compile(r"\s{0,256}")
-_BLANK = re.compile(r"[ \t]{0,256}")
+BLANK = re.compile(r"[ \t]{0,256}")
 _NUMBER = re.compile(r"-?\d{1,512}(?:\.\d{1,512})?(?:[eE][+-]?\d{1,4})?(?=\s|[,}\])]|\Z)")
 _FOLLOWING = r"[,|](?=[\"']?[\w.$-]{1,64}[\"']?[=:])"
 _RUN_ENDS = re.compile(rf"[\s\"'<>]|{_FOLLOWING}")
@@ -29,12 +30,13 @@ _LINE_ENDS = re.compile(r"[\r\n]")
 _PHRASE_ENDS = re.compile(
     r"[\r\n]|(?:[,;|&]\s{0,8}|\s{1,8}|[,;|&]?\s{0,8}#)[\"']?[A-Za-z_][\w.$-]{0,63}[\"']?\s?[:=]|\s{1,8}#"
 )
-_TOKEN = re.compile(r"[ \t]{1,8}([A-Za-z0-9._~+/:-]{1,8192}(?:=*(?=[\s,;<>)\]}]|\Z)|(?=[\"'])))")
+TOKEN = re.compile(r"[ \t]{1,8}([A-Za-z0-9._~+/:-]{1,8192}(?:=*(?=[\s,;<>)\]}]|\Z)|(?=[\"'])))")
 """What follows a scheme; what has an `=` before a quotation mark is the name of a parameter."""
 
 _CODE = re.compile(
     r"(?:true|false|null|None|True|False|nil|undefined)\b"
     r"|\[?(?:String|ID|Int|Boolean)\b[!\]]{0,3}"
+    r"|![01](?!\w)|void 0|null=="
     r"|(?:new|await|typeof|function|async)\s|(?:this|self|process\.env|os\.environ)\b"
     r"|[A-Za-z_$][\w$]{0,63}(?:\.[A-Za-z_$][\w$]{0,63}){0,8}(?:\(|=>)"
 )
@@ -77,6 +79,8 @@ _WORDS = frozenset(
 )
 """Words that follow the name of a secret where its type is declared or where a message speaks of it."""
 
+_SHORTEST_NUMBER = 4
+_WORD_AFTER = re.compile(r"[ \t]{1,8}[A-Za-z']")
 _WORD_BEFORE = re.compile(r"\b[A-Za-z]{1,32} \Z")
 _QUOTE_BEFORE = re.compile(r"(?<!\\)\\{0,63}[\"']\Z")
 _LINE_BEGINS = re.compile(r"[ \t]{0,32}(?:[-#>*;+] ?|export |set |< ){0,2}\Z")
@@ -161,7 +165,7 @@ def value_of(name: Name, full: str) -> tuple[list[Span], int]:
     text, at = name.text, name.end
     if name.separator in {"", ","}:
         return _pair(name, full) if name.separator else _without_separator(name, full)
-    space = (_SPACE if name.quote else _BLANK).match(text, at)
+    space = (_SPACE if name.quote else BLANK).match(text, at)
     at = space.end() if space else at
     quote = QUOTE.match(text, at)
     if quote:
@@ -188,14 +192,37 @@ def _unquoted(name: Name, full: str, at: int) -> tuple[list[Span], int]:
             return block
     end = _end_of_unquoted(name, at, full, quote, begins=begins and at > name.end)
     value = text[at:end]
-    first = value.split(None, 1)[0].rstrip(".,:;!?").lower() if value.strip() else ""
-    if first in _WORDS or (len(value) == 1 and value.isalpha()) or _is_variable(value, name):
+    if _says_nothing(name, full, at, end):
         return [], max(end, name.end)
     if name.separator == "=" and ("%" in value or name.text[name.start - 1 : name.start] in {"?", "&"}):
         spans = in_percent(value_spans(full, unquoted(value, plus=True), RULE), value, at)
     else:
         spans = value_spans(full, value, RULE, at)
     return spans, max(end, name.end)
+
+
+def _is_cookie(name: Name, full: str) -> bool:
+    return full.lower().endswith(("cookie", "cookies")) and name.separator == ":"
+
+
+def _says_nothing(name: Name, full: str, at: int, end: int) -> bool:
+    """Whether what follows a name is a word of a message, a type, a variable, and no secret."""
+    text, value = name.text, name.text[at:end]
+    words = value.split(None, 1)
+    first = words[0].rstrip(".,:;!?").lower() if words else ""
+    if first in _WORDS or (len(value) == 1 and value.isalpha()) or _is_variable(value, name):
+        return True
+    if value == name.name or is_harmless(full, value):
+        return True
+    if _is_cookie(name, full) and "=" not in value:
+        return is_text_of_code(value)
+    if name.separator == ":" and len(words) > 1 and is_prose(value):
+        return True
+    # The next word of a sentence, a count of something.
+    goes_on = _WORD_AFTER.match(text, end) is not None
+    if goes_on and (value.isdecimal() and len(value) < _SHORTEST_NUMBER):
+        return True
+    return goes_on and name.separator == ":" and at > name.end and is_text_of_code(value)
 
 
 def _quote_before(text: str, at: int) -> str:
@@ -220,9 +247,9 @@ def _is_variable(value: str, name: Name) -> bool:
 def _end_of_unquoted(name: Name, at: int, full: str, quote: str, *, begins: bool) -> int:
     text = name.text
     scheme = text[at : at + 40].split(" ", 1)[0].lower()
-    cookie = full.lower().endswith(("cookie", "cookies")) and name.separator == ":"
+    cookie = _is_cookie(name, full)
     if scheme in SCHEMES and not cookie:
-        token = _TOKEN.match(text, at + len(scheme))
+        token = TOKEN.match(text, at + len(scheme))
         if token:
             return token.end()
     if not (cookie or scheme in SCHEMES or begins):
@@ -343,13 +370,18 @@ def _text_nodes(name: Name, full: str, at: int, ending: str) -> tuple[list[Span]
     within = text[at:end]
     if ending != "</" or "<" not in within:
         at += len(within) - len(within.lstrip())
-        return value_spans(full, within.strip(), RULE, at), end
+        value = within.strip()
+        return [] if _is_word(full, value) else value_spans(full, value, RULE, at), end
     spans = [
         Span(at + node.start(1), at + node.end(1), RULE, node[1])
         for node in _TEXT_NODES.finditer(within)
-        if not hides_nothing(node[1])
+        if not (hides_nothing(node[1]) or is_harmless(full, node[1]))
     ]
     return spans, end
+
+
+def _is_word(full: str, value: str) -> bool:
+    return value.lower().rstrip(".,:;!?") in _WORDS or is_harmless(full, value)
 
 
 def _attribute(name: Name, full: str) -> tuple[list[Span], int] | None:
