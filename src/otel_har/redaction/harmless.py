@@ -14,7 +14,8 @@ LONGEST = 256
 """Characters of a value from which it is neither a label nor a message."""
 
 _VERSION = re.compile(
-    r"(?:[\^~<>=v]{1,2} ?\d{1,4}(?:\.\d{1,4})?|\d{1,4}\.\d{1,4})(?:\.(?:\d{1,6}|x|\*))(?:[-+][a-z]{1,8}(?:[.-]?\d{1,6})?)?\Z"
+    r"(?:[\^~<>=v]{1,2} ?\d{1,4}(?:\.\d{1,4})?|\d{1,4}\.\d{1,4})(?:\.(?:\d{1,6}|x|\*))"
+    r"(?:[-+][a-z]{1,8}(?:[.-]?\d{1,6})?)?\Z"
 )
 _SETTINGS = words_of(
     """
@@ -143,3 +144,18 @@ def describes(name: str, value: str = "") -> bool:
     if last in _STRONG or words[0].startswith(_MEASURED) or (len(words) > 1 and last == "at"):
         return True
     return last in _WEAK and not is_opaque(value)
+
+
+_WORDS = words_of(
+    """
+    any are bool boolean bytes can cannot doesn't expired has incorrect int invalid is missing must needs not
+    number object optional required should str string varchar void was were will wrong
+    """
+)
+"""Words that follow the name of a secret where its type is declared or where a message speaks of it."""
+
+
+def is_word(name: str, value: str) -> bool:
+    """Whether a value begins with a word that messages and declarations have there, or is harmless anyway."""
+    words = value.split(None, 1)
+    return (words[0].rstrip(".,:;!?").lower() if words else "") in _WORDS or is_harmless(name, value)

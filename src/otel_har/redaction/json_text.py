@@ -15,8 +15,10 @@ from otel_har.redaction.decoded import in_string, unescaped
 from otel_har.redaction.encoded_urls import encoded_url_places
 from otel_har.redaction.harmless import LONGEST as HARMLESS_LENGTH
 from otel_har.redaction.harmless import describes, is_harmless, is_symbol, is_text_of_code
+from otel_har.redaction.json_pairs import end_of_string, value_beside
 from otel_har.redaction.named import NOTATIONS, anchors_in, lowered
 from otel_har.redaction.names import Names
+from otel_har.redaction.pairs import COMMANDS
 from otel_har.redaction.shapes import shape_spans
 from otel_har.redaction.spans import Span, Writing
 from otel_har.redaction.text import base64_places, text_spans
@@ -41,12 +43,7 @@ _ESCAPED_LETTER = re.compile(r"\\u00[2-7]")
 _COLON = re.compile(r"\s*:\s*")
 _NUMBER = re.compile(r"-?\d[\d.eE+-]*")
 _BRACKET_OR_STRING = re.compile(r"[\[\]{}\"]|-?\d[\d.eE+-]*")
-_NAME_KEYS = frozenset({"name", "key", "field", "header", "param", "parameter", "id"})
-_VALUE_KEYS = frozenset({"value", "val", "content", "v"})
 _LONGEST_NAME = 128
-_MEMBERS = 8
-"""Members after a name's that are searched for its value."""
-
 _NEAR = 60
 """Characters to both sides within which a short string begins and ends."""
 
@@ -54,7 +51,9 @@ _OF_TEXTS = frozenset({"token", "tokens"})
 _SYMBOL = 6
 _LOGPROB = r"(?:logprob|bytes|token_id|rank|score|start|amount|symbol)"
 _LOGPROB_AFTER = re.compile(rf'"\s{{0,64}},\s{{0,64}}"{_LOGPROB}"\s{{0,8}}:\s{{0,8}}[-\d\[n]')
-_LOGPROB_BEFORE = re.compile(rf'"{_LOGPROB}"\s{{0,8}}:\s{{0,8}}[\d.eE+-]{{1,40}}\s{{0,64}},\s{{0,64}}"tokens?"\s{{0,8}}:\s{{0,8}}\Z')
+_LOGPROB_BEFORE = re.compile(
+    rf'"{_LOGPROB}"\s{{0,8}}:\s{{0,8}}[\d.eE+-]{{1,40}}\s{{0,64}},\s{{0,64}}"tokens?"\s{{0,8}}:\s{{0,8}}\Z'
+)
 """What stands beside a `token` that is a piece of a text."""
 
 _VOCABULARY = re.compile(r'"vocab"\s{0,8}:\s{0,8}\{')
@@ -94,7 +93,7 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
     plain = text.replace("\\/", "/") if "\\/" in text else text
     all_strings = "-----BEGIN" in text or (plain is not text and len(shapes) != len(shape_spans(plain)))
     places = _telling(text, lower, _occurrences(lower, anchors), names)
-    places += _occurrences(lower, ["curl"])
+    places += _occurrences(lower, [*COMMANDS])
     places += [span.start for span in shapes]
     places += base64_places(text)
     places += query_places(text, names)
@@ -269,10 +268,8 @@ class _Reading:
         self.spans += in_string(spans, written, start)
 
     def _named(self, name: str, start: int, after: int) -> None:
-        """`{"name": "password", "value": "x"}`: the value of the member that is the value."""
-        if _member_before(self.text, start - 1) not in _NAME_KEYS:
-            return
-        place = _value_after(self.text, after) or _value_before(self.text, start - 1)
+        """The value that stands beside a name."""
+        place = value_beside(self.text, name, start, after)
         if place:
             self._secret(name, *place)
 
@@ -319,54 +316,3 @@ def _may_tell(string: str, names: Names) -> bool:
     # As the reader of any text takes them, too, for what looks like JSON may be none.
     runs = [run for run in _NAME_RUN.findall(string) if anchors_in(lowered(run), names)]
     return any(names.field(one) or names.header(one) for one in (string, *runs))
-
-
-def end_of_string(text: str, start: int) -> int:
-    """Where the quotation mark stands that ends a string; the end of a text that is cut."""
-    end = text.find('"', start)
-    while end >= 0:
-        escape = end
-        while escape > start and text[escape - 1] == "\\":
-            escape -= 1
-        if (end - escape) % 2 == 0:
-            return end
-        end = text.find('"', end + 1)
-    return len(text)
-
-
-_MEMBER = re.compile(r'\s*,\s*"([^"\\]{0,64})"\s*:\s*(?:(")|[\w.+-]{1,64})?')
-_NAME_BEFORE = re.compile(r'"([A-Za-z_]{1,16})"\s{0,8}:\s{0,8}\Z')
-_COMMA_BEFORE = re.compile(r'"\s{0,64},\s{0,64}"[A-Za-z_]{1,16}"\s{0,8}:\s{0,8}\Z')
-
-
-def _member_before(text: str, quote: int) -> str:
-    """The name of the member whose value begins at a quotation mark, in lower case."""
-    name = _NAME_BEFORE.search(text[max(0, quote - 36) : quote])
-    return name[1].lower() if name else ""
-
-
-def _value_after(text: str, at: int) -> tuple[int, int] | None:
-    for _ in range(_MEMBERS):
-        member = _MEMBER.match(text, at)
-        if not member:
-            return None
-        at = member.end()
-        if member[2]:
-            end = end_of_string(text, at)
-            if member[1].lower() in _VALUE_KEYS:
-                return at, end
-            at = end + 1
-    return None
-
-
-def _value_before(text: str, quote: int) -> tuple[int, int] | None:
-    """The string just before, if it is a value."""
-    begin = max(0, quote - 164)
-    comma = _COMMA_BEFORE.search(text[begin:quote])
-    if not comma:
-        return None
-    end = begin + comma.start()
-    start = text.rfind('"', 0, end)
-    while start > 0 and text[start - 1] == "\\":
-        start = text.rfind('"', 0, start)
-    return (start + 1, end) if start >= 0 and _member_before(text, start) in _VALUE_KEYS else None

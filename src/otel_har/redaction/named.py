@@ -16,15 +16,17 @@ from functools import lru_cache
 
 from otel_har.redaction import notation
 from otel_har.redaction.decoded import in_hexadecimal, in_percent, unquoted, without_hexadecimal
+from otel_har.redaction.name import Name
 from otel_har.redaction.names import Names
-from otel_har.redaction.notation import Name
+from otel_har.redaction.pairs import command_spans
 from otel_har.redaction.programs import Programs, value_in_program
+from otel_har.redaction.runs import end_of_run
 from otel_har.redaction.spans import Span
 
 _DEEPEST = 4
 """Times that a text is percent-encoded which are decoded."""
 
-NOTATIONS = re.compile(r"[:=<]|--|, |%3|%25|-u|-U")
+NOTATIONS = re.compile(r"[:=<]|--|, |%3|%25|-u|-U| -p|[\"'],|(?:by|as|password)\s", re.IGNORECASE)
 _LEFT = 64
 """Characters of a name that are read before the letters by which it was found."""
 
@@ -34,9 +36,8 @@ _ESCAPED = re.compile(r"%(?:25){0,4}(?!25|5[bBdD]|2[eEdD]|5[fF])[0-9a-fA-F]{2}")
 _AFTER = re.compile(
     r"([\w.\-$\[\]]{0,64}(?:%(?:25){0,4}5[bBdD][\w.\-]{0,32}){0,4})"
     r"(?:(\\{0,127}[\"'`]|&quot;|&\#3[49];|%(?:25){0,4}22)?\]?\s{0,32}"
-    r"(=>|=(?!=)|:=|:(?![:=])(?!//)|,|%(?:25){0,4}3[aAdD])|(?=([ \t><\"'\\])))?"
+    r"(=>|=(?!=)|:=|:(?![:=])(?!//)|,|%(?:25){0,4}3[aAdD])|(?=([\s><\"'\\])))?"
 )
-_CURL = re.compile(r"(?<=\s)(?:-u|-U|--user|--proxy-user)[ =]{0,8}[\"']?[^\s\"':]{1,128}:([^\s\"']{1,1024})")
 
 
 def named_spans(text: str, names: Names, depth: int = _DEEPEST, media_type: str = "") -> list[Span]:
@@ -76,7 +77,7 @@ def lowered(text: str) -> str:
 def _in_plain(text: str, names: Names, depth: int, media_type: str) -> list[Span]:
     lower = lowered(text)
     anchors = anchors_in(lower, names)
-    spans = [Span(*match.span(1), "option", match[1]) for match in _CURL.finditer(text)] if "curl" in lower else []
+    spans = command_spans(text, lower)
     if not anchors:
         return spans
     programs = Programs(text, media_type) if media_type else ()
@@ -136,7 +137,7 @@ def _read(text: str, name: Name, names: Names, depth: int, *, is_program: bool) 
 
 def _percent(text: str, name: Name, names: Names, depth: int) -> tuple[list[Span], int]:
     """A name and a value that are percent-encoded together."""
-    end = notation.end_of_run(text, name.end)
+    end = end_of_run(text, name.end)
     if not depth:
         return [], end
     run = text[name.start : end]

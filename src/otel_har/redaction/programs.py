@@ -12,7 +12,8 @@ from bisect import bisect_right
 
 from otel_har.redaction.credentials import SCHEMES
 from otel_har.redaction.harmless import is_opaque, is_text_of_code
-from otel_har.redaction.notation import BLANK, RULE, TOKEN, Name, value_of
+from otel_har.redaction.name import RULE, Name
+from otel_har.redaction.notation import BLANK, TOKEN, value_of
 from otel_har.redaction.quoted import QUOTE, quoted_spans
 from otel_har.redaction.spans import Span
 

@@ -52,7 +52,7 @@ class Span(NamedTuple):
 
 
 _MARK = re.compile(r"\[REDACTED(?::[0-9a-f]{12})?\]")
-_WRITTEN_MARK = re.compile(
+WRITTEN_MARK = re.compile(
     r"(?:\[|%(?:25){0,8}5[bB])REDACTED(?:(?::|%(?:25){0,8}3[aA])[0-9a-f]{12})?(?:\]|%(?:25){0,8}5[dD])"
 )
 """A mark as it is, or percent-encoded."""
@@ -105,7 +105,7 @@ def beside_marks(text: str, spans: list[Span]) -> list[Span]:
     """
     if not spans or "REDACTED" not in text:
         return spans
-    marks = [mark.span() for mark in _WRITTEN_MARK.finditer(text)]
+    marks = [mark.span() for mark in WRITTEN_MARK.finditer(text)]
     ends = [end for _, end in marks]
     apart = []
     for span in spans:
