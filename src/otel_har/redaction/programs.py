@@ -22,6 +22,7 @@ _PAGES = ("html",)
 _BEGINS = re.compile(r"<(script|style)(?:\s[^<>]{0,1024})?>", re.IGNORECASE)
 _DATA = re.compile(r"\stype\s?=\s?[\"']?[\w.+/-]{0,64}json", re.IGNORECASE)
 _RUN = re.compile(r"[\w+/=~-]{8,512}(?![\w+/=~.(\[?!-])")
+_OPERATORS = re.compile(r"\A=|[()]|[A-Za-z_$]\.[A-Za-z_$]")
 _INSERTED = re.compile(r"\$\{[^{}]{0,128}\}")
 
 
@@ -97,4 +98,4 @@ def _literals(spans: list[Span]) -> list[Span]:
 
 
 def _is_literal(value: str) -> bool:
-    return is_opaque(value) and not ("." in value and value.replace(".", "").isalpha())
+    return is_opaque(value) and _OPERATORS.search(value) is None
