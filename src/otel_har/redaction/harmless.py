@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from otel_har.redaction.spans import WRITTEN_MARK
 from otel_har.redaction.vocabulary import DESCRIPTIONS, words_of
 
 LONGEST = 256
@@ -58,6 +59,8 @@ _OF_CODE = re.compile(r"[^\W\d_]*(?:[ ._/:,;!?'-]{1,3}[^\W\d_]+)*[ ._/:,;!?'=-]{
 
 def is_opaque(value: str) -> bool:
     """Whether a value, or a word of it, has what secrets have and words do not: letters and digits, or is long."""
+    if "REDACTED" in value:
+        value = WRITTEN_MARK.sub("", value)
     return any(_is_opaque_word(word[0]) for word in _WORD.finditer(value))
 
 

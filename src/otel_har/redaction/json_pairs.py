@@ -18,6 +18,7 @@ _MEMBER = re.compile(r'\s*,\s*"([^"\\]{0,64})"\s*:\s*(?:(")|[\w.+-]{1,64})?')
 _STRING_VALUE = re.compile(r'\{\s{0,64}"stringValue"\s{0,8}:\s{0,8}"')
 """OpenTelemetry's JSON of an attribute: `{"key": "a", "value": {"stringValue": "b"}}`."""
 
+_PLAIN = re.compile(r"[\w.-]{1,64}")
 _NEXT_STRING = re.compile(r'\s{0,64},\s{0,64}"')
 _ARRAY_BEGINS = re.compile(r"\[\s{0,16}\Z")
 _ARRAY_ENDS = re.compile(r"\s{0,64}(?:\]|\Z)")
@@ -45,7 +46,7 @@ def value_beside(text: str, name: str, start: int, after: int) -> tuple[int, int
 def _next_item(text: str, name: str, start: int, after: int) -> tuple[int, int] | None:
     """`["password", "x"]`, `["--password", "x"]`, `["Host", "h", "X-Api-Key", "x"]`."""
     following = _NEXT_STRING.match(text, after)
-    if not following:
+    if not following or not _PLAIN.fullmatch(name):
         return None
     end = end_of_string(text, following.end())
     value = unescaped(text[following.end() : end])

@@ -100,8 +100,9 @@ def beside_marks(text: str, spans: list[Span]) -> list[Span]:
         spans: Places in it.
 
     Returns:
-        As given, where no mark stands in one. Of the others what stands before, between and behind the marks, where
-        that says something.
+        As given, where no mark stands in one. One that begins with a mark is none: what stands behind it was no part of
+        the value that the mark took the place of. Of others what stands before, between and behind marks, where that
+        says something.
     """
     if not spans or "REDACTED" not in text:
         return spans
@@ -112,7 +113,7 @@ def beside_marks(text: str, spans: list[Span]) -> list[Span]:
         first = bisect_right(ends, span.start)
         if first == len(marks) or marks[first][0] >= span.end:
             apart.append(span)
-        else:
+        elif marks[first][0] > span.start:
             apart += _pieces(text, span, marks, first)
     return apart
 
