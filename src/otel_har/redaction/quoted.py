@@ -88,7 +88,7 @@ def _escaped(written: str, depth: int, name: str, rule: str) -> list[Span]:
 
 
 def container(text: str, start: int, quote: str, rule: str) -> tuple[list[Span], int]:
-    """What an object or an array hides under a secret name: all its strings and numbers, and no name.
+    """What an object or an array hides under a secret name: its strings and numbers, but what describes it.
 
     Args:
         text: All of the text.
@@ -107,19 +107,17 @@ def container(text: str, start: int, quote: str, rule: str) -> tuple[list[Span],
         if first in "[{(":
             outer.append(is_secret)
         elif first in "]})":
-            outer.pop()
-            if not outer:
+            if len(outer) == 1:
                 return spans, at
-        elif first in "\"'`\\":
-            mark = QUOTE.match(text, piece.start())
-            if mark:
-                found, end = quoted_spans(text, mark, "", rule)
-                at = end + len(mark[1])
-                if key := _KEY_ENDS.match(text, at):
-                    at = key.end()
-                    is_secret = outer[-1] and not _describes(text, text[mark.end() : end][:_LONGEST_KEY], at)
-                    continue
-                spans += found if is_secret else []
+            outer.pop()
+        elif first in "\"'`\\" and (mark := QUOTE.match(text, piece.start())):
+            found, end = quoted_spans(text, mark, "", rule)
+            at = end + len(mark[1])
+            if key := _KEY_ENDS.match(text, at):
+                at = key.end()
+                is_secret = outer[-1] and not _describes(text, text[mark.end() : end][:_LONGEST_KEY], at)
+                continue
+            spans += found if is_secret else []
         elif is_secret and first in "-0123456789":
             spans.append(Span(piece.start(), at, rule, piece[0], Writing.BARE, quote))
         elif key := _KEY_ENDS.match(text, at):

@@ -135,13 +135,18 @@ def _pieces(text: str, span: Span, marks: list[tuple[int, int]], index: int) -> 
 def replaced(text: str, spans: Iterable[Span], mark: Mark) -> str:
     """The text with each secret's mark in its place; spans that overlap have one mark."""
     parts, done = [], 0
-    for span in sorted(beside_marks(text, list(spans)), key=lambda span: (span.start, -span.end)):
+    for span in sorted(beside_marks(text, list(spans)), key=_order):
         if span.start < done:  # what reaches beyond the one before is covered by its mark
             done = max(done, span.end)
             continue
         parts += [text[done : span.start], _written(mark(span.value), span)]
         done = span.end
     return "".join((*parts, text[done:])) if parts else text
+
+
+def _order(span: Span) -> tuple[int, int, bool]:
+    """By place; of two in one place the one first that knows that it stands in a URL."""
+    return span.start, -span.end, span.writing is Writing.PLAIN
 
 
 def in_percent(mark: str) -> str:
