@@ -7,7 +7,7 @@ anywhere. Names stay, and so does the structure. Members that nobody here knows 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,8 @@ from otel_har.redaction.bodies import body_spans
 from otel_har.redaction.encoded_body import changed_in_base64, is_base64
 from otel_har.redaction.finding import Finders
 from otel_har.redaction.form_names import FormNames, form_of
-from otel_har.redaction.spans import Mark, Span, beside_marks, replaced
+from otel_har.redaction.marks import beside_marks
+from otel_har.redaction.spans import Mark, Span, replaced
 from otel_har.redaction.sweep import Sweep
 from otel_har.redaction.unknown import UNKNOWN, is_url, query_values
 
@@ -38,8 +39,9 @@ _FACTS = frozenset(
     }
 )
 _URLS = frozenset({"url", "redirectURL", "_proxy", "url.full", "http.url", "http.target"})
+_HEADERS = frozenset({"headers", "_trailers"})
 _MESSAGES = frozenset({"_webSocketMessages", "_eventSourceMessages"})
-_OF_OBJECTS = _MESSAGES.union({"headers", "_trailers", "cookies", "queryString", "params"})
+_OF_OBJECTS = _MESSAGES.union(_HEADERS, {"cookies", "queryString", "params"})
 _PAGES = frozenset({"startedDateTime", "pageTimings"})  # one of these tells that an object is a page
 _BINARY_FRAME = 2  # Chrome's `opcode` of a message in base64
 _MAX_DEPTH = 100
@@ -72,6 +74,10 @@ class EntryRedaction:
         self._sweep = Sweep((), mark)
         self.rules: set[str] = set()
 
+    def know(self, values: Iterable[str]) -> None:
+        """Values that are secret wherever they stand."""
+        self._values.update(values)
+
     def redact(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """The entry without its secrets; the one that is given is not changed."""
         found: dict[str, Any] = self._object(entry, 0)
@@ -92,16 +98,37 @@ class EntryRedaction:
             if name == "text" and ("mimeType" in parent or "encoding" in parent):
                 return self._body(value, parent)
             return self._page_id(value) if _is_page_id(name, parent) else self._string(name, value)
-        if isinstance(value, list) and name in _OF_OBJECTS:
+        if isinstance(value, _CONTAINERS) and name in _OF_OBJECTS:
             return self._objects(parent, name, value, depth)
+        if name == "text" and self._is_strict and isinstance(value, _CONTAINERS):
+            return self._content(name, value, parent, depth)
         return self._value(name, value, depth) if isinstance(value, _CONTAINERS) else self._number(name, value)
 
-    def _objects(self, parent: Mapping[str, Any], name: str, value: list[Any], depth: int) -> list[Any]:
-        """A list whose objects HAR, or Chrome, gives a meaning."""
+    def _objects(self, parent: Mapping[str, Any], name: str, value: Any, depth: int) -> Any:
+        """A list whose objects HAR, or Chrome, gives a meaning; other producers write it in other forms."""
+        if depth > _MAX_DEPTH or (name in _MESSAGES and isinstance(value, _MAPPINGS)):
+            return self._value(name, value, depth)
+        if isinstance(value, _MAPPINGS):
+            return {key: self._pair_value(name, key, one, depth + 1) for key, one in value.items()}
         if name in _MESSAGES:
-            return [self._message(one, depth) if isinstance(one, _MAPPINGS) else one for one in value]
+            return [
+                self._message(one, depth) if isinstance(one, _MAPPINGS) else self._content(name, one, {}, depth)
+                for one in value
+            ]
         form = self._form(value, parent) if name == "params" else None
-        return [self._pair(name, one, depth, form) if isinstance(one, _MAPPINGS) else one for one in value]
+        return [
+            self._pair(name, one, depth, form) if isinstance(one, _MAPPINGS) else self._odd_pair(name, one, depth)
+            for one in value
+        ]
+
+    def _content(self, name: str, value: Any, parent: Mapping[str, Any], depth: int) -> Any:
+        """A body or a message, which may be of any type."""
+        if isinstance(value, str):
+            return self._body(value, parent)
+        if self._is_strict and isinstance(value, _CONTAINERS):
+            self.rules.add("body")
+            return ""
+        return self._value(name, value, depth + 1)
 
     def _number(self, name: str, value: Any) -> Any:
         """What is neither text nor made of members: a number under the name of a secret is one."""
@@ -157,25 +184,50 @@ class EntryRedaction:
 
     def _pair(self, kind: str, pair: Mapping[str, Any], depth: int, form: FormNames | None = None) -> dict[str, Any]:
         """A header field, a cookie, a parameter of a query or a field of a form."""
-        name, value = pair.get("name"), pair.get("value")
-        more = len(pair) > _NAME_AND_VALUE
-        others = self._object({k: one for k, one in pair.items() if k not in {"name", "value"}}, depth) if more else {}
+        name_key, value_key = _keys(pair)
+        name = pair.get(name_key)
         if not isinstance(name, str):
             return self._object(pair, depth)
-        if not isinstance(value, str):  # of other producers: a number, or more
-            return {**pair, **others, **({"value": self._member({}, name, value, depth)} if value is not None else {})}
-        if kind in {"headers", "_trailers"}:
-            value = self._header(name, value)
-        elif kind == "cookies":
-            value = self._cookie(value)
-        elif kind == "queryString":
-            value = self._whole(value, "query") if self._names.query(name) else self._parameter(name, value)
-        else:
-            is_secret = form.is_secret(name, value) if form else self._names.field(name)
-            value = self._whole(value, "form") if is_secret else self._parameter(name, value)
-        if not more:
-            return {"name": name, "value": value}
-        return {key: {"name": name, "value": value}.get(key, others.get(key)) for key in pair}
+        value = self._pair_value(kind, name, pair.get(value_key), depth, form)
+        if len(pair) == _NAME_AND_VALUE and value_key in pair:
+            return {key: name if key == name_key else value for key in pair}
+        others = self._object({key: one for key, one in pair.items() if key not in {name_key, value_key}}, depth)
+        return {key: {name_key: name, value_key: value}.get(key, others.get(key)) for key in pair}
+
+    def _pair_value(self, kind: str, name: str, value: Any, depth: int, form: FormNames | None = None) -> Any:
+        """The value of a pair; of other producers a number, or several."""
+        if not isinstance(value, str):
+            return self._odd_value(kind, name, value, depth, form)
+        if kind in _HEADERS:
+            return self._header(name, value)
+        if kind == "cookies":
+            return self._cookie(value)
+        if kind == "queryString":
+            return self._whole(value, "query") if self._names.query(name) else self._parameter(name, value)
+        is_secret = form.is_secret(name, value) if form else self._names.field(name)
+        return self._whole(value, "form") if is_secret else self._parameter(name, value)
+
+    def _odd_value(self, kind: str, name: str, value: Any, depth: int, form: FormNames | None) -> Any:
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+            written = str(value)
+            redacted = self._pair_value(kind, name, written, depth, form)
+            return value if redacted == written else redacted
+        if isinstance(value, list | tuple) and depth <= _MAX_DEPTH:
+            return [self._pair_value(kind, name, one, depth + 1, form) for one in value]
+        return self._value(name, value, depth + 1)
+
+    def _odd_pair(self, kind: str, one: Any, depth: int) -> Any:
+        """A name and a value as a line, or as two items."""
+        if isinstance(one, list | tuple) and len(one) == _NAME_AND_VALUE and isinstance(one[0], str):
+            return [one[0], self._pair_value(kind, one[0], one[1], depth)]
+        if not isinstance(one, str):
+            return self._value(kind, one, depth + 1)
+        separator = ":" if kind in _HEADERS else "="
+        name, found, value = one.partition(separator)
+        if not found:
+            return self._parameter("", one)
+        written = value.lstrip(" ")
+        return name + separator + value[: len(value) - len(written)] + self._pair_value(kind, name, written, depth)
 
     def _cookie(self, value: str) -> str:
         """Quotation marks around a value are not a part of it (RFC 6265, 4.1.1), and stay as in the header field."""
@@ -200,10 +252,8 @@ class EntryRedaction:
     def _message(self, message: Mapping[str, Any], depth: int) -> dict[str, Any]:
         """A WebSocket message or a server-sent event."""
         others = self._object({key: one for key, one in message.items() if key != "data"}, depth)
-        data = message.get("data")
-        if not isinstance(data, str):
-            return others
-        redacted = self._body(data, {"encoding": "base64" if message.get("opcode") == _BINARY_FRAME else ""})
+        encoding = {"encoding": "base64" if message.get("opcode") == _BINARY_FRAME else ""}
+        redacted = self._content("data", message.get("data"), encoding, depth)
         return {key: redacted if key == "data" else others[key] for key in message}
 
     def _body(self, text: str, parent: Mapping[str, Any]) -> str:
@@ -256,6 +306,14 @@ class EntryRedaction:
         if isinstance(value, list):
             return [self._swept(one) for one in value]
         return value
+
+
+def _keys(pair: Mapping[str, Any]) -> tuple[str, str]:
+    """How a pair spells its name and its value."""
+    if "name" in pair:
+        return "name", "value"
+    spelled = {key.lower(): key for key in pair}
+    return spelled.get("name", "name"), spelled.get("value", "value")
 
 
 def _is_page_id(name: str, parent: Mapping[str, Any]) -> bool:

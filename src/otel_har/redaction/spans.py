@@ -10,7 +10,6 @@ import enum
 import hashlib
 import hmac
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -57,9 +56,6 @@ WRITTEN_MARK = re.compile(
 )
 """A mark as it is, or percent-encoded."""
 
-_ESCAPE = re.compile(r"%[0-9a-fA-F]{2}|\\[nrtbf]")
-_SAYS_SOMETHING = re.compile(r"[^\W_]")
-
 
 def plain_mark(value: str) -> str:
     """What takes the place of every secret where equal ones are not to be recognised; a mark stays what it is."""
@@ -92,50 +88,10 @@ def hashed_mark(salt: bytes) -> Mark:
     return mark
 
 
-def beside_marks(text: str, spans: list[Span]) -> list[Span]:
-    """The spans without what is a mark already, so that a text that is redacted stays as it is.
-
-    Args:
-        text: Any text.
-        spans: Places in it.
-
-    Returns:
-        As given, where no mark stands in one. One that begins with a mark is none: what stands behind it was no part of
-        the value that the mark took the place of. Of others what stands before, between and behind marks, where that
-        says something.
-    """
-    if not spans or "REDACTED" not in text:
-        return spans
-    marks = [mark.span() for mark in WRITTEN_MARK.finditer(text)]
-    ends = [end for _, end in marks]
-    apart = []
-    for span in spans:
-        first = bisect_right(ends, span.start)
-        if first == len(marks) or marks[first][0] >= span.end:
-            apart.append(span)
-        elif marks[first][0] > span.start:
-            apart += _pieces(text, span, marks, first)
-    return apart
-
-
-def _pieces(text: str, span: Span, marks: list[tuple[int, int]], index: int) -> list[Span]:
-    pieces, start = [], span.start
-    while index < len(marks) and marks[index][0] < span.end:
-        pieces.append((start, marks[index][0]))
-        start = marks[index][1]
-        index += 1
-    pieces.append((start, span.end))
-    return [
-        span._replace(start=start, end=end, value=text[start:end])
-        for start, end in pieces
-        if start < end and _SAYS_SOMETHING.search(_ESCAPE.sub("", text[start:end]))
-    ]
-
-
 def replaced(text: str, spans: Iterable[Span], mark: Mark) -> str:
     """The text with each secret's mark in its place; spans that overlap have one mark."""
     parts, done = [], 0
-    for span in sorted(beside_marks(text, list(spans)), key=_order):
+    for span in sorted(spans, key=_order):
         if span.start < done:  # what reaches beyond the one before is covered by its mark
             done = max(done, span.end)
             continue

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from otel_har.redaction.bodies import body_spans
+from otel_har.redaction.marks import beside_marks
 from otel_har.redaction.names import Names
 from otel_har.redaction.spans import plain_mark, replaced
 
@@ -18,7 +19,9 @@ T = "Zq9xKw7Lm3Tp"
 
 
 def _redacted(text: str, media_type: str) -> str:
-    return replaced(text, body_spans(text, media_type, NAMES), plain_mark).replace("[REDACTED]", "*")
+    return replaced(text, beside_marks(text, body_spans(text, media_type, NAMES)), plain_mark).replace(
+        "[REDACTED]", "*"
+    )
 
 
 HARMLESS_JSON: list[Any] = [
