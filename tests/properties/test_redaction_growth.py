@@ -48,6 +48,23 @@ REPEATED = [
         "\r\n--b\r\n\r\nx",
         "name*=UTF-8''",
         "`password`:`",
+        "<script>",
+        "<style>a</",
+    ),
+    *(
+        "password login ",
+        '["password",["',
+        "identified by '",
+        "mysql a ",
+        "password:\n a",
+        "password:a.",
+        "%5BREDACTED%5Dpassword=",
+    ),
+    *(
+        '{"password":{"type":{"a":["b",',
+        '"token":"a","logprob":1,',
+        '"token":1,"vocab":{',
+        "{'password':{'type':",
     ),
 ]
 """What is repeated."""
@@ -124,6 +141,8 @@ def _field(name: str) -> Callable[[str], dict[str, Any]]:
 PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "text": _content("text/plain"),
     "json": _content("application/json", '[{"password":"x"},'),
+    "program": _content("text/javascript"),
+    "page": _content("text/html", "<script>a</script>"),
     "json string": lambda text: _content("application/json")(json.dumps({"a": text})),
     "form": _content("application/x-www-form-urlencoded", "a="),
     "encoded form": lambda text: _content("application/x-www-form-urlencoded")(f"a={quote(text)}"),

@@ -39,7 +39,7 @@ def body_spans(text: str, media_type: str, names: Names) -> list[Span]:
         spans = json_spans(text, names)
         if spans is not None:
             return spans
-    return text_spans(text, names)
+    return text_spans(text, names, kind)
 
 
 def _boundary(media_type: str) -> str | None:

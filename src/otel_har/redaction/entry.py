@@ -279,9 +279,9 @@ class EntryRedaction:
         return self._mark(value)
 
     def _replaced(self, text: str, spans: list[Span], place: str) -> str:
+        spans = beside_marks(text, spans)
         if not spans:
             return text
-        spans = beside_marks(text, spans)
         self._note(spans, place)
         return replaced(text, spans, self._mark)
 

@@ -12,6 +12,7 @@ import re
 from otel_har.redaction.encoded_urls import encoded_url_spans
 from otel_har.redaction.named import named_spans
 from otel_har.redaction.names import Names
+from otel_har.redaction.programs import Programs
 from otel_har.redaction.shapes import shape_spans
 from otel_har.redaction.spans import Span
 from otel_har.redaction.urls import embedded_spans
@@ -29,19 +30,23 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 _SHORTEST_BASE64 = 20
 
 
-def text_spans(text: str, names: Names) -> list[Span]:
+def text_spans(text: str, names: Names, media_type: str = "") -> list[Span]:
     """The secrets in any text.
 
     Args:
         text: Any text; it may be cut anywhere, and be hostile.
         names: Tells which names mean a secret.
+        media_type: What it is, in lower case and without parameters; empty where that is not known.
 
     Returns:
         Places in the text; they may overlap, in any order.
     """
     if len(text) < _SHORTEST:
         return []
-    spans = shape_spans(text) + named_spans(text, names)
+    spans = shape_spans(text)
+    if spans and media_type:
+        spans = Programs(text, media_type).shapes(spans)
+    spans += named_spans(text, names, media_type=media_type)
     if "?" in text:
         spans += embedded_spans(text, names)
     if "%" in text:

@@ -13,7 +13,7 @@ from otel_har.redaction.decoded import in_percent, unquoted
 from otel_har.redaction.named import named_spans
 from otel_har.redaction.names import Names
 from otel_har.redaction.shapes import shape_spans
-from otel_har.redaction.spans import Span, Writing
+from otel_har.redaction.spans import WRITTEN_MARK, Span, Writing
 
 _DEEPEST = 4
 """URLs within URLs that are read."""
@@ -134,5 +134,7 @@ def embedded_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span]
 
 
 def _whole(text: str, start: int, end: int, rule: str) -> list[Span]:
+    if WRITTEN_MARK.match(text, start, end):  # what stands behind it is no part of the value that it took the place of
+        return []
     value = unquoted(text[start:end], plus=rule != "url-userinfo")
     return [] if hides_nothing(value) else [Span(start, end, rule, value, Writing.PERCENT)]
