@@ -213,7 +213,7 @@ class EntryRedaction:
         mime_type = parent.get("mimeType")
         media_type = mime_type if isinstance(mime_type, str) else ""
         if is_base64(parent.get("encoding")):
-            return changed_in_base64(text, lambda latin: self._body_text(latin, media_type))
+            return changed_in_base64(text, lambda said: self._body_text(said, media_type), media_type)
         return self._body_text(text, media_type)
 
     def _body_text(self, text: str, media_type: str) -> str:
@@ -247,7 +247,7 @@ class EntryRedaction:
                 or (name == "data" and parent.get("opcode") == _BINARY_FRAME)
             )
             if is_encoded:
-                return changed_in_base64(value, self._sweep)
+                return changed_in_base64(value, self._sweep, str(parent.get("mimeType")) if parent else "")
             return self._sweep(value, in_url=name in _URLS)
         if isinstance(value, _MAPPINGS):
             return {key: self._swept(one, value, key) for key, one in value.items()}
