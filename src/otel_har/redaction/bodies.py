@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from otel_har.redaction.forms import form_spans, multipart_spans
+from otel_har.redaction.json_protocols import encoded_spans, protocol_spans
 from otel_har.redaction.json_text import json_spans
-from otel_har.redaction.json_protocols import protocol_spans
 from otel_har.redaction.names import Names
 from otel_har.redaction.spans import Span
-from otel_har.redaction.text import text_spans
+from otel_har.redaction.text import hides_base64, text_spans
 
 _NO_TEXT = ("image/", "audio/", "video/", "font/")
 _UNTOLD = frozenset({"", "text/plain", "application/octet-stream", "application/x-unknown", "x-unknown"})
@@ -40,7 +40,7 @@ def body_spans(text: str, media_type: str, names: Names) -> list[Span]:
     if text.lstrip()[:1] in _JSON:
         spans = json_spans(text, names)
         if spans is not None:
-            return [*spans, *protocol_spans(text)]
+            return [*spans, *protocol_spans(text), *encoded_spans(text, lambda one: hides_base64(one, names))]
     return text_spans(text, names)
 
 
