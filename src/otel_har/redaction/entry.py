@@ -17,6 +17,7 @@ from otel_har.redaction.credentials import moved
 from otel_har.redaction.encoded_body import changed_in_base64, is_base64
 from otel_har.redaction.finding import Finders
 from otel_har.redaction.form_names import FormNames, form_of
+from otel_har.redaction.shapes import cut_spans
 from otel_har.redaction.spans import Mark, Span, Writing, replaced
 from otel_har.redaction.sweep import Sweep, is_plain
 from otel_har.redaction.unknown import UNKNOWN, is_url, query_values
@@ -46,6 +47,7 @@ _FACTS = frozenset(
 )
 _URLS = frozenset({"url", "redirectURL", "_proxy", "url.full", "http.url", "http.target"})
 _BODIES = frozenset({"text", "data"})
+_CUT = ("truncated", "partial")
 _COOKIES = frozenset({"cookie", "set-cookie"})
 _MESSAGES = frozenset({"_webSocketMessages", "_eventSourceMessages"})
 _OF_OBJECTS = _MESSAGES.union({"headers", "_trailers", "cookies", "queryString", "params"})
@@ -216,7 +218,8 @@ class EntryRedaction:
         data = message.get("data")
         if not isinstance(data, str):
             return others
-        redacted = self._body(data, {"encoding": "base64" if message.get("opcode") == _BINARY_FRAME else ""})
+        encoding = "base64" if message.get("opcode") == _BINARY_FRAME else ""
+        redacted = self._body(data, {"encoding": encoding, "_bodyState": message.get("_bodyState")})
         return {key: redacted if key == "data" else others[key] for key in message}
 
     def _body(self, text: str, parent: Mapping[str, Any]) -> str:
@@ -226,12 +229,14 @@ class EntryRedaction:
             return ""
         mime_type = parent.get("mimeType")
         media_type = mime_type if isinstance(mime_type, str) else ""
+        is_cut = parent.get("_bodyState") in _CUT
         if is_base64(parent.get("encoding")):
-            return changed_in_base64(text, lambda said: self._body_text(said, media_type), media_type)
-        return self._body_text(text, media_type)
+            return changed_in_base64(text, lambda said: self._body_text(said, media_type, is_cut), media_type)
+        return self._body_text(text, media_type, is_cut)
 
-    def _body_text(self, text: str, media_type: str) -> str:
-        return self._replaced(text, body_spans(text, media_type, self._names), "body")
+    def _body_text(self, text: str, media_type: str, is_cut: bool) -> str:
+        spans = body_spans(text, media_type, self._names)
+        return self._replaced(text, [*spans, *cut_spans(text)] if is_cut else spans, "body")
 
     def _whole(self, value: str, rule: str) -> str:
         """A value that is secret as a whole."""

@@ -108,7 +108,7 @@ class Sweep:
         if len(text) < self.shortest:
             return text
         swept = self._without_words(text, in_url=in_url)
-        if "\\u00" in swept or "\\x" in swept:
+        if "\\" in swept and ("\\u00" in swept or "\\x" in swept):
             swept = self._without_escaped(swept)
         numbers = [number for number in self._numbers if number.text in swept]
         if numbers:  # a word right beside a number is one by itself only now

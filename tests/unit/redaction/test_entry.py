@@ -509,3 +509,90 @@ def test_kept_names_in_strict_mode() -> None:
     assert ["2", MARK] == [pair["value"] for pair in request["queryString"]]
     assert "2" == request["postData"]["params"][0]["value"]
     assert ["7", MARK] == [*redacted["_otel"]["attributes"].values()]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f'{{"a":"{GITHUB[:24]}', f'{{"a":"{MARK}'),
+        ("see eyJhbGciOiJIUzI1NiJ9.eyJzdWIiO", f"see {MARK}"),
+        (f"you sent {SECRET[:12]}", f"you sent {MARK}"),
+        (f"you sent {SECRET[:12]} today", f"you sent {SECRET[:12]} today"),
+        ("a token is a word", "a token is a word"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["", "base64"])
+def test_the_end_of_a_body_that_is_cut(text: str, expected: str, encoding: str) -> None:
+    """A secret of which the beginning is left goes, too: of a known form, or found elsewhere."""
+
+    def written(said: str) -> str:
+        return base64.b64encode(said.encode()).decode() if encoding else said
+
+    content = {"mimeType": "text/plain", "encoding": encoding, "text": written(text), "_bodyState": "truncated"}
+    assert written(expected) == _redacted(_with_header(response={"content": content}))["response"]["content"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('{"grant_type":"authorization_code","code":"x1"}', f'{{"grant_type":"authorization_code","code":"{MARK}"}}'),
+        ('{"country":"fr","code":"x1"}', '{"country":"fr","code":"x1"}'),
+        (
+            '{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7","d":"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4B"}',
+            f'{{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7","d":"{MARK}"}}',
+        ),
+    ],
+)
+def test_members_that_tell_of_others(body: str, expected: str) -> None:
+    """A code beside its grant, the private members of a key; alone they are anything."""
+    content = {"mimeType": "application/json", "text": body}
+    assert expected == _redacted({"response": {"content": content}})["response"]["content"]["text"]
+
+
+_PEM = f"-----BEGIN PRIVATE KEY-----\n{'Xq7vT2mB9kLw4zRd' * 12}\n-----END PRIVATE KEY-----\n"
+_ENV = "DB_PASSWORD=Zq9xKw7Lm3Tp\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ({"data": {"id_rsa": base64.b64encode(_PEM.encode()).decode()}}, {"data": {"id_rsa": MARK}}),
+        (
+            {"encoding": "base64", "content": base64.encodebytes(_ENV.encode()).decode()},
+            {"encoding": "base64", "content": MARK},
+        ),
+        (
+            {"a": f"data:text/plain;base64,{base64.b64encode(_ENV.encode()).decode()}"},
+            {"a": f"data:text/plain;base64,{MARK}"},
+        ),
+        (
+            {"a": f"data:image/png;base64,{base64.b64encode(b'no picture').decode()}"},
+            {"a": f"data:image/png;base64,{base64.b64encode(b'no picture').decode()}"},
+        ),
+    ],
+)
+def test_files_in_base64_within_json(text: Json, expected: Json) -> None:
+    """Keys, files of GitHub's, URLs with the scheme data."""
+    content = {"mimeType": "application/json", "text": json.dumps(text)}
+    assert expected == json.loads(_redacted({"response": {"content": content}})["response"]["content"]["text"])
+
+
+def test_a_signed_form() -> None:
+    """A key beside a signature is one."""
+    content = {"mimeType": "application/x-www-form-urlencoded", "text": "key=x1&a=1&sig=x2"}
+    redacted = _redacted({"request": {"postData": content}})["request"]["postData"]["text"]
+    assert "key=%5BREDACTED%5D&a=1&sig=%5BREDACTED%5D" == redacted
+
+
+def test_further_fields_hold_everywhere() -> None:
+    """A field that is named to be secret is one as a parameter, and as a header field."""
+    policy = RedactionPolicy(fields=("tenant_ref",))
+    request = {
+        "url": "https://a.test/?tenant_ref=x1",
+        "queryString": [{"name": "tenant_ref", "value": "x1"}],
+        "headers": [{"name": "Tenant-Ref", "value": "x1"}],
+    }
+    redacted = _redacted({"request": request, "http.request.header.tenant_ref": ["x1"]}, policy)
+    assert "https://a.test/?tenant_ref=%5BREDACTED%5D" == redacted["request"]["url"]
+    assert MARK == redacted["request"]["queryString"][0]["value"]
+    assert (MARK, [MARK]) == (redacted["request"]["headers"][0]["value"], redacted["http.request.header.tenant_ref"])
