@@ -21,7 +21,6 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_ALL_MARKS = tuple(mark for mark, _ in _MARKS)
 _ZEROS = (
     ((False, True, True, True), "utf-32-le"),
     ((True, True, True, False), "utf-32-be"),
@@ -49,9 +48,7 @@ def changed_in_base64(text: str, change: Callable[[str], str], media_type: str =
     raw = _decoded(text)
     if raw is None:
         return change(text)
-    changed = _changed_wide(raw, change, media_type)
-    if not raw.startswith(_ALL_MARKS):
-        changed = _changed(changed, change)
+    changed = _changed(_changed_wide(raw, change, media_type), change)
     if changed == raw:
         return text
     is_url_safe = any(one in text for one in _SAFE)

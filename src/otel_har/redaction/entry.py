@@ -52,7 +52,7 @@ _COOKIES = frozenset({"cookie", "set-cookie"})
 _MESSAGES = frozenset({"_webSocketMessages", "_eventSourceMessages"})
 _OF_OBJECTS = _MESSAGES.union({"headers", "_trailers", "cookies", "queryString", "params"})
 _PAGES = frozenset({"startedDateTime", "pageTimings"})  # one of these tells that an object is a page
-_BINARY_FRAME = 2  # Chrome's `opcode` of a message in base64
+_BINARY_FRAMES = (2, 8, 9, 10)  # of a message in base64: the `opcode` that Chrome has, and those of control frames
 _MAX_DEPTH = 100
 _NAME_AND_VALUE = 2
 _MAPPINGS = (dict, Mapping)  # what is of the first is told at once
@@ -218,7 +218,7 @@ class EntryRedaction:
         data = message.get("data")
         if not isinstance(data, str):
             return others
-        encoding = "base64" if message.get("opcode") == _BINARY_FRAME else ""
+        encoding = "base64" if message.get("opcode") in _BINARY_FRAMES else ""
         redacted = self._body(data, {"encoding": encoding, "_bodyState": message.get("_bodyState")})
         return {key: redacted if key == "data" else others[key] for key in message}
 
@@ -269,7 +269,7 @@ class EntryRedaction:
                 return value
             is_encoded = parent is not None and (
                 (name == "text" and is_base64(parent.get("encoding")))
-                or (name == "data" and parent.get("opcode") == _BINARY_FRAME)
+                or (name == "data" and parent.get("opcode") in _BINARY_FRAMES)
             )
             if is_encoded:
                 return changed_in_base64(value, self._sweep.body, str(parent.get("mimeType")) if parent else "")

@@ -65,16 +65,17 @@ def test_a_charset_that_is_told_and_wrong(raw: bytes) -> None:
     assert SECRET.encode() not in _redacted(raw, "application/json; charset=utf-16")
 
 
-def test_bytes_that_look_like_utf_16() -> None:
-    """Numbers before ASCII: what is found as UTF-16 does not keep the rest from being searched."""
-    numbers = b"\x01\x00\x02\x00"
+@pytest.mark.parametrize("numbers", [b"\x01\x00\x02\x00", *MARKS.values()])
+def test_bytes_that_look_like_utf_16(numbers: bytes) -> None:
+    """Numbers, or a mark by chance, before ASCII: that it may be UTF-16 does not keep it from being searched."""
     redacted = _redacted(numbers + BODY.encode() + b" " * (len(BODY) % 2), "application/octet-stream")
     assert (True, False) == (redacted.startswith(numbers), SECRET.encode() in redacted)
 
 
-def test_a_binary_message() -> None:
-    """Of a WebSocket, as Chrome writes it."""
-    message = {"type": "send", "opcode": 2, "data": _encoded(BODY.encode("utf-16-le"))}
+@pytest.mark.parametrize("opcode", [2, 9])
+def test_a_binary_message(opcode: int) -> None:
+    """Of a WebSocket, as Chrome writes it, and a control frame."""
+    message = {"type": "send", "opcode": opcode, "data": _encoded(BODY.encode("utf-16-le"))}
     redacted = Redactor().entry({"_webSocketMessages": [message]})["_webSocketMessages"][0]["data"]
     assert REDACTED == base64.b64decode(redacted).decode("utf-16-le")
 
