@@ -39,7 +39,7 @@ _URLS = frozenset(
 """Headers whose values are URLs, or contain one."""
 
 _CHALLENGES = frozenset({"www-authenticate", "proxy-authenticate", "authentication-info", "proxy-authentication-info"})
-_QUOTED = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"')
+_QUOTED = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"?')  # one without an end is read to the end, once
 _NAMED = re.compile(r"([A-Za-z0-9_.*-]{1,64})[ \t]{0,8}=[ \t]{0,8}\Z")
 _PROTOCOL = re.compile(r"[^,\s]+")
 _BEARER_PROTOCOL = re.compile(r"base64url\.bearer\.[A-Za-z0-9.-]{0,64}\.")
