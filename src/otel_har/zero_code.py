@@ -7,6 +7,7 @@ OpenTelemetry. Without `--har` nothing happens.
 from __future__ import annotations
 
 import atexit
+import hmac
 import logging
 import os
 import uuid
@@ -58,7 +59,8 @@ def post_instrument() -> None:
             settings.model_copy(update={"path": path}),
             recording=run,
             first_process=_first_process(),
-            salt=salt.encode(),
+            # Not that of another recording within the run: a command that the program starts may record to its own.
+            salt=hmac.digest(salt.encode(), os.fsencode(path), "sha256"),
         )
     except OtelHarError as fault:
         _logger.error("otel-har: nothing is recorded: %s", fault)  # noqa: TRY400 - one line for a user, no traceback

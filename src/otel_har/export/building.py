@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from otel_har.export.interfaces import HarBatch, HarStatistics
 from otel_har.guard import guarded
@@ -30,6 +31,16 @@ def _entry(record: HarRecord, options: MappingOptions, redactor: Redactor) -> En
 def _entry_or_less(record: HarRecord, options: MappingOptions, redactor: Redactor) -> Entry | None:
     """The entry; one that cannot be built is what the span tells of it."""
     return _entry(record, options, redactor) or _entry(replace(record, exchange=None), options, redactor)
+
+
+@guarded("building an entry")
+def _last(record: HarRecord, options: MappingOptions, redactor: Redactor) -> tuple[Entry | None, int] | None:
+    """The entry as it is written and its length; none where the program's redactor wants it so."""
+    entry = _entry_or_less(record, options, redactor)
+    if entry is None:
+        return None
+    last = redactor.last(entry)
+    return last, 0 if last is None else _length(last)
 
 
 @guarded("building a page")
@@ -58,23 +69,22 @@ def build_batch(
         if isinstance(item, PageFacts):
             pages[item.id] = item
             continue
-        entry = _entry_or_less(item, options, redactor)
+        built = _last(item, options, redactor)
         if item.exchange is not None:
             dropped_entries += item.exchange.lost_attempts
             dropped_bodies += item.exchange.has_body_over_budget
-        last = None if entry is None else redactor.last(entry)
-        if entry is None:
+        if built is None:
             failed_entries += 1
-        elif last is not None:
+        elif built[0] is not None:
             pages[item.page.id] = item.page
-            entries.append((_started(item), last))
-            built_length += _length(last)
+            entries.append((_started(item), built[0]))
+            built_length += built[1]
             if built_length >= MAX_BATCH_BYTES:
                 break
     entries.sort(key=_start)
-    built = (_page(page, redactor) for page in pages.values())
+    built_pages = (_page(page, redactor) for page in pages.values())
     statistics = HarStatistics(dropped_entries, dropped_bodies, failed_entries)
-    return HarBatch(tuple(filter(None, built)), tuple(entry for _, entry in entries), statistics, redactor.told)
+    return HarBatch(tuple(filter(None, built_pages)), tuple(entry for _, entry in entries), statistics, redactor.told)
 
 
 def _length(entry: Entry) -> int:
@@ -83,8 +93,14 @@ def _length(entry: Entry) -> int:
     length = len(got.text or "") + (len(sent.text or "") if sent is not None else 0)
     if sent is not None and sent.params:
         length += sum(len(parameter.value or "") for parameter in sent.params)
-    messages = [*(entry.web_socket_messages or ()), *(entry.event_source_messages or ())]
-    return length + sum(len(message["data"]) for message in messages)
+    return length + sum(map(_data_length, (entry.web_socket_messages, entry.event_source_messages)))
+
+
+def _data_length(messages: Any) -> int:
+    """That of messages, which the program's redactor may give any form."""
+    found = messages if isinstance(messages, list | tuple) else ()
+    data = [message.get("data") for message in found if isinstance(message, dict)]
+    return sum(len(one) for one in data if isinstance(one, str))
 
 
 def records_of(items: Iterable[QueueItem]) -> int:

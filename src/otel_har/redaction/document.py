@@ -107,7 +107,7 @@ class Parts:
 
     def __iter__(self) -> Iterator[Part]:
         try:
-            yield from self._document(JsonWindow(cast("BinaryIO", self._tape)))
+            yield from self._document(JsonWindow(cast("BinaryIO", self._tape), tells_text=False))
         except BrokenError as broken:
             raise HarFormatError(broken.message, self._place) from None
 

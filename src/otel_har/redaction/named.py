@@ -136,4 +136,4 @@ def _percent(text: str, name: Name, names: Names, depth: int) -> tuple[list[Span
     if not depth:
         return [], end
     run = text[name.start : end]
-    return in_percent(named_spans(unquoted(run), names, depth - 1), run, name.start), end
+    return in_percent(named_spans(unquoted(run, plus=True), names, depth - 1), run, name.start), end
