@@ -22,6 +22,7 @@ _SHORTEST_TOKEN = 16
 """Characters from which a user without a password is a token."""
 
 _SCHEME = re.compile(r"[\s\x00-\x1f]{0,64}(?:[A-Za-z][A-Za-z0-9+.-]{0,31}:)?//")
+_HOST = re.compile(r"[^:\[\]]*(?::[0-9]*)?|\[[^\]]*\](?::[0-9]*)?")
 _DELIMITER = re.compile(r"[&;]")
 _QUERY = re.compile(r"\?(?=[\w.%\-\[\]~$@]{1,128}=)")
 _PARAMETER = re.compile(r"[?&;#]([\w.%\-\[\]~$@]{1,128})=([^&\s\"'<>\\`%]{0,256}%)?")
@@ -60,6 +61,8 @@ def _user(url: str, end: int) -> list[Span]:
         return []
     path = url.find("/", scheme.end(), end)
     at = url.rfind("@", scheme.end(), end if path < 0 else path)
+    if at < 0 <= path and not _HOST.fullmatch(url, scheme.end(), path):  # a slash in a password that is not escaped
+        at = url.rfind("@", path, end)
     if at < 0:
         return []
     colon = url.find(":", scheme.end(), at)

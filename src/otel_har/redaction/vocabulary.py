@@ -215,5 +215,8 @@ HARMLESS_HEADER_STARTS = (
 )
 """How headers begin that are no secrets, whatever their names have."""
 
-HEADER_HEADS = words_of("key auth signature session hmac cookie passcode sessionid jwt")
+HEADER_ENDS = ("-2fa-code", "-login-ticket", "-login-code", "-mfa-code")
+"""Ends of headers that are secret, of more than one word."""
+
+HEADER_HEADS = words_of("key auth signature session hmac cookie passcode sessionid jwt pass pin bearer")
 """Last words of headers that are secret: a header `-key` opens something, unlike a field."""
