@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from children import names_in
 from otel_har.export.interfaces import HarBatch
 from otel_har.har.models import Entry, Page, Request, Response
-from servers.programs import read_checked
+from servers.programs import har_text, read_checked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +23,12 @@ FORMS = {
     # There is no room beside a name of this length.
     "in place": ("x" * 244 + ".har", None),
     "in place, indented": ("x" * 244 + ".har", 2),
+}
+
+PACKED_FORMS = {
+    "packed": ("out.har.gz", None),
+    "packed, indented": ("out.har.gz", 2),
+    "packed, in place": ("x" * 241 + ".har.gz", None),
 }
 
 
@@ -41,7 +49,7 @@ def entry(name: object, started: float = 0, page: str = "run", size: int = 0) ->
         pageref=page,
         started_date_time=datetime.fromtimestamp(_DAY + started, timezone.utc).isoformat(),
         request=Request(method="GET", url=f"http://h.test/{name}", http_version="HTTP/1.1"),
-        response=Response(transfer_size=0, error="none" + "x" * size),
+        response=Response(transfer_size=0, error=f"none{_unlike_others(name, size)}"),
     )
 
 
@@ -51,6 +59,17 @@ def batch(*entries: Entry) -> HarBatch:
     return HarBatch(
         tuple(Page(started_date_time="2030-01-01T00:00:00Z", id=page, title=page) for page in pages), entries
     )
+
+
+def _unlike_others(name: object, length: int) -> str:
+    """Text that packing makes half as long, and no shorter."""
+    return hashlib.shake_256(str(name).encode()).hexdigest((length + 1) // 2)[:length]
+
+
+def log_of(path: Path) -> dict[str, Any]:
+    """The log of a file."""
+    log: dict[str, Any] = json.loads(har_text(path))["log"]
+    return log
 
 
 def read(path: Path) -> tuple[list[str], list[str]]:

@@ -25,7 +25,7 @@ from otel_har.export.memory import InMemoryHarExporter
 from otel_har.export.model import to_har_model
 from otel_har.export.process import BackgroundProcessHarExporter
 from otel_har.har.models import Har
-from otel_har.pipeline import PipelineOptions, exporter_to_all, file_exporter, span_processor
+from otel_har.pipeline import PipelineOptions, exporter_to_all, file_maker, span_processor
 from otel_har.processor import HarSpanProcessor
 from otel_har.recorder import MakeExporter, MakeProcessor, Recording, Scope
 from otel_har.settings import HarSettings, settings_from
@@ -117,7 +117,7 @@ def record_to_file(  # noqa: PLR0913 - what harlem's has, and what files have be
     writing = _Writing(live, interval_seconds, retention_seconds, in_background)
     kept = writing.retention(retention)
     name = uuid.uuid4().hex
-    make = partial(file_exporter, path, indent, append=append, recording=name, retention=kept, rotation=rotation)
+    make = file_maker(path, indent=indent, append=append, recording=name, retention=kept, rotation=rotation)
     return FileRecording(path, writing.exporters(make), _processors(options, writing), **_scope(options))
 
 

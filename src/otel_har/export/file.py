@@ -74,7 +74,8 @@ class FileHarExporter(HarExporter):
         ExportError: When the file cannot be opened for writing: no directory, no permission, no regular file,
             somebody else's file in a directory that others may write to; or when what is there cannot be appended to.
             Of a file of more than 4 MiB that may show with the first entry only, which then goes to a file beside.
-        SettingError: When `indent` is out of its range.
+        SettingError: When `indent` is out of its range; when entries are to be dropped from a packed file that can
+            only be written in place, as all are on Windows.
     """
 
     def __init__(  # noqa: PLR0913 - one for each setting
@@ -132,6 +133,11 @@ class FileHarExporter(HarExporter):
                 self._file_beside(str(taken)).add(grown)
         self._pages = pages
         return HarExportResult.SUCCESS
+
+    @property
+    def needs_upkeep(self) -> bool:
+        """Whether there is a limit of time, or a class has an upkeep of its own."""
+        return self._life.goes_by_time or type(self).upkeep is not FileHarExporter.upkeep
 
     def upkeep(self) -> None:
         """Drop what is too old by now, and put the file aside when its time has come.

@@ -115,6 +115,11 @@ class HarExporter(ABC):
         """
         return True
 
+    @property
+    def needs_upkeep(self) -> bool:
+        """Whether `upkeep` may ever have something to do: so it is where a class has one of its own."""
+        return type(self).upkeep is not HarExporter.upkeep
+
     def upkeep(self) -> None:  # noqa: B027 - most destinations need none
         """Do what time brings, such as dropping what is too old; cheap, since it is called often.
 

@@ -137,12 +137,18 @@ class HarDocument:
         return standing
 
     @contextmanager
-    def unpacked(self, source: int, directory: Path | None) -> Iterator[Unpacked]:  # noqa: ARG002 - nothing is packed
+    def unpacked(
+        self,
+        source: int,
+        directory: Path | None,  # noqa: ARG002 - nothing is packed
+        most_bytes: int | None = None,  # noqa: ARG002 - as above
+    ) -> Iterator[Unpacked]:
         """The text of a file, as far as it can be read.
 
         Args:
             source: A descriptor.
             directory: Where it may stand meanwhile, the system's own for such by default.
+            most_bytes: How much of it is asked for, about; all by default.
         """
         yield Unpacked(source)
 

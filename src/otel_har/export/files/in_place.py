@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from otel_har.errors import SettingError
 from otel_har.export.files import access
 from otel_har.export.files.blanks import blank_again, blanked
 from otel_har.export.files.document import HarDocument
@@ -42,9 +43,12 @@ class InPlaceFile(GrowingFile):
     Raises:
         TakenError: When another process records to the file.
         ExportError: When the file cannot be written, or cannot be appended to.
+        SettingError: When entries are to be dropped from it, and it is packed.
     """
 
     def __init__(self, path: Path, document: HarDocument, claim: Claim, *, life: Life = ENDLESS) -> None:
+        if document.is_packed and life.retention:
+            raise SettingError(f"entries cannot be dropped from {path}: it is packed, and can only be written in place")
         self.path = path
         self._document = document
         self._upkeep = Upkeep(path, document, life, _FILL)

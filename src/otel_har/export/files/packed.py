@@ -97,14 +97,16 @@ class GzipDocument(HarDocument):
         return written
 
     @contextmanager
-    def unpacked(self, source: int, directory: Path | None) -> Iterator[Unpacked]:
+    def unpacked(self, source: int, directory: Path | None, most_bytes: int | None = None) -> Iterator[Unpacked]:
         """The text of a file, as far as it can be read, in another one that is gone at the end."""
         with os.fdopen(os.dup(source), "rb") as packed, tempfile.TemporaryFile(dir=directory) as copy:
             is_whole = begins_as(packed, GZIP)
             text = unpacked(packed, beginning(packed))
             try:
-                while piece := text.read(_COPY_BYTES):
+                while piece := text.read(min(_COPY_BYTES, most_bytes or _COPY_BYTES)):
                     copy.write(piece)
+                    if most_bytes is not None and copy.tell() >= most_bytes:
+                        break
             except HarFormatError:
                 is_whole = False
             copy.flush()

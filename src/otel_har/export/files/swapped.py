@@ -42,7 +42,8 @@ from otel_har.export.files.document import HarDocument
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, Compose, GrowingFile, TakenError, not_now
 from otel_har.export.files.mending import Salvage
 from otel_har.export.files.published import Published, state_of
-from otel_har.export.files.room import COPIES
+from otel_har.export.files.repacking import PackedUpkeep
+from otel_har.export.files.room import COPIES, room_path
 from otel_har.export.files.standing import Growth, Standing, together
 from otel_har.export.files.upkeep import ENDLESS, Life, Upkeep
 
@@ -79,11 +80,13 @@ class SwappedFile(GrowingFile):
     ) -> None:
         self.path = path
         self._document = document
-        self._upkeep = Upkeep(path, document, life, _FILL)
+        self._packed = PackedUpkeep(path, document, life, _FILL) if document.is_packed else None
+        self._upkeep = self._packed or Upkeep(path, document, life, _FILL)
         self._can_see_readers = True
         self._has_warned = False
         self._published = Published(path, document, claim, self._upkeep)
         self._room = self._published.room
+        self._directory = room_path(path)  # for what is unpacked meanwhile
         try:
             self._published.begin(patience_s)
         except OSError as fault:
@@ -116,10 +119,16 @@ class SwappedFile(GrowingFile):
             name, standing = self._standing()
             if self._upkeep.is_full(standing):
                 name, standing = self._put_aside(name, standing)
-            with self._published.open(name, os.O_RDONLY) as source:
-                after, _ = self._upkeep.settled(source, standing)
-            if after.retired != standing.retired:
-                self._grown(name, standing, Growth(b"", b"", standing))
+            if self._has_to_drop(name, standing):
+                self._grown(name, standing, Growth(b"", self._document.ended(standing), standing))
+
+    def _has_to_drop(self, name: str, standing: Standing) -> bool:
+        with self._published.open(name, os.O_RDONLY) as source:
+            if self._packed is not None:
+                has_excess = self._packed.has_excess(source, standing, self._directory)
+                self._packed.note_due(standing)
+                return has_excess
+            return self._upkeep.settled(source, standing)[0].retired != standing.retired
 
     def close(self) -> None:
         """Stop taking part; the last one that does so clears the room away."""
@@ -150,7 +159,7 @@ class SwappedFile(GrowingFile):
         other = COPIES[1 - COPIES.index(name)]
         with self._published.open(name, os.O_RDONLY) as source, self._open_other(other, source) as target:
             self._bring_up_to_date(source, target, standing)
-            if self._upkeep.retains:
+            if self._upkeep.retains and self._packed is None:
                 self._write(target, standing, growth.entries, standing.entries_end)
                 after, is_sparse = self._upkeep.settled(target, growth.standing)
                 if is_sparse:
@@ -160,6 +169,9 @@ class SwappedFile(GrowingFile):
             else:
                 after = growth.standing
                 self._write(target, standing, growth.entries + growth.tail, standing.entries_end)
+                packed_anew = self._packed_anew(target, standing, after)
+                if packed_anew is not None:
+                    return packed_anew
                 self._upkeep.note_due(after)
             self._publish(other, target, standing, after)
             self._published.seen = {state_of(target): after, state_of(source): standing}
@@ -171,6 +183,18 @@ class SwappedFile(GrowingFile):
         try:
             salvage = Salvage(target, after.entries_start, after.entries_end, head, moved)
             return self._published.begin_with(salvage)[1]
+        except OSError:
+            self._take_back(target, before)
+            raise
+
+    def _packed_anew(self, target: int, before: Standing, after: Standing) -> Standing | None:
+        """Publish a new copy without what goes of a packed document; None when nothing has to."""
+        packed = self._packed
+        try:
+            if packed is None or not packed.has_excess(target, after, self._directory):
+                return None
+            with packed.left(target, after, self._directory) as left:
+                return None if left is None else self._published.begin_with(left)[1]
         except OSError:
             self._take_back(target, before)
             raise

@@ -36,6 +36,12 @@ class Life:
     rotation: Rotation | None = None
     clock: Callable[[], float] = time.time
 
+    @property
+    def goes_by_time(self) -> bool:
+        """Whether time alone may bring something to do."""
+        ages = self.retention is not None and self.retention.max_age_seconds is not None
+        return ages or (self.rotation is not None and self.rotation.max_seconds is not None)
+
 
 ENDLESS = Life()
 """Nothing goes."""
@@ -111,7 +117,7 @@ class Upkeep:
         front = Front(descriptor, standing)
         self._drop_excess(front, standing, retention)
         self._drop_old(front, standing, retention)
-        after = _without(descriptor, standing, front)
+        after = without(descriptor, standing, front)
         return self._drop_bytes(descriptor, front, standing, after, retention)
 
     def _complete(self, descriptor: int, standing: Standing) -> Standing:
@@ -126,18 +132,18 @@ class Upkeep:
             while standing.entries - front.count > retention.max_entries and front.drop():
                 pass
 
-    def _drop_old(self, front: Front, standing: Standing, retention: Retention) -> None:
+    def _drop_old(self, front: Front, standing: Standing, retention: Retention, part: float = 1) -> None:
         if retention.max_age_seconds is None:
             return
-        limit = self._life.clock() - retention.max_age_seconds
+        limit = self._life.clock() - retention.max_age_seconds * part
         known = self._oldest
-        if known is not None and known[0] == _key(standing, front) and known[1] >= limit:
+        if known is not None and known[0] == key_of(standing, front) and known[1] >= limit:
             return
         first = front.first()
         while first is not None and first.started < limit:
             front.drop()
             first = front.first()
-        self._oldest = None if first is None else (_key(standing, front), first.started)
+        self._oldest = None if first is None else (key_of(standing, front), first.started)
 
     def _drop_bytes(
         self, descriptor: int, front: Front, standing: Standing, after: Standing, retention: Retention
@@ -148,7 +154,7 @@ class Upkeep:
             most = retention.max_bytes * self._fill - after.list_start - tail_bytes
             while standing.entries - front.count > 1 and after.entries_end - front.start > most and front.drop():
                 pass
-            after = _without(descriptor, standing, front)
+            after = without(descriptor, standing, front)
             return after, after.entries_start > after.list_start
         blanks = after.entries_start - after.list_start
         living = after.entries_end + tail_bytes - blanks
@@ -165,7 +171,7 @@ class Upkeep:
         self.due = due
 
 
-def _without(descriptor: int, standing: Standing, front: Front) -> Standing:
+def without(descriptor: int, standing: Standing, front: Front) -> Standing:
     """What a document holds without what was dropped from its front."""
     if not front.count:
         return standing
@@ -174,6 +180,6 @@ def _without(descriptor: int, standing: Standing, front: Front) -> Standing:
     return retired(standing, front.count, front.start)
 
 
-def _key(standing: Standing, front: Front) -> tuple[str, int, int]:
+def key_of(standing: Standing, front: Front) -> tuple[str, int, int]:
     """What tells a first entry from others."""
     return standing.recording, standing.retired + front.count, front.start

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from children import as_user, completed
-from lives import FORMS, Clock, batch, entry, read
+from lives import FORMS, PACKED_FORMS, Clock, batch, entry, log_of, read
 from otel_har.export.file import FileHarExporter
 from otel_har.export.files.aside import numbered
 from otel_har.export.interfaces import HarBatch, HarStatistics
 from otel_har.export.keeping import Retention, Rotation
+from servers.programs import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="names and forks of POSIX")
 
 
-@pytest.fixture(params=FORMS)
+_ALL_FORMS = {**FORMS, **PACKED_FORMS}
+
+
+@pytest.fixture(params=_ALL_FORMS)
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., FileHarExporter]]:
     """Makes exporters for one file, and shuts them down."""
     made = []
-    name, indent = FORMS[request.param]
+    name, indent = _ALL_FORMS[request.param]
 
     def make_one(rotation: Rotation | None, **arguments: Any) -> FileHarExporter:
         made.append(FileHarExporter(tmp_path / name, indent, rotation=rotation, **arguments))
@@ -59,7 +63,7 @@ def test_size(make: Callable[..., FileHarExporter]) -> None:
         assert path.stat().st_size <= 6_000
         assert (names, list(dict.fromkeys(f"page{int(name) // 3}" for name in names))) == read(path)
         assert 0o600 == path.stat().st_mode & 0o777
-    recordings = {json.loads(one.read_bytes())["log"]["_otel_har"]["recording"] for one in _files(exporter.path.parent)}
+    recordings = {log_of(one)["_otel_har"]["recording"] for one in _files(exporter.path.parent)}
     assert 1 == len(recordings)
 
 
@@ -81,7 +85,7 @@ def test_addition_is_not_divided(make: Callable[..., FileHarExporter]) -> None:
     """One that is larger than a file may be makes a larger file, alone."""
     exporter = make(Rotation(max_bytes=2_000))
     exporter.export(batch(entry("a")))
-    exporter.export(batch(*(entry(f"b{number}") for number in range(10))))
+    exporter.export(batch(*(entry(f"b{number}", size=400) for number in range(10))))
     exporter.export(batch(entry("c")))
     assert [["c"], [f"b{number}" for number in range(10)], ["a"]] == _all(exporter.path)
 
@@ -115,7 +119,7 @@ def test_statistics(make: Callable[..., FileHarExporter]) -> None:
     for number in range(3):
         made = batch(entry(number))
         exporter.export(HarBatch(made.pages, made.entries, HarStatistics(dropped_entries=number)))
-    logs = [json.loads(path.read_bytes())["log"]["_otel_har"] for path in _files(exporter.path.parent)]
+    logs = [log_of(path)["_otel_har"] for path in _files(exporter.path.parent)]
     assert [0, 1, 2] == sorted(log["statistics"]["droppedEntries"] for log in logs)
 
 
@@ -174,9 +178,10 @@ def test_appending_to_a_file_that_was_not_rotated(make: Callable[..., FileHarExp
     assert [["2"], ["1"], ["0"], ["old"]] == _all(exporter.path)
 
 
-def test_several_processes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["out.har", "out.har.gz"])
+def test_several_processes(tmp_path: Path, name: str) -> None:
     """They rotate together, each file once, and whoever opened one reads it to its end."""
-    path = tmp_path / "out.har"
+    path = tmp_path / name
     clock = Clock()
     exporters = [
         FileHarExporter(path, recording="run", rotation=Rotation(max_seconds=10), clock=clock) for _ in range(3)
@@ -188,7 +193,9 @@ def test_several_processes(tmp_path: Path) -> None:
         for exporter in exporters:
             exporter.upkeep()
         exporters[1].export(batch(entry("next")))
-        assert ["0", "1", "2"] == [one["request"]["url"][-1] for one in json.loads(reader.read())["log"]["entries"]]
+        assert ["0", "1", "2"] == [
+            one["request"]["url"][-1] for one in json.loads(text_of(reader.read()))["log"]["entries"]
+        ]
     assert [["next"], ["0", "1", "2"]] == _all(path)
     for exporter in exporters:
         exporter.shutdown()
