@@ -14,15 +14,20 @@ import otel_har
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-HAND_WRITTEN = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+HAND_WRITTEN = [
+    ROOT / "README.md",
+    *sorted(page for page in (ROOT / "docs").rglob("*.md") if REFERENCE not in page.parents),
+]
 PROGRAMS = sorted((ROOT / "tests" / "typing").glob("*.py"))
 
 # A name that is taken away breaks programs; one that comes is a promise. Either is somebody's decision, made here.
 PUBLIC = """
-    BatchHarProcessor BatchSettings CaptureLimits ExportError FileHarExporter FileRecording HarBatch HarExportResult
-    HarExporter HarFormatError HarInstrumentor HarProcessor HarSpanProcessor InMemoryHarExporter LoggingHarExporter
-    MappingOptions ModelRecording NO_REDACTION OtelHarError Recording RedactionPolicy SettingError SimpleHarProcessor
-    __version__ record record_to_file record_to_logger record_to_model shut_down_on_signals to_har_model
+    ArchiveHarExporter BackgroundProcessHarExporter BatchHarProcessor BatchSettings CaptureLimits CompositeHarExporter
+    ConsoleHarExporter DestinationError ExecutorHarExporter ExportError FileHarExporter FileRecording HarBatch
+    HarExportResult HarExporter HarFilter HarFormatError HarInstrumentor HarProcessor HarSpanProcessor HarStatistics
+    InMemoryHarExporter LoggingHarExporter MappingOptions ModelRecording NO_REDACTION OtelHarError Recording
+    RedactionPolicy Retention Rotation SettingError SimpleHarProcessor StreamHarExporter __version__ record
+    record_to_file record_to_logger record_to_model shut_down_on_signals to_har_model
 """.split()
 
 

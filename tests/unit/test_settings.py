@@ -17,6 +17,9 @@ from otel_har.settings import HarSettings, settings_from
 
 DEFAULTS = {
     "path": None,
+    "exporters": ("file",),
+    "live": False,
+    "in_background": "thread",
     "indent": None,
     "retention_seconds": None,
     "retention_entries": None,
@@ -77,16 +80,19 @@ NUMBERS = {
 SECONDS = (environment.OTEL_PYTHON_HAR_RETENTION_SECONDS, environment.OTEL_PYTHON_HAR_ROTATION_SECONDS)
 FLAGS = {
     environment.OTEL_PYTHON_HAR_APPEND: "append",
+    environment.OTEL_PYTHON_HAR_LIVE: "live",
     environment.OTEL_PYTHON_HAR_AUDIT_EVENTS: "audit_events",
     environment.OTEL_PYTHON_HAR_SIGNALS: "signals",
     environment.OTEL_PYTHON_HAR_ERRORS_ONLY: "errors_only",
     environment.OTEL_PYTHON_HAR_REDACT_HASHES: "redact_hashes",
 }
 WORDS = {
+    environment.OTEL_PYTHON_HAR_IN_BACKGROUND: ("in_background", ("thread", "process")),
     environment.OTEL_PYTHON_HAR_PARAMS: ("params", ("auto", "always", "never")),
     environment.OTEL_PYTHON_HAR_REDACT: ("redact", ("default", "strict", "none")),
 }
 LISTS = {
+    environment.OTEL_PYTHON_HAR_EXPORTER: "exporters",
     environment.OTEL_PYTHON_HAR_REDACT_HEADERS: "redact_headers",
     environment.OTEL_PYTHON_HAR_REDACT_QUERIES: "redact_queries",
     environment.OTEL_PYTHON_HAR_REDACT_FIELDS: "redact_fields",

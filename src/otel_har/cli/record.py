@@ -30,6 +30,8 @@ from otel_har.environment import (
 )
 from otel_har.errors import ExportError
 from otel_har.export.files import access
+from otel_har.export.files.packed import document_for
+from otel_har.har.attaching import is_named_zip
 
 __all__ = ["record"]
 
@@ -183,8 +185,8 @@ def _must_be_writable(path: Path, *, append: bool) -> None:
     """
     absolute = access.with_home(path).absolute()
     try:
-        if append:
-            access.looked_over(absolute)
+        if append and not is_named_zip(str(absolute)):
+            access.looked_over(absolute, document_for(absolute, None).beginnings)
         real = access.resolved(absolute)
         if real.is_dir():
             raise _cannot(real, errno.EISDIR)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
+import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +19,10 @@ from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 
 from otel_har.cli.check import count
 from otel_har.export.files import access
-from otel_har.export.files.document import Standing, read_standing
+from otel_har.export.files.document import HarDocument
+from otel_har.export.files.packed import document_for
+from otel_har.export.files.standing import Standing
+from otel_har.har.attaching import HAR_NAME, is_named_zip
 from otel_har.instrumentor import CAPTURES
 
 __all__ = ["Asked", "summary"]
@@ -102,9 +108,22 @@ def _files(asked: Asked) -> Iterator[_Found]:
 def _standing(path: Path) -> Standing | None:
     try:
         with access.closing(access.opened(access.resolved(access.with_home(path)), os.O_RDONLY)) as there:
-            return read_standing(there)
-    except OSError:
+            return _in_archive(there) if is_named_zip(str(path)) else document_for(path, None).read_standing(there)
+    except (OSError, zipfile.BadZipFile, KeyError):
         return None
+
+
+def _in_archive(descriptor: int) -> Standing | None:
+    """What the HAR within an archive tells of itself."""
+    with (
+        os.fdopen(descriptor, "rb", closefd=False) as file,
+        zipfile.ZipFile(file) as archive,
+        archive.open(HAR_NAME) as packed,
+        tempfile.TemporaryFile() as text,
+    ):
+        shutil.copyfileobj(packed, text)
+        text.flush()
+        return HarDocument().read_standing(text.fileno())
 
 
 def _lost(standing: Standing) -> bool:

@@ -8,55 +8,56 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from otel_har.redaction.spans import Span, Writing
+from otel_har.redaction.spans import WRITTEN_MARK, Span, Writing
 
-_WORD = "REDACTED"
-_PERCENT = "%(?:25){0,4}"
-_WRITTEN = re.compile(rf"(?:\[|{_PERCENT}5[bB]){_WORD}(?:(?::|{_PERCENT}3[aA])[0-9a-f]{{12}})?(?:\]|{_PERCENT}5[dD])")
-_COLON = re.compile(rf":|{_PERCENT}3[aA]")
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
+_ESCAPE = re.compile(r"%[0-9a-fA-F]{2}|\\[nrtbf]")
+_SAYS_SOMETHING = re.compile(r"[^\W_]")
 
 
 def beside_marks(text: str, spans: Sequence[Span]) -> list[Span]:
-    """The places without what belongs to a mark; those behind a percent-encoded character are percent-encoded, too.
+    """The spans without what is a mark already, so that a text that is redacted stays as it is.
 
     Args:
-        text: What they are places of.
-        spans: In any order.
+        text: Any text.
+        spans: Places in it.
+
+    Returns:
+        As given, where no mark stands in one. One that begins with a mark is none: what stands behind it was no part of
+        the value that the mark took the place of. Of others what stands before, between and behind marks, where that
+        says something.
     """
     found = [_in_its_writing(text, span) for span in spans]
-    if _WORD not in text:
+    if not found or "REDACTED" not in text:
         return found
-    marks = [mark.span() for mark in _WRITTEN.finditer(text)]
-    return [left for span in found for left in _beside(text, span, marks)] if marks else found
+    marks = [mark.span() for mark in WRITTEN_MARK.finditer(text)]
+    ends = [end for _, end in marks]
+    apart = []
+    for span in found:
+        first = bisect_right(ends, span.start)
+        if first == len(marks) or marks[first][0] >= span.end:
+            apart.append(span)
+        elif marks[first][0] > span.start:
+            apart += _pieces(text, span, marks, first)
+    return apart
+
+
+def _pieces(text: str, span: Span, marks: list[tuple[int, int]], index: int) -> list[Span]:
+    pieces, start = [], span.start
+    while index < len(marks) and marks[index][0] < span.end:
+        pieces.append((start, marks[index][0]))
+        start = marks[index][1]
+        index += 1
+    pieces.append((start, span.end))
+    return [
+        span._replace(start=start, end=end, value=text[start:end])
+        for start, end in pieces
+        if start < end and _SAYS_SOMETHING.search(_ESCAPE.sub("", text[start:end]))
+    ]
 
 
 def _in_its_writing(text: str, span: Span) -> Span:
     is_escaped = span.writing is Writing.PLAIN and _ESCAPED.match(text, max(0, span.start - 3), span.start)
     return span._replace(writing=Writing.PERCENT) if is_escaped else span
-
-
-def _beside(text: str, span: Span, marks: list[tuple[int, int]]) -> Iterator[Span]:
-    start, end = span.start, span.end
-    first = max(0, bisect_right(marks, (start, -1)) - 1)
-    rest = 0
-    done = start
-    for mark_start, mark_end in marks[first:]:
-        if mark_start >= end:
-            break
-        if mark_end <= start:
-            continue
-        if mark_start < start or mark_end > end:  # it begins or ends within a mark: what is beside that
-            start, end = (mark_end, end) if mark_start < start else (start, mark_start)
-            done = max(done, start)
-            continue
-        rest += mark_start - done
-        done = mark_end
-    rest += end - done
-    if start == span.start and end == span.end:
-        if rest > 0:
-            yield span
-    elif start < end and rest > 0 and not _COLON.match(text, start):  # the mark was a user's name, in a URL
-        yield span._replace(start=start, end=end, value=text[start:end])
