@@ -90,14 +90,14 @@ def test_idle_recording(get: Callable[[str], Any], tmp_path: Path) -> None:
         assert eventually(lambda: not _of_file(path))
 
 
-@pytest.mark.parametrize("name", ["out.har", "out.har.gz"])
-@pytest.mark.parametrize("writer", _WRITERS)
+@pytest.mark.parametrize(("writer", "name"), [("live", "out.har"), ("thread", "out.har"), ("process", "out.har.gz")])
 def test_rotation(get: Callable[[str], Any], tmp_path: Path, writer: str, name: str) -> None:
     """Each file is complete, and what was recorded last is in the file itself."""
-    recording = record_to_file(tmp_path / name, live=True, rotation=Rotation(max_bytes=1, files=2), **_WRITERS[writer])
-    for number in range(4):
-        with recording:
+    rotation = Rotation(max_bytes=1, files=2)
+    with record_to_file(tmp_path / name, live=True, rotation=rotation, **_WRITERS[writer]) as recording:
+        for number in range(4):
             get(f"/item/{number}")
+            recording.force_flush()
     ending = name.removeprefix("out")
     there = [f"out{ending}", f"out.1{ending}", f"out.2{ending}"]
     assert sorted(there) == sorted(one.name for one in tmp_path.iterdir())
