@@ -43,6 +43,22 @@ class Clock:
         return _DAY + self.now
 
 
+class SharedClock:
+    """A clock that several processes go by: the seconds stand in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.set(0)
+
+    def set(self, now: float) -> None:
+        """Set it."""
+        self._path.write_text(f"{now}")
+
+    def __call__(self) -> float:
+        """The time, seconds since 1970."""
+        return _DAY + float(self._path.read_text())
+
+
 def entry(name: object, started: float = 0, page: str = "run", size: int = 0) -> Entry:
     """An entry that started at some second of the clock's day, and has so many bytes more."""
     return Entry(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lives import FORMS, Clock, batch, entry, read
+from lives import FORMS, PACKED_FORMS, Clock, batch, entry, read
 from otel_har.export.file import FileHarExporter
 from otel_har.export.files.aside import numbered
 from otel_har.export.keeping import Retention, Rotation
@@ -29,6 +29,7 @@ steps = st.lists(
     min_size=1,
     max_size=12,
 )
+_ALL_FORMS = {**FORMS, **PACKED_FORMS}
 _Model = list[tuple[str, float, str]]
 
 
@@ -97,10 +98,15 @@ def test_bytes(form: str, most: int, sequence: list[_Step]) -> None:
 
 
 @sequences
-@given(st.sampled_from(sorted(FORMS)), st.none() | st.integers(1, 50_000), st.none() | st.integers(1, 9), steps)
+@given(
+    st.sampled_from(sorted({**FORMS, **PACKED_FORMS})),
+    st.none() | st.integers(1, 50_000),
+    st.none() | st.integers(1, 9),
+    steps,
+)
 def test_rotation(form: str, most: int | None, seconds: int | None, sequence: list[_Step]) -> None:
     """Each entry is in exactly one file, in order; a file that is too large has one addition alone."""
-    name, indent = FORMS[form]
+    name, indent = _ALL_FORMS[form]
     limits: dict[str, Any] = {"max_bytes": most or (None if seconds else 1), "max_seconds": seconds}
     clock, model = Clock(), []
     with tempfile.TemporaryDirectory() as directory:
@@ -116,3 +122,35 @@ def test_rotation(form: str, most: int | None, seconds: int | None, sequence: li
         for file, names in zip(reversed(files), written, strict=True):
             is_one_addition = len({name.partition(".")[0] for name in names}) <= 1
             assert is_one_addition or limits["max_bytes"] is None or file.stat().st_size <= limits["max_bytes"]
+
+
+@sequences
+@given(
+    st.none() | st.integers(1, 12),
+    st.none() | st.integers(1, 5),
+    st.none() | st.integers(1, 60_000),
+    st.integers(1, 2),
+    steps,
+)
+def test_packed(age: int | None, entries: int | None, size: int | None, processes: int, sequence: list[_Step]) -> None:
+    """No limit is passed, what stays is the end of what was added, and pages with it; nothing goes that need not."""
+    clock, model = Clock(), []
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "out.har.gz")
+        retention = Retention(max_age_seconds=age, max_entries=entries, max_bytes=size)
+        exporters = [FileHarExporter(path, recording="run", retention=retention, clock=clock) for _ in range(processes)]
+        for number, step in enumerate(sequence):
+            model += _added(exporters, clock, number, step)
+            if not step[1]:
+                continue
+            names, pages = read(path)
+            left = model[len(model) - len(names) :]
+            assert [name for name, _, _ in left] == names
+            assert {page for _, _, page in left} == set(pages)
+            assert entries is None or len(names) <= entries
+            assert size is None or len(names) <= 1 or path.stat().st_size <= size
+            assert age is None or not left or left[0][1] >= clock.now - age
+            if age is None and size is None:
+                assert len(names) >= min(len(model), 1 if entries is None else max(1, int(entries * 0.75)))
+        for exporter in exporters:
+            exporter.shutdown()

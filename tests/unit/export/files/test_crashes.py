@@ -25,6 +25,7 @@ _HARMLESS = frozenset({"close", "fspath", "fstat", "geteuid", "getpid", "lseek",
 
 _BODY = "x" * 30_000  # a few of them are worth a new copy of the others
 _IN_PLACE = "x" * 244 + ".har"  # there is no room beside a file of this name
+_PACKED_IN_PLACE = "x" * 241 + ".har.gz"
 
 
 def _killed_before(call: int, work: Callable[[], None]) -> None:
@@ -209,11 +210,17 @@ def test_archive(tmp_path: Path) -> None:
     assert 100 < _each_crash(work, check)
 
 
-@pytest.mark.parametrize("limit", [Retention(max_entries=2), Retention(max_bytes=99_000)], ids=["entries", "bytes"])
-def test_retention(tmp_path: Path, limit: Retention) -> None:
+@pytest.mark.parametrize(
+    ("name", "limit", "least"),
+    [
+        ("out.har", Retention(max_entries=2), 2),
+        ("out.har", Retention(max_bytes=99_000), 1),
+        ("out.har.gz", Retention(max_entries=3), 2),
+    ],
+)
+def test_retention(tmp_path: Path, name: str, limit: Retention, least: int) -> None:
     """Killed while entries are blanked or the others are moved: the last ones are there, and the next one goes on."""
-    path = tmp_path / "out.har"
-    least = 2 if limit.max_entries else 1
+    path = tmp_path / name
     known = ["0"]
     _succeed(path, "0")
 
@@ -249,7 +256,7 @@ def test_retention_in_place(tmp_path: Path) -> None:
     assert [path] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["out.har", _IN_PLACE])
+@pytest.mark.parametrize("name", ["out.har", _IN_PLACE, "out.har.gz", _PACKED_IN_PLACE])
 def test_rotation(tmp_path: Path, name: str) -> None:
     """Killed while files get their next names: each entry stays in one of them, in its order, once gone on with."""
     path = tmp_path / name

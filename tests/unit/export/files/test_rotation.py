@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,6 +122,16 @@ def test_statistics(make: Callable[..., FileHarExporter]) -> None:
         exporter.export(HarBatch(made.pages, made.entries, HarStatistics(dropped_entries=number)))
     logs = [log_of(path)["_otel_har"] for path in _files(exporter.path.parent)]
     assert [0, 1, 2] == sorted(log["statistics"]["droppedEntries"] for log in logs)
+
+
+def test_redaction(make: Callable[..., FileHarExporter]) -> None:
+    """Each file tells by which policy it was redacted, whatever the others were."""
+    exporter = make(Rotation(max_bytes=1))
+    policies = ["strict", None, "default", "strict"]
+    for number, policy in enumerate(policies):
+        exporter.export(replace(batch(entry(number)), redaction=policy))
+    there = [numbered(exporter.path, number) for number in (3, 2, 1)] + [exporter.path]
+    assert policies == [log_of(one).get("_redaction", {}).get("policy") for one in there]
 
 
 def test_what_is_not_ours_keeps_its_name(make: Callable[..., FileHarExporter]) -> None:
