@@ -127,6 +127,7 @@ def test_an_exception_looks_as_without_us(run: Run, out: Path) -> None:
         (["out.har"], 2, "Missing argument 'TARGET...'"),
         (["out.har", "nocommand"], 127, "there is no command 'nocommand'. TARGET is a command, a path that"),
         (["out.har", "--", "./app.py"], 126, "./app.py cannot be executed"),
+        (["--retention-entries", "5", "out.har.zip", "app.py"], 2, "a zip archive has no retention"),
         (["out.har", "-i", "17", "app.py"], 2, "'--indent': '17': Input should be less than or equal to 16"),
         (["out.har", "-b", "fork", "app.py"], 2, "'--in-background': 'fork' is not one of"),
         (["out.har", "-n", "-1", "app.py"], 2, "'--interval-seconds': -1"),

@@ -28,10 +28,12 @@ from otel_har.environment import (
     RUN_DIRECTORY,
     RUN_PROCESS,
 )
-from otel_har.errors import ExportError
+from otel_har.errors import ExportError, SettingError
 from otel_har.export.files import access
 from otel_har.export.files.packed import document_for
 from otel_har.har.attaching import is_named_zip
+from otel_har.pipeline import file_maker
+from otel_har.settings import settings_from
 
 __all__ = ["record"]
 
@@ -153,6 +155,7 @@ def _recorded(path: Path, command: Sequence[str], values: dict[str, str], *, is_
     is_to_file = _FILE in exporters
     if is_to_file:
         _must_be_writable(path, append=append)
+        _must_have_its_settings(path, environ)
     asked = Asked.of(path, uuid.uuid4().hex, append=append)
     try:
         status = run_child(
@@ -195,6 +198,19 @@ def _must_be_writable(path: Path, *, append: bool) -> None:
         if not os.access(real if real.exists() else real.parent, os.W_OK):
             raise _cannot(real, errno.EACCES)
     except ExportError as fault:
+        raise click.UsageError(str(fault)) from None
+
+
+def _must_have_its_settings(path: Path, environ: Mapping[str, str]) -> None:
+    """Tell at once that a form of file has not what is asked of it.
+
+    Raises:
+        click.UsageError: When it has not.
+    """
+    settings, _ = settings_from(environ)
+    try:
+        file_maker(path, retention=settings.retention, rotation=settings.rotation)
+    except SettingError as fault:
         raise click.UsageError(str(fault)) from None
 
 
