@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import functools
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import _AsyncGeneratorContextManager, _GeneratorContextManager
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
@@ -32,8 +35,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
-_runs_of_context: ContextVar[tuple[object, ...]] = ContextVar("otel_har_runs", default=())
+_runs_of_context: ContextVar[tuple[_Run, ...]] = ContextVar("otel_har_runs", default=())
 
 
 MakeExporter = Callable[[], HarExporter]
@@ -94,11 +98,8 @@ class Recording:
         """
         with self._lock:
             if self._run is None:
-                exporter = self._make_exporter()
-                self._run = _Run(self._make_processor(exporter), self._scope)
-                self.exporter = exporter
-            self._starts += 1
-            self._run.enter()
+                self._begin(self._make_exporter())
+            self._enter()
         return self
 
     def stop(self) -> None:
@@ -128,29 +129,37 @@ class Recording:
         self.stop()
 
     async def __aenter__(self) -> Self:
-        return self.start()
+        if self._run is None:
+            exporter = await in_thread(self._make_exporter)
+            with self._lock:
+                is_needed = self._run is None
+                if is_needed:
+                    self._begin(exporter)
+                self._enter()
+            if not is_needed:  # another task was first
+                await in_thread(exporter.shutdown)
+        else:
+            self.start()
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         run = self._last_run()
-        if run is None:
-            return
-        try:
-            ending = asyncio.get_running_loop().run_in_executor(None, run.end)
-        except RuntimeError:  # another library's event loop, or one that ends
-            run.end()
-        else:
-            await asyncio.shield(ending)
+        if run is not None:
+            await in_thread(run.end)
 
     def __call__(self, function: F) -> F:
         """Decorate a function: what it does is recorded.
 
         Raises:
-            TypeError: For a generator function: record within it, with `with`.
+            TypeError: For a class, and for a generator function: record within it, with `with`. What turns out to give
+                a generator or a context manager when it is called raises it then.
         """
+        if isinstance(function, type | classmethod | staticmethod):
+            raise TypeError(f"{function!r} cannot be decorated: decorate its functions")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(f"{function.__qualname__} is a generator function: record within it, with `with`")
+            raise _generates(function)
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -163,9 +172,30 @@ class Recording:
         @functools.wraps(function)
         def recorded(*args: Any, **kwargs: Any) -> Any:
             with self:
-                return function(*args, **kwargs)
+                result = function(*args, **kwargs)
+                if inspect.isgenerator(result) or inspect.isasyncgen(result) or isinstance(result, _MANAGERS):
+                    raise _generates(function)
+            return self._awaited(result) if inspect.iscoroutine(result) else result
 
         return cast("F", recorded)
+
+    async def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """What a function gave that is no coroutine function to Python, such as a decorated one."""
+        async with self:
+            return await coroutine
+
+    def _begin(self, exporter: HarExporter) -> None:
+        """A run to an exporter, which is shut down where there is none."""
+        with contextlib.ExitStack() as undoing:
+            undoing.callback(exporter.shutdown)
+            self._run = _Run(self._make_processor(exporter), self._scope)
+            undoing.pop_all()
+        self.exporter = exporter
+
+    def _enter(self) -> None:
+        self._starts += 1
+        if self._run is not None:
+            self._run.enter()
 
     def _last_run(self) -> _Run | None:
         """Count a stop; the run that it ends, if it does."""
@@ -181,27 +211,52 @@ class Recording:
         return run
 
 
+_MANAGERS = (_GeneratorContextManager, _AsyncGeneratorContextManager)
+
+
+def _generates(function: Callable[..., Any]) -> TypeError:
+    name = getattr(function, "__qualname__", repr(function))
+    return TypeError(f"{name} is a generator function: record within it, with `with`")
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """Call what may take a while in a thread of its own: the event loop's may all be waiting for something."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # another library's event loop
+        return call()
+    executor = ThreadPoolExecutor(1, thread_name_prefix="otel-har-recording")
+    try:
+        work = loop.run_in_executor(executor, call)
+    except RuntimeError:  # no thread starts any more
+        return call()
+    finally:
+        executor.shutdown(wait=False)
+    return await asyncio.shield(work)  # also where whoever waits is cancelled
+
+
 class _Run:
     """From a start to its stop."""
 
     def __init__(self, processor: HarSpanProcessor, scope: Scope) -> None:
         self.processor = processor
+        self.has_ended = False
         self._context_only = scope.get("context_only", False)
         tracer_provider = scope.get("tracer_provider")
+        watch_global_provider()
+        if tracer_provider is not None:
+            watch_provider(tracer_provider)
+        HOOKS.take(tracer_provider)
+        DISPATCHER.add(processor, self._concerns_context if self._context_only else None)
         atexit.register(processor.shutdown)
         call_at_exit_of_multiprocessing_children(processor, HarSpanProcessor.shutdown)
         if scope.get("signals", True):
             shut_down_on_signals(processor, DEFAULT_SIGNAL_TIMEOUT_MILLIS)
-        watch_global_provider()
-        if tracer_provider is not None:
-            watch_provider(tracer_provider)
-        DISPATCHER.add(processor, self._concerns_context if self._context_only else None)
-        HOOKS.take(tracer_provider)
 
     def enter(self) -> None:
-        """The present context takes part."""
+        """The present context takes part; runs that others ended let it go."""
         if self._context_only:
-            _runs_of_context.set((*_runs_of_context.get(), self))
+            _runs_of_context.set((*(run for run in _runs_of_context.get() if not run.has_ended), self))
 
     def leave(self) -> None:
         """The present context takes part no longer."""
@@ -212,6 +267,7 @@ class _Run:
 
     def end(self) -> None:
         """Deliver what was recorded."""
+        self.has_ended = True
         HOOKS.give_back()
         self.processor.shutdown()
         DISPATCHER.remove(self.processor)

@@ -9,25 +9,33 @@ from __future__ import annotations
 import logging
 import os
 import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
+from opentelemetry.trace import TracerProvider
 
 from otel_har.errors import SettingError
 from otel_har.export.batch_settings import BatchSettings
+from otel_har.export.files import access
 from otel_har.export.interfaces import HarExporter
 from otel_har.export.keeping import Retention, Rotation
 from otel_har.export.logger import LoggingHarExporter
 from otel_har.export.memory import InMemoryHarExporter
 from otel_har.export.model import to_har_model
 from otel_har.export.process import BackgroundProcessHarExporter
+from otel_har.filters import HarFilter
 from otel_har.har.models import Har
+from otel_har.limits import CaptureLimits
+from otel_har.mapping.options import MappingOptions
 from otel_har.pipeline import PipelineOptions, exporter_to_all, file_maker, span_processor
 from otel_har.processor import HarSpanProcessor
 from otel_har.recorder import MakeExporter, MakeProcessor, Recording, Scope
+from otel_har.redaction.policy import RedactionPolicy
 from otel_har.settings import HarSettings, settings_from
 
 if TYPE_CHECKING:
@@ -37,14 +45,27 @@ Background = Literal["thread", "process"]
 
 _BACKGROUNDS = ("thread", "process")
 _SCOPE = Scope.__annotations__
+_A_DAY_SECONDS = 86_400
 _logger = logging.getLogger("otel_har")
+_told: set[str] = set()
 
 
 class RecordingOptions(PipelineOptions, Scope, total=False):
     """What every way to record from code takes."""
 
 
-_OPTIONS = frozenset(RecordingOptions.__annotations__)
+_KINDS: dict[str, type] = {
+    "redaction": RedactionPolicy,
+    "filter": HarFilter,
+    "limits": CaptureLimits,
+    "mapping": MappingOptions,
+    "batch": BatchSettings,
+    "max_pages": int,
+    "title": Callable,  # type: ignore[dict-item] # to isinstance it is one
+    "context_only": bool,
+    "tracer_provider": TracerProvider,
+    "signals": bool,
+}
 
 
 def record(*exporters: HarExporter | MakeExporter, **options: Unpack[RecordingOptions]) -> Recording:
@@ -60,12 +81,34 @@ def record(*exporters: HarExporter | MakeExporter, **options: Unpack[RecordingOp
     """
     if not exporters:
         raise SettingError("record() needs an exporter")
+    wrong = [one for one in exporters if not _is_exporter_or_callable(one)]
+    if wrong:
+        raise SettingError(
+            f"record() takes exporters, and what makes one, not {wrong[0]!r}; record_to_file() takes paths"
+        )
     makers = [_once(exporter) if isinstance(exporter, HarExporter) else exporter for exporter in exporters]
 
     def make() -> HarExporter:
-        return exporter_to_all([maker() for maker in makers])
+        made: list[HarExporter] = []
+        with ExitStack() as undoing:
+            for maker in makers:
+                made.append(_made(maker))
+                undoing.callback(made[-1].shutdown)
+            undoing.pop_all()
+        return exporter_to_all(made)
 
     return Recording(make, _processors(options), **_scope(options))
+
+
+def _is_exporter_or_callable(given: object) -> bool:
+    return isinstance(given, HarExporter) or callable(given)
+
+
+def _made(maker: MakeExporter) -> HarExporter:
+    made = maker()
+    if not isinstance(made, HarExporter):
+        raise SettingError(f"{maker!r} gave {made!r}, which is no HarExporter")
+    return made
 
 
 def _once(exporter: HarExporter) -> MakeExporter:
@@ -115,14 +158,32 @@ def record_to_file(  # noqa: PLR0913 - what harlem's has, and what files have be
         SettingError: When one of these has an unusable value.
     """
     writing = _Writing(live, interval_seconds, retention_seconds, in_background)
-    kept = writing.retention(retention)
-    name = uuid.uuid4().hex
-    make = file_maker(path, indent=indent, append=append, recording=name, retention=kept, rotation=rotation)
+    make = _file(path, indent, append=append, retention=writing.retention(retention), rotation=rotation)
     return FileRecording(path, writing.exporters(make), _processors(options, writing), **_scope(options))
 
 
+def _file(
+    path: str | os.PathLike[str],
+    indent: int | None,
+    *,
+    append: bool,
+    retention: Retention | None,
+    rotation: Rotation | None,
+) -> MakeExporter:
+    """What makes the exporter to the file, the same one for all runs."""
+    settings = _settings()
+    return file_maker(
+        access.with_home(path).absolute(),
+        indent=settings.indent if indent is None else indent,
+        append=append or settings.append,
+        recording=uuid.uuid4().hex,
+        retention=retention or settings.retention,
+        rotation=rotation or settings.rotation,
+    )
+
+
 def record_to_logger(
-    logger: logging.Logger | None = None,
+    logger: logging.Logger | logging.LoggerAdapter[Any] | str | None = None,
     level: int = logging.DEBUG,
     *,
     new_page_message: str | None = None,
@@ -135,7 +196,7 @@ def record_to_logger(
     `to_har_model` puts them together again. Each exchange is logged by whoever made it, when it is complete.
 
     Args:
-        logger: The logger; `LoggingHarExporter` has one of its own.
+        logger: The logger, or its name; `LoggingHarExporter` has one of its own.
         level: The level of the records.
         new_page_message: Their message for a page.
         new_entry_message: Their message for an entry.
@@ -181,13 +242,13 @@ class FileRecording(Recording):
         **scope: Unpack[Scope],
     ) -> None:
         super().__init__(make_exporter, make_processor, **scope)
-        self._asked_path = Path(path)
+        self._asked_path = access.with_home(path).absolute()
 
     @property
     def path(self) -> Path:
         """The file: where another recording was at work with that, it is one beside it."""
-        path: Path = getattr(self.exporter, "path", self._asked_path)
-        return path
+        path: Path | None = getattr(self.exporter, "path", None)
+        return path or self._asked_path
 
 
 class ModelRecording(Recording):
@@ -229,8 +290,9 @@ class _Writing:
     def __post_init__(self) -> None:
         if self.in_background is not None and self.in_background not in _BACKGROUNDS:
             raise SettingError(f"in_background must be one of {', '.join(_BACKGROUNDS)}, not {self.in_background!r}")
-        if self.interval_seconds is not None and not self.interval_seconds >= 0:
-            raise SettingError(f"interval_seconds must be 0 or more, not {self.interval_seconds!r}")
+        seconds = self.interval_seconds
+        if seconds is not None and not (_is_number(seconds) and 0 <= seconds <= _A_DAY_SECONDS):
+            raise SettingError(f"interval_seconds must be between 0 and {_A_DAY_SECONDS}, not {seconds!r}")
 
     @property
     def is_live(self) -> bool:
@@ -260,9 +322,11 @@ def _processors(options: RecordingOptions, writing: _Writing = _Writing()) -> Ma
     Raises:
         TypeError: For an option that there is not.
     """
-    unknown = [name for name in options if name not in _OPTIONS]
-    if unknown:
-        raise TypeError(f"there is no option {unknown[0]!r}; there are {', '.join(sorted(_OPTIONS))}")
+    for name, value in options.items():
+        if name not in _KINDS:
+            raise TypeError(f"there is no option {name!r}; there are {', '.join(sorted(_KINDS))}")
+        if not isinstance(value, _KINDS[name]):
+            raise SettingError(f"{name} must be a {_KINDS[name].__name__}, not {value!r}")
     salt = os.urandom(32)  # of all runs: they may write one file
 
     def make(exporter: HarExporter) -> HarSpanProcessor:
@@ -278,13 +342,19 @@ def _processors(options: RecordingOptions, writing: _Writing = _Writing()) -> Ma
     return make
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _settings() -> HarSettings:
     """The environment's settings; what is wrong with them is told."""
-    if os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true":
-        _logger.warning("otel-har: nothing is recorded: %s is set", OTEL_SDK_DISABLED)
     settings, problems = settings_from(os.environ)
+    if os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true":
+        problems = [*problems, f"nothing is recorded: {OTEL_SDK_DISABLED} is set"]
     for problem in problems:
-        _logger.warning("otel-har: %s", problem)
+        if problem not in _told:  # recordings may begin with each call of a function
+            _told.add(problem)
+            _logger.warning("otel-har: %s", problem)
     return settings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import threading
@@ -13,10 +14,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 import requests
+from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_har import (
     ExportError,
+    FileHarExporter,
     HarExporter,
     HarExportResult,
     HarInstrumentor,
@@ -317,8 +320,13 @@ def test_an_unusable_path_is_told_where_recording_starts(tmp_path: Path) -> None
     ("options", "message"),
     [
         ({"in_background": "fibre"}, "in_background must be one of thread, process, not 'fibre'"),
-        ({"interval_seconds": -1}, "interval_seconds must be 0 or more, not -1"),
-        ({"interval_seconds": float("nan")}, "interval_seconds must be 0 or more, not nan"),
+        ({"interval_seconds": -1}, "interval_seconds must be between 0 and 86400, not -1"),
+        ({"interval_seconds": float("nan")}, "interval_seconds must be between 0 and 86400, not nan"),
+        ({"interval_seconds": float("inf")}, "interval_seconds must be between 0 and 86400, not inf"),
+        ({"interval_seconds": "5"}, "interval_seconds must be between 0 and 86400, not '5'"),
+        ({"filter": "*.png"}, "filter must be a HarFilter, not '\\*.png'"),
+        ({"redaction": "strict"}, "redaction must be a RedactionPolicy, not 'strict'"),
+        ({"batch": 5}, "batch must be a BatchSettings, not 5"),
     ],
 )
 def test_bad_arguments(tmp_path: Path, options: dict[str, Any], message: str) -> None:
@@ -485,3 +493,142 @@ def test_recording_is_a_name_of_the_package(tmp_path: Path) -> None:
     """What the functions give is a `Recording`."""
     made = [record(InMemoryHarExporter), record_to_file(tmp_path / "out.har"), record_to_logger(), record_to_model()]
     assert all(isinstance(recording, Recording) for recording in made)
+
+
+def test_what_makes_no_exporter_is_told() -> None:
+    """Neither a path nor what gives something else is taken for an exporter."""
+    anything: Any = "out.har"
+    with pytest.raises(SettingError, match=r"not 'out.har'; record_to_file\(\) takes paths"):
+        record(anything)
+    anything = dict
+    with pytest.raises(SettingError, match=r"gave \{\}, which is no HarExporter"):
+        record(anything).start()
+
+
+def test_what_was_made_before_a_start_failed_is_shut_down(tmp_path: Path) -> None:
+    """A start that fails leaves no exporter open: the next one gets the file."""
+
+    def unwritable() -> HarExporter:
+        return FileHarExporter(tmp_path / "none" / "out.har")
+
+    path = tmp_path / "out.har"
+    for _ in range(2):
+        with pytest.raises(ExportError):
+            record(lambda: FileHarExporter(path), unwritable).start()
+    with record_to_file(path) as recording:
+        assert path == recording.path
+    assert ["out.har"] == sorted(one.name for one in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("in_background", [None, "process"])
+def test_the_path_is_that_of_the_file(get: Callable[[str], Any], tmp_path: Path, in_background: Any) -> None:
+    """Where another recording writes the file, `path` is the one beside it; it is absolute."""
+    first, second = (record_to_file(tmp_path / "out.har", in_background=in_background) for _ in range(2))
+    with first, second:
+        get("/item")
+        assert first.force_flush()
+        assert second.force_flush()
+        assert tmp_path / "out.har" == first.path
+        assert second.path != first.path
+        assert ["/item"] == _of_file(second.path)
+
+
+def test_a_relative_path_is_one_of_the_directory_where_it_was_given(
+    get: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that goes elsewhere goes on with its file."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    recording = record_to_file("out.har")
+    for place in (tmp_path, tmp_path / "elsewhere"):
+        monkeypatch.chdir(place)
+        with recording:
+            get("/item")
+    assert ["/item"] * 2 == _of_file(tmp_path / "out.har")
+
+
+def test_the_files_settings_hold_too(
+    get: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the file, too, what is not given in code is as the environment says."""
+    monkeypatch.setenv("OTEL_PYTHON_HAR_INDENT", "3")
+    monkeypatch.setenv("OTEL_PYTHON_HAR_RETENTION_ENTRIES", "2")
+    with record_to_file(tmp_path / "out.har"):
+        for number in range(4):
+            get(f"/item/{number}")
+    assert ["/item/2", "/item/3"] == _of_file(tmp_path / "out.har")
+    assert '\n   "log"' in (tmp_path / "out.har").read_text(encoding="utf-8")
+
+
+async def test_leaving_waits_for_no_executor(server: RecordingServer, tmp_path: Path) -> None:
+    """`async with` ends also where every thread of the event loop's executor waits for what comes after it."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    left = threading.Event()
+    waiting = asyncio.create_task(asyncio.to_thread(left.wait, PATIENCE_S))
+    await asyncio.sleep(0)
+    async with (
+        record_to_file(tmp_path / "out.har"),
+        aiohttp.ClientSession() as session,
+        session.get(server.url("/item")) as response,
+    ):
+        await response.read()
+    left.set()
+    assert await waiting
+    assert ["/item"] == _of_file(tmp_path / "out.har")
+
+
+async def test_what_gives_a_coroutine_is_recorded_while_that_runs(server: RecordingServer) -> None:
+    """Also a coroutine function that another decorator hides."""
+    recording = record_to_model()
+
+    async def fetch() -> int:
+        async with aiohttp.ClientSession() as session, session.get(server.url("/item")) as response:
+            return response.status
+
+    @recording
+    def hidden() -> Any:
+        return fetch()
+
+    assert 200 == await hidden()
+    assert not recording.is_recording
+    assert ["/item"] == _paths(recording.har.log.entries)
+
+
+def test_what_is_no_function_is_not_decorated() -> None:
+    """Classes, and what turns out to give a generator, are refused instead of recording nothing."""
+    recording: Any = record_to_model()
+    with pytest.raises(TypeError, match="cannot be decorated: decorate its functions"):
+        recording(type("Service", (), {}))
+    with pytest.raises(TypeError, match="is a generator function: record within it"):
+        recording(lambda: (number for number in range(3)))()
+    with pytest.raises(TypeError, match="is a generator function: record within it"):
+        recording(contextlib.contextmanager(lambda: iter([1])))()
+    assert not recording.is_recording
+
+
+def test_what_the_program_instruments_meanwhile_stays(get: Callable[[str], Any]) -> None:
+    """A program that sets up its tracing within a recording gets what it asks for, then and afterwards."""
+    hooked: list[str] = []
+    with record_to_model() as recording:
+        RequestsInstrumentor().instrument(request_hook=lambda _, request: hooked.append(str(request.url)))
+        get("/item/1")
+    try:
+        get("/item/2")
+        assert ["/item/1", "/item/2"] == [urlsplit(url).path for url in hooked]
+        assert ["/item/1"] == _paths(recording.har.log.entries)
+        assert recording.har.log.entries[0].response.content.text
+    finally:
+        RequestsInstrumentor().uninstrument()
+
+
+def test_what_the_program_instruments_with_our_hooks_meanwhile_stays(get: Callable[[str], Any]) -> None:
+    """So it is with `HarInstrumentor`."""
+    with record_to_model() as recording:
+        HarInstrumentor().instrument(skip_dep_check=True)
+        get("/item")
+    try:
+        assert HarInstrumentor().is_instrumented_by_opentelemetry
+    finally:
+        HarInstrumentor().uninstrument()
+    assert ["/item"] == _paths(recording.har.log.entries)

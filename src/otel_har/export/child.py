@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from otel_har.export.interfaces import HarExporter
 from otel_har.export.messages import HEADER, batch_of
-from otel_har.export.remote import answer_of, done, for_others, made_from, needs_upkeep
+from otel_har.export.remote import answer_of, done, for_others, made_from, needs_upkeep, path_of
 
 _LOOK_S = 1.0
 
@@ -56,6 +56,7 @@ class _Worker:
                 "is_passing": answer.is_passing,
                 "errno": answer.errno,
                 "needs_upkeep": self._exporter is not None and needs_upkeep(self._exporter),
+                "path": path_of(self._exporter) if self._exporter is not None else None,
             }
             if order["do"] == "start" and self._exporter is not None:
                 pickled = for_others(self._exporter)

@@ -99,6 +99,7 @@ class ChildProcess:
             said["errno"],
             said["needs_upkeep"],
             base64.b64decode(pickled) if pickled is not None else None,
+            said["path"],
         )
 
     def end(self, end: float) -> None:

@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import time
+from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
@@ -58,6 +59,7 @@ class BackgroundProcessHarExporter(HarExporter):
         self._upkeep_times = UpkeepTimes()
         self._shut_down = False
         self._child: ChildProcess | None = None
+        self._path: str | None = None
         self._ends = 0
         self._not_before = 0.0
         call_in_forked_child(self._forget)
@@ -67,6 +69,11 @@ class BackgroundProcessHarExporter(HarExporter):
     def pid(self) -> int | None:
         """The number of the process; None while there is none."""
         return self._child.pid if self._child is not None else None
+
+    @property
+    def path(self) -> Path | None:
+        """The file that the exporter writes, at its last answer; None where it writes none."""
+        return Path(self._path) if self._path is not None else None
 
     def export(self, batch: HarBatch) -> HarExportResult:
         """Have the batch exported.
@@ -171,10 +178,12 @@ class BackgroundProcessHarExporter(HarExporter):
         """
         child = self._child or self._start(end)
         try:
-            return child.ask(do, end, {"timeout_millis": _millis(end)}, batch)
+            answer = child.ask(do, end, {"timeout_millis": _millis(end)}, batch)
         except EndedError:
             self._has_ended()
             raise
+        self._path = answer.path
+        return answer
 
     def _start(self, end: float) -> ChildProcess:
         if self._ends >= _MOST_ENDS:
@@ -202,6 +211,7 @@ class BackgroundProcessHarExporter(HarExporter):
             raise ExportError(f"the exporter cannot be made: {answer.fault}")
         self._source = answer.pickled or self._source
         self._upkeep_times.is_needed = answer.needs_upkeep
+        self._path = answer.path
         return child
 
     def _has_ended(self) -> None:

@@ -41,6 +41,7 @@ class Answer:
         errno: The fault's, where it has one.
         needs_upkeep: Whether the exporter does.
         pickled: The exporter itself, which another process could go on with; None where it is not for that.
+        path: The file that it writes; None where it writes none.
     """
 
     value: bool = False
@@ -49,6 +50,7 @@ class Answer:
     errno: int | None = None
     needs_upkeep: bool = False
     pickled: bytes | None = None
+    path: str | None = None
 
     def result(self) -> HarExportResult:
         """The result of an export.
@@ -168,6 +170,12 @@ def call_here(key: str, source: bytes | MakeExporter, method: str, argument: Har
 def needs_upkeep(exporter: HarExporter) -> bool:
     """What the exporter says of that, if it can say it."""
     return attempted(lambda: exporter.needs_upkeep) is True
+
+
+def path_of(exporter: HarExporter) -> str | None:
+    """The file that the exporter writes, as those tell that write one."""
+    path = attempted(lambda: getattr(exporter, "path", None))
+    return os.fspath(path) if isinstance(path, str | os.PathLike) else None
 
 
 def done(exporter: HarExporter, method: str, argument: HarBatch | int) -> bool:
