@@ -168,7 +168,7 @@ def _lets_in(har_filter: HarFilter, record: HarRecord) -> bool:
     return har_filter._lets_in_request(exchange.method, exchange.url) and har_filter._lets_in_answer(exchange)  # noqa: SLF001 - a part of the filter
 
 
-@guarded("the program's filter")
+@guarded("the program's filter", BaseException)
 def _is_true(predicate: Predicate, entry: Entry) -> bool:
     return bool(predicate(entry))
 

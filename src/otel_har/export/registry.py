@@ -66,7 +66,7 @@ def _loaded(entry_point: EntryPoint) -> HarExporter:
     made = attempted(lambda: _called(entry_point))
     if isinstance(made, OtelHarError):
         raise made
-    if isinstance(made, Exception):
+    if isinstance(made, BaseException):
         raise SettingError(
             f"the exporter {entry_point.name!r} ({entry_point.value}) cannot be made: {type(made).__qualname__}: {made}"
         ) from made
@@ -79,6 +79,6 @@ def _called(entry_point: EntryPoint) -> object:
     return entry_point.load()()
 
 
-@guarded("shutting down an exporter")
+@guarded("shutting down an exporter", BaseException)
 def _shut_down(exporter: HarExporter) -> None:
     exporter.shutdown()

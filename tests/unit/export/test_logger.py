@@ -26,11 +26,12 @@ class _Records(logging.Handler):
         super().__init__()
         self.found: list[dict[str, Any]] = []
         self.raises = False
+        self.fault: BaseException = RuntimeError("handler")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record."""
         if self.raises:
-            raise RuntimeError("handler")
+            raise self.fault
         self.found.append(vars(record))
 
     def of(self, field: str) -> list[dict[str, Any]]:
@@ -126,3 +127,10 @@ def test_unknown_level() -> None:
     """A level that logging does not know is refused."""
     with pytest.raises(SettingError, match="LOUD"):
         LoggingHarExporter(level="LOUD")
+
+
+def test_a_handler_that_exits(records: _Records, request: pytest.FixtureRequest) -> None:
+    """A handler that would end the program reaches nobody: the entry has failed."""
+    records.raises, records.fault = True, SystemExit(3)
+    exporter = LoggingHarExporter(request.node.name)
+    assert HarExportResult.FAILURE is exporter.export(batch("1"))
