@@ -104,7 +104,7 @@ class SimpleHarProcessor(AccountedProcessor):
             self._lock.release()
 
     def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:
-        """Export what waits and shut the exporter down, unless it is busy for longer than `timeout_millis`. Idempotent."""
+        """Export what waits, shut the exporter down; not if it is busy for longer than `timeout_millis`. Idempotent."""
         if self._shut_down:
             return
         self._shut_down = True
@@ -143,7 +143,8 @@ class SimpleHarProcessor(AccountedProcessor):
 
     def _export_some(self) -> Outcome:
         """Export one batch of what is there; what did not become part of it, or was not taken, goes back."""
-        items = [self._items.popleft() for _ in range(min(len(self._items), _MAX_BATCH))]
+        size = 1 if self._delivery.failed_attempts else _MAX_BATCH  # building the others would cost the program as much
+        items = [self._items.popleft() for _ in range(min(len(self._items), size))]
         outcome, left = None, iter(items)
         try:
             outcome = self._delivery.deliver(left, waiting=records_of(items) + records_of(self._items))
