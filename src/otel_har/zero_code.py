@@ -54,6 +54,13 @@ def post_instrument() -> None:
         # The same file to children that work in another directory.
         path = str(Path(os.environ.pop(RUN_DIRECTORY, ""), access.with_home(asked_path)).absolute())
         settings = settings.model_copy(update={"path": path})
+    if asked_path and "file" not in {name.lower() for name in settings.exporters}:
+        _logger.warning(
+            "otel-har: %s is not written: %s=%s does not name file",
+            asked_path,
+            OTEL_PYTHON_HAR_EXPORTER,
+            ",".join(settings.exporters),
+        )
     exporter = _exporter(settings)
     if exporter is None:
         return
