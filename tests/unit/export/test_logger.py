@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from children import PAGE, batch
-from otel_har.errors import SettingError
+from otel_har.errors import HarFormatError, SettingError
 from otel_har.export.interfaces import HarBatch, HarExportResult
 from otel_har.export.logger import LoggingHarExporter
 from otel_har.export.model import to_har_model
@@ -134,3 +134,18 @@ def test_a_handler_that_exits(records: _Records, request: pytest.FixtureRequest)
     records.raises, records.fault = True, SystemExit(3)
     exporter = LoggingHarExporter(request.node.name)
     assert HarExportResult.FAILURE is exporter.export(batch("1"))
+
+
+@pytest.mark.parametrize(
+    ("pages", "entries", "place"),
+    [
+        ([{"id": "a"}], [], "pages[0]."),
+        ([], [batch("1").entries[0], {"x": 1}], "entries[1]."),
+        ([], [5], "entries[0]:"),
+    ],
+)
+def test_what_is_no_page_and_no_entry(pages: list[Any], entries: list[Any], place: str) -> None:
+    """What was not logged by the exporter is refused, with the place of the first fault."""
+    with pytest.raises(HarFormatError) as refused:
+        to_har_model(pages, entries)
+    assert str(refused.value).startswith(place)

@@ -65,9 +65,10 @@ def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_package")
-def test_names() -> None:
-    """Built-in names in any case, and entry points; a built-in name is nobody else's."""
+def test_names(caplog: pytest.LogCaptureFixture) -> None:
+    """Built-in names in any case, and entry points; a built-in name is nobody else's, which is told."""
     assert type(exporter_named("Memory", BUILTINS)) is InMemoryHarExporter
+    assert ["otel-har: the exporter memory (theirs:bug) is not used: a built-in one has its name"] == caplog.messages
     assert "Theirs" == type(exporter_named("theirs", BUILTINS)).__name__
 
 
