@@ -54,13 +54,6 @@ def post_instrument() -> None:
         # The same file to children that work in another directory.
         path = str(Path(os.environ.pop(RUN_DIRECTORY, ""), access.with_home(asked_path)).absolute())
         settings = settings.model_copy(update={"path": path})
-    if asked_path and "file" not in {name.lower() for name in settings.exporters}:
-        _logger.warning(
-            "otel-har: %s is not written: %s=%s does not name file",
-            asked_path,
-            OTEL_PYTHON_HAR_EXPORTER,
-            ",".join(settings.exporters),
-        )
     exporter = _exporter(settings)
     if exporter is None:
         return
@@ -83,6 +76,11 @@ def post_instrument() -> None:
 
 def _exporter(settings: HarSettings) -> HarExporter | None:
     """Where the entries go. What cannot be had is told, and the rest is used."""
+    if settings.path is not None and "file" not in {name.lower() for name in settings.exporters}:
+        names = ",".join(settings.exporters)
+        _logger.warning(
+            "otel-har: %s is not written: %s=%s does not name file", settings.path, OTEL_PYTHON_HAR_EXPORTER, names
+        )
     run = os.environ.setdefault(RUN, uuid.uuid4().hex)
     made: list[HarExporter] = []
     for name in dict.fromkeys(settings.exporters):
