@@ -38,6 +38,15 @@ def patterns(name: str, value: Patterns) -> tuple[re.Pattern[str], ...]:
     return tuple(_pattern(name, one) for one in _several(name, value, _separated_patterns))
 
 
+def media_types(name: str, value: Patterns) -> tuple[re.Pattern[str], ...]:
+    """Patterns of media types; their parameters (`; charset=utf-8`) are cut, as those of what is matched are.
+
+    Raises:
+        SettingError: As for `patterns`, and when a glob has neither `/` nor `*`, so that no media type can fit it.
+    """
+    return tuple(_media_type(name, one) for one in _several(name, value, _separated_patterns))
+
+
 def methods(name: str, value: str | Iterable[str]) -> frozenset[str]:
     """Request methods, in any case.
 
@@ -69,7 +78,7 @@ def body_rules(name: str, value: str | Mapping[str, str]) -> tuple[tuple[re.Patt
         value: A rule for all (`text`), or rules for patterns (`image/*=none,*=text`); a mapping of those.
 
     Raises:
-        SettingError: When a rule is not `all`, `text` or `none`.
+        SettingError: When a rule is not `all`, `text` or `none`, or no media type can fit a pattern.
     """
     given: object = value
     pairs = [_pair(part) for part in _separated_patterns(value)] if isinstance(value, str) else []
@@ -77,7 +86,7 @@ def body_rules(name: str, value: str | Mapping[str, str]) -> tuple[tuple[re.Patt
         pairs = list(given.items())
     if not pairs:
         raise SettingError(f"{name}: {value!r} is no rule for bodies")
-    return tuple((_pattern(name, pattern), _body_rule(name, rule)) for pattern, rule in pairs)
+    return tuple((_media_type(name, pattern), _body_rule(name, rule)) for pattern, rule in pairs)
 
 
 def _pair(part: str) -> tuple[str, str]:
@@ -137,6 +146,16 @@ def _pattern(name: str, value: object) -> re.Pattern[str]:
         return re.compile(value.removeprefix(_EXPRESSION))
     except (re.error, OverflowError, RecursionError) as fault:
         raise SettingError(f"{name}: {value!r} is no regular expression: {fault}") from fault
+
+
+def _media_type(name: str, value: object) -> re.Pattern[str]:
+    """A pattern of a media type (RFC 9110, 8.3.1: `type/subtype`, then parameters)."""
+    if isinstance(value, str) and not value.strip().startswith(_EXPRESSION):
+        essence = value.partition(";")[0]
+        if "/" not in essence and "*" not in essence:
+            raise SettingError(f"{name}: {value!r} is no pattern of media types: application/json, image/*, *json")
+        value = essence
+    return _pattern(name, value)
 
 
 def _statuses_of(name: str, value: str) -> tuple[int, int]:

@@ -56,8 +56,8 @@ class HarFilter:
         exclude_urls: Patterns; these are not recorded, whatever else says so.
         methods: Request methods.
         statuses: Status codes: `404` or `"404"`, `"4xx"`, `"500-599"`; `"error"` or 0 for exchanges without an answer.
-        content_types: Patterns of the answer's media type, as in `image/*`. Without an answer, and without a type, it
-            is empty, which `*` alone matches.
+        content_types: Patterns of the answer's media type, as in `image/*`; parameters do not count. Without an answer,
+            and without a type, it is empty, which `*` alone matches.
         bodies: What is recorded of bodies, requests' and responses': `all`, `text` for those that are text, `none`. Or
             by media type, `image/*=none,*=text`, the first that fits; where none does, all.
         min_duration_ms: The least `time` of an entry, milliseconds.
@@ -95,7 +95,7 @@ class HarFilter:
             "_excluded": filter_notation.patterns("exclude_urls", self.exclude_urls),
             "_methods": filter_notation.methods("methods", self.methods),
             "_statuses": filter_notation.statuses("statuses", self.statuses),
-            "_types": filter_notation.patterns("content_types", self.content_types),
+            "_types": filter_notation.media_types("content_types", self.content_types),
             "_bodies": filter_notation.body_rules("bodies", self.bodies),
             "_predicate": _callable(self.predicate),
         }
@@ -168,7 +168,7 @@ def _lets_in(har_filter: HarFilter, record: HarRecord) -> bool:
     return har_filter._lets_in_request(exchange.method, exchange.url) and har_filter._lets_in_answer(exchange)  # noqa: SLF001 - a part of the filter
 
 
-@guarded("the program's filter")
+@guarded("the program's filter", BaseException)
 def _is_true(predicate: Predicate, entry: Entry) -> bool:
     return bool(predicate(entry))
 

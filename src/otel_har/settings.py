@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from opentelemetry.util.http import OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from otel_har import environment
 from otel_har.export.batch_settings import BatchSettings
@@ -45,6 +46,12 @@ def _imported(value: object) -> object:
     return ImportedRedactor(value) if isinstance(value, str) else value
 
 
+def _at_least_one(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("names no exporter")
+    return value
+
+
 def _rule_of_a_filter(name: str) -> AfterValidator:
     """Whether a filter understands the value; it says itself what is wrong."""
 
@@ -57,6 +64,7 @@ def _rule_of_a_filter(name: str) -> AfterValidator:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_separated)]
+Exporters = Annotated[Names, AfterValidator(_at_least_one)]
 Patterns = Annotated[tuple[re.Pattern[str], ...], BeforeValidator(_patterns)]
 Redactor = Annotated[Callable[[Entry], Entry | None], BeforeValidator(_imported)]
 IncludeUrls = Annotated[str, _rule_of_a_filter("include_urls")]
@@ -89,7 +97,7 @@ class HarSettings(BaseModel):
 
     path: str | None = Field(None, alias=environment.OTEL_PYTHON_HAR)
     """The HAR file; without one nothing is recorded. `{pid}` in its name gives each process a file of its own."""
-    exporters: Names = Field(("file",), alias=environment.OTEL_PYTHON_HAR_EXPORTER)
+    exporters: Exporters = Field(("file",), alias=environment.OTEL_PYTHON_HAR_EXPORTER)
     """Where entries go, separated by commas: `file`, `console`, `logging`, or the name of a package's own exporter."""
     live: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_LIVE)
     """Write each exchange as soon as it is complete."""
@@ -272,7 +280,7 @@ def settings_from(environ: Mapping[str, str]) -> tuple[HarSettings, list[str]]:
     try:
         return HarSettings.model_validate(values), []
     except ValidationError as invalid:
-        faults = {str(error["loc"][0]): error["msg"] for error in invalid.errors(include_url=False)}
+        faults = {str(error["loc"][0]): _message(error) for error in invalid.errors(include_url=False)}
     problems = []
     for name, message in faults.items():
         value = values.pop(name, None)
@@ -282,3 +290,9 @@ def settings_from(environ: Mapping[str, str]) -> tuple[HarSettings, list[str]]:
         elif value is not None:
             problems.append(f"{name}={value!r} is ignored: {message}")
     return HarSettings.model_validate(values), problems
+
+
+def _message(error: ErrorDetails) -> str:
+    """What is wrong, in our own words where a check of ours said it: pydantic puts "Value error" before them."""
+    said = error.get("ctx", {}).get("error")
+    return str(said) if isinstance(said, ValueError) else error["msg"]

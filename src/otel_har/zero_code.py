@@ -76,6 +76,11 @@ def post_instrument() -> None:
 
 def _exporter(settings: HarSettings) -> HarExporter | None:
     """Where the entries go. What cannot be had is told, and the rest is used."""
+    if settings.path is not None and "file" not in {name.lower() for name in settings.exporters}:
+        names = ",".join(settings.exporters)
+        _logger.warning(
+            "otel-har: %s is not written: %s=%s does not name file", settings.path, OTEL_PYTHON_HAR_EXPORTER, names
+        )
     run = os.environ.setdefault(RUN, uuid.uuid4().hex)
     made: list[HarExporter] = []
     for name in dict.fromkeys(settings.exporters):

@@ -183,6 +183,22 @@ with record_to_file(sys.argv[1], live=True, in_background="process"):
     assert [f"/item/{number}" for number in range(20)] == _paths(tmp_path / "out.har")
 
 
+def test_a_list_of_no_exporters(run_instrumented: InstrumentedRunner) -> None:
+    """`--har_exporter ,` names nothing: that is told, and the file is written."""
+    done = run_instrumented(REQUESTS + "get('/item/1')", "--har_exporter", ",")
+    assert 1 == len(done.entries)
+    assert 1 == done.stderr.count("OTEL_PYTHON_HAR_EXPORTER=',' is ignored: names no exporter")
+
+
+def test_a_path_that_no_exporter_writes(run_instrumented: InstrumentedRunner) -> None:
+    """`--har` with exporters of which none is `file` is told in one line."""
+    done = run_instrumented(REQUESTS + "get('/item/1')", "--har_exporter", "console")
+    assert not done.har_path.exists()
+    assert 1 == done.stderr.count(
+        f"{done.har_path} is not written: OTEL_PYTHON_HAR_EXPORTER=console does not name file"
+    )
+
+
 def test_exporters_of_the_command(run_instrumented: InstrumentedRunner) -> None:
     """`--har_exporter` chooses where entries go, to each of them; one that nobody knows is told and costs nothing."""
     done = run_instrumented(

@@ -89,12 +89,20 @@ def test_statuses(value: Any, ranges: tuple[tuple[int, int], ...]) -> None:
         ("*=none,image/*=all", "image/png", "none"),
         ("re:^image/(a|b){1,2}$=none,all", "image/a", "none"),
         ({"image/*": "none", "*": "text"}, "image/png", "none"),
+        ("application/json; charset=utf-8=none", "application/json", "none"),
     ],
 )
 def test_body_rules(rules: Any, name: str, rule: str) -> None:
     """The first rule that fits counts, one without a pattern fits all, and where none does all is wanted."""
     found = filter_notation.body_rules("b", rules)
     assert rule == next((one for pattern, one in found if pattern.search(name)), "all")
+
+
+@pytest.mark.parametrize("pattern", ["application/json; charset=utf-8", "application/json ;", "*json", "re:json"])
+def test_media_types(pattern: str) -> None:
+    """Parameters of a media type do not count; what has a `*`, or is an expression, may do without a `/`."""
+    [found] = filter_notation.media_types("c", pattern)
+    assert found.search("application/json")
 
 
 @pytest.mark.parametrize(
@@ -108,6 +116,9 @@ def test_body_rules(rules: Any, name: str, rule: str) -> None:
         ("include_urls", [re.compile(b"a")], "re.compile(b'a')"),
         ("include_urls", 1.5, "1.5"),
         ("content_types", [None], "None"),
+        ("content_types", "image/*,json", "'json'"),
+        ("content_types", ["; charset=utf-8"], "'; charset=utf-8'"),
+        ("bodies", "json=none", "'json'"),
         ("methods", "GET,two words", "'two words'"),
         ("methods", [5], "5"),
         ("statuses", "99", "'99'"),

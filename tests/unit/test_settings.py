@@ -380,3 +380,16 @@ def test_batch_settings() -> None:
         max_queue_size=1, schedule_delay_millis=2, max_export_batch_size=3, export_timeout_millis=4
     )
     assert expected == settings.batch
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        (environment.OTEL_PYTHON_HAR_STATUSES, "99", "statuses: '99' is no status: 404, 4xx, 500-599 or error"),
+        (environment.OTEL_PYTHON_HAR_EXPORTER, " , ", "names no exporter"),
+    ],
+)
+def test_problems_are_in_our_own_words(name: str, value: str, problem: str) -> None:
+    """What a check of ours finds is told as it says it; a list of no exporters counts as unset."""
+    settings, problems = settings_from({name: value})
+    assert (DEFAULTS, [f"{name}={value!r} is ignored: {problem}"]) == (settings.model_dump(), problems)

@@ -384,7 +384,7 @@ class BatchHarProcessor(AccountedProcessor):
         self.waiting.wake()
         return count
 
-    @guarded("flushing the exporter")
+    @guarded("flushing the exporter", BaseException)
     def _finish(self, flush: Flush) -> bool:
         with suppress_instrumentation():
             flushed = self._exporter.force_flush(int(flush.left_s * 1000))

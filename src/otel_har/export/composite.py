@@ -112,10 +112,10 @@ class _Branch:
         self._exporter = exporter
         self._name = type(exporter).__name__
         self._max_entries = max_entries
-        self._guarded_export = guarded(f"exporting to {self._name}")(self._export)
-        self.flush = guarded(f"flushing {self._name}")(self._flush)
-        self.shutdown = guarded(f"shutting down {self._name}")(self._shutdown)
-        self.upkeep = guarded(f"upkeep of {self._name}")(self._upkeep)
+        self._guarded_export = guarded(f"exporting to {self._name}", BaseException)(self._export)
+        self.flush = guarded(f"flushing {self._name}", BaseException)(self._flush)
+        self.shutdown = guarded(f"shutting down {self._name}", BaseException)(self._shutdown)
+        self.upkeep = guarded(f"upkeep of {self._name}", BaseException)(self._upkeep)
         self.forget()
 
     def forget(self) -> None:
@@ -227,6 +227,6 @@ def _left(end: float) -> int:
     return int(max(0.0, end - time.monotonic()) * 1000)
 
 
-@guarded("logging")
+@guarded("logging", BaseException)
 def _say(text: str) -> None:
     _logger.warning("otel-har: %s", text)

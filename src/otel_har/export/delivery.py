@@ -111,12 +111,12 @@ class Delivery:
         self._keep_up()
         return 0
 
-    @guarded("exporting")
+    @guarded("exporting", BaseException)
     def _keep_up(self) -> None:
         with suppress_instrumentation(), contextlib.suppress(DestinationError):
             self._exporter.upkeep()
 
-    @guarded("exporting")
+    @guarded("exporting", BaseException)
     def _exported(self, batch: HarBatch) -> HarExportResult | DestinationError:
         """What the exporter returned, or said of its destination."""
         try:
@@ -165,7 +165,7 @@ class Delivery:
             _say(logging.WARNING, f"not everything was recorded: {'; '.join(said)}")
 
 
-@guarded("logging")
+@guarded("logging", BaseException)
 def _say(level: int, text: str) -> None:
     """Log a line; what a handler of the program's own raises ends nothing."""
     _logger.log(level, "otel-har: %s", text)

@@ -84,7 +84,7 @@ class LoggingHarExporter(HarExporter):
         if self._logged.get(page.id) != page and self._log(self._page_message, "har_page", page):
             self._logged[page.id] = page
 
-    @guarded("logging an entry")
+    @guarded("logging an entry", BaseException)
     def _log(self, message: str, field: str, model: HarModel) -> bool:
         self._logger.log(self._level, message, extra={field: json.loads(model.to_json())})
         return True

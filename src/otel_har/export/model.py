@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
+from otel_har.errors import HarFormatError
 from otel_har.export.files.standing import comment_on, counts
 from otel_har.export.interfaces import HarStatistics
 from otel_har.har.models import Browser, Creator, Entry, Har, Log, Page
 from otel_har.version import __version__
+
+M = TypeVar("M", Page, Entry)
 
 
 def to_har_model(pages: Iterable[Page | Mapping[str, Any]], entries: Iterable[Entry | Mapping[str, Any]]) -> Har:
@@ -20,13 +25,24 @@ def to_har_model(pages: Iterable[Page | Mapping[str, Any]], entries: Iterable[En
         entries: In their order.
 
     Raises:
-        pydantic.ValidationError: When one of them is no page, or no entry.
+        HarFormatError: When one of them is no page, or no entry; its `place` says which.
     """
     by_id: dict[str, Page] = {}
-    for page in pages:
-        model = Page.model_validate(page)
+    for number, page in enumerate(pages):
+        model = _validated(Page, page, f"pages[{number}]")
         by_id[model.id] = model
-    return har_model(by_id.values(), (Entry.model_validate(entry) for entry in entries))
+    return har_model(
+        by_id.values(), (_validated(Entry, entry, f"entries[{number}]") for number, entry in enumerate(entries))
+    )
+
+
+def _validated(kind: type[M], value: object, place: str) -> M:
+    try:
+        return kind.model_validate(value)
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
+        inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+        raise HarFormatError(first["msg"], place + inside) from invalid
 
 
 def har_model(

@@ -165,14 +165,14 @@ class ChildProcess:
         return said
 
     def _in_thread(self, exchange: Callable[[], dict[str, Any]], end: float) -> dict[str, Any]:
-        outcome: list[dict[str, Any] | Exception] = []
+        outcome: list[dict[str, Any] | BaseException] = []
         thread = threading.Thread(target=lambda: outcome.append(attempted(exchange)), daemon=True)
         thread.start()
         thread.join(max(0.0, end - time.monotonic()))
         if not outcome:
             self.is_cut_off = True  # the thread has the pipes
             raise LateError(f"the background process {self.pid} did not answer in time")
-        if isinstance(outcome[0], Exception):
+        if isinstance(outcome[0], BaseException):
             raise outcome[0]
         return outcome[0]
 

@@ -5,6 +5,7 @@ The rule: a name is somebody's choice, so what is wrong with it is told at once,
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 
@@ -14,6 +15,7 @@ from otel_har.export.interfaces import HarExporter
 from otel_har.guard import attempted, guarded
 
 ENTRY_POINT_GROUP = "otel_har_exporter"
+_logger = logging.getLogger("otel_har")
 Factories = Mapping[str, Callable[[], HarExporter]]
 
 
@@ -54,19 +56,28 @@ def exporter_named(name: str, builtins: Factories) -> HarExporter:
         OtelHarError: What it says of its destination.
     """
     factory = builtins.get(name.lower())
-    if factory is not None:
-        return factory()
     others = {entry_point.name: entry_point for entry_point in entry_points(group=ENTRY_POINT_GROUP)}
+    if factory is not None:
+        _tell_of_hidden([other for other in others.values() if other.name.lower() == name.lower()])
+        return factory()
     if name not in others:
         raise SettingError(f"there is no exporter {name!r}; there are {', '.join(sorted({*builtins, *others}))}")
     return _loaded(others[name])
+
+
+@guarded("logging", BaseException)
+def _tell_of_hidden(entry_points_of_name: list[EntryPoint]) -> None:
+    for hidden in entry_points_of_name:
+        _logger.warning(
+            "otel-har: the exporter %s (%s) is not used: a built-in one has its name", hidden.name, hidden.value
+        )
 
 
 def _loaded(entry_point: EntryPoint) -> HarExporter:
     made = attempted(lambda: _called(entry_point))
     if isinstance(made, OtelHarError):
         raise made
-    if isinstance(made, Exception):
+    if isinstance(made, BaseException):
         raise SettingError(
             f"the exporter {entry_point.name!r} ({entry_point.value}) cannot be made: {type(made).__qualname__}: {made}"
         ) from made
@@ -79,6 +90,6 @@ def _called(entry_point: EntryPoint) -> object:
     return entry_point.load()()
 
 
-@guarded("shutting down an exporter")
+@guarded("shutting down an exporter", BaseException)
 def _shut_down(exporter: HarExporter) -> None:
     exporter.shutdown()

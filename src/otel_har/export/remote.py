@@ -99,7 +99,7 @@ def pickled_maker(make: MakeExporter) -> bytes:
         SettingError: When it cannot be pickled.
     """
     pickled = attempted(lambda: pickle.dumps(make))
-    if isinstance(pickled, Exception):
+    if isinstance(pickled, BaseException):
         raise SettingError(f"{make!r} cannot be given to another process: {pickled}") from pickled
     return pickled
 
@@ -130,7 +130,7 @@ def answer_of(call: Callable[[], bool]) -> Answer:
     """Call it, without recording what it does over HTTP."""
     with suppress_instrumentation():
         outcome = attempted(call)
-    if not isinstance(outcome, Exception):
+    if not isinstance(outcome, BaseException):
         return Answer(outcome)
     number = outcome.errno if isinstance(outcome, OSError) else None
     is_ours = isinstance(outcome, ExportError | SettingError)
@@ -198,7 +198,7 @@ def _shut_down_at_exit(key: str) -> None:
         return
     _ending.add((key, process))
 
-    @guarded("shutting down an exporter")
+    @guarded("shutting down an exporter", BaseException)
     def shut_down() -> None:
         exporter = _made.pop(key, None)
         if exporter is not None and os.getpid() == process:

@@ -194,3 +194,29 @@ def test_of_nothing() -> None:
     """A composite of no exporters is refused."""
     with pytest.raises(SettingError, match="no exporters"):
         CompositeHarExporter()
+
+
+@pytest.mark.parametrize("stop", [SystemExit, GeneratorExit])
+def test_one_that_exits_costs_the_others_nothing(stop: type[BaseException]) -> None:
+    """What would end a program ends one destination's turn: the other gets its batches, is flushed and shut down."""
+
+    class Exiting(_Place):
+        def export(self, batch: HarBatch) -> HarExportResult:
+            raise stop(batch)
+
+        def force_flush(self, timeout_millis: int = 0) -> bool:
+            raise stop(timeout_millis)
+
+        def shutdown(self, timeout_millis: int = 0) -> None:
+            raise stop(timeout_millis)
+
+        def upkeep(self) -> None:
+            raise stop
+
+    other = _Place()
+    exporter = CompositeHarExporter(Exiting(), other)
+    assert HarExportResult.SUCCESS is exporter.export(batch("1"))
+    assert not exporter.force_flush()
+    exporter.upkeep()
+    exporter.shutdown()
+    assert (["1"], ["export", "shutdown"]) == (other.names, other.calls)

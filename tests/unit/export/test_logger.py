@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from children import PAGE, batch
-from otel_har.errors import SettingError
+from otel_har.errors import HarFormatError, SettingError
 from otel_har.export.interfaces import HarBatch, HarExportResult
 from otel_har.export.logger import LoggingHarExporter
 from otel_har.export.model import to_har_model
@@ -26,11 +26,12 @@ class _Records(logging.Handler):
         super().__init__()
         self.found: list[dict[str, Any]] = []
         self.raises = False
+        self.fault: BaseException = RuntimeError("handler")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record."""
         if self.raises:
-            raise RuntimeError("handler")
+            raise self.fault
         self.found.append(vars(record))
 
     def of(self, field: str) -> list[dict[str, Any]]:
@@ -126,3 +127,25 @@ def test_unknown_level() -> None:
     """A level that logging does not know is refused."""
     with pytest.raises(SettingError, match="LOUD"):
         LoggingHarExporter(level="LOUD")
+
+
+def test_a_handler_that_exits(records: _Records, request: pytest.FixtureRequest) -> None:
+    """A handler that would end the program reaches nobody: the entry has failed."""
+    records.raises, records.fault = True, SystemExit(3)
+    exporter = LoggingHarExporter(request.node.name)
+    assert HarExportResult.FAILURE is exporter.export(batch("1"))
+
+
+@pytest.mark.parametrize(
+    ("pages", "entries", "place"),
+    [
+        ([{"id": "a"}], [], "pages[0]."),
+        ([], [batch("1").entries[0], {"x": 1}], "entries[1]."),
+        ([], [5], "entries[0]:"),
+    ],
+)
+def test_what_is_no_page_and_no_entry(pages: list[Any], entries: list[Any], place: str) -> None:
+    """What was not logged by the exporter is refused, with the place of the first fault."""
+    with pytest.raises(HarFormatError) as refused:
+        to_har_model(pages, entries)
+    assert str(refused.value).startswith(place)

@@ -42,13 +42,22 @@ def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "    pass\n"
         "def bug():\n"
         "    raise KeyError('oops')\n"
+        "def leave():\n"
+        "    raise SystemExit(3)\n"
         "def other():\n"
         "    return 5\n"
     )
     metadata = tmp_path / "theirs-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
-    places = {"theirs": "Theirs", "bug": "bug", "other": "other", "missing": "missing", "memory": "bug"}
+    places = {
+        "theirs": "Theirs",
+        "bug": "bug",
+        "leave": "leave",
+        "other": "other",
+        "missing": "missing",
+        "memory": "bug",
+    }
     points = "".join(f"{name} = theirs:{place}\n" for name, place in places.items())
     (metadata / "entry_points.txt").write_text(f"[otel_har_exporter]\n{points}")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -56,9 +65,10 @@ def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_package")
-def test_names() -> None:
-    """Built-in names in any case, and entry points; a built-in name is nobody else's."""
+def test_names(caplog: pytest.LogCaptureFixture) -> None:
+    """Built-in names in any case, and entry points; a built-in name is nobody else's, which is told."""
     assert type(exporter_named("Memory", BUILTINS)) is InMemoryHarExporter
+    assert ["otel-har: the exporter memory (theirs:bug) is not used: a built-in one has its name"] == caplog.messages
     assert "Theirs" == type(exporter_named("theirs", BUILTINS)).__name__
 
 
@@ -75,8 +85,9 @@ def test_several() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nothing", r"no exporter 'nothing'; there are broken, bug, memory, missing, other, theirs"),
+        ("nothing", r"no exporter 'nothing'; there are broken, bug, leave, memory, missing, other, theirs"),
         ("bug", r"'bug' \(theirs:bug\) cannot be made: KeyError: 'oops'"),
+        ("leave", r"'leave' \(theirs:leave\) cannot be made: SystemExit: 3"),
         ("missing", r"'missing' \(theirs:missing\) cannot be made: AttributeError"),
         ("other", r"'other' \(theirs:other\) is no HarExporter"),
         ("", "no exporter is named"),
