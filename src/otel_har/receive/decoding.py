@@ -7,7 +7,7 @@ the sender; what is not ours is counted and left.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -54,6 +54,7 @@ class Arrival:
         redaction: The policy by which it was redacted.
         is_span: Whether it was a span, of which an event may tell more.
         span: The entry's trace and span, if it tells them.
+        parts_of: The id of an entry that came in parts, which may be forgotten once it is delivered.
     """
 
     resource: Resource
@@ -64,6 +65,7 @@ class Arrival:
     redaction: str | None = None
     is_span: bool = False
     span: bytes = b""
+    parts_of: str | None = None
 
 
 @dataclass(slots=True)
@@ -134,7 +136,8 @@ class Decoder:
     def _arrival(self, event: Event, resource: Resource) -> Arrival | None:
         if event.name == PART_EVENT:
             whole = self.parts.put(event)
-            return self._arrival(whole, resource) if whole is not None else None
+            arrival = self._arrival(whole, resource) if whole is not None else None
+            return replace(arrival, parts_of=str(event.attributes.get(ENTRY_ID))) if arrival is not None else None
         redaction = event.attributes.get(REDACTION)
         told = str(redaction) if redaction in {"default", "strict"} else None
         if event.name == ENTRY_EVENT:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from otel_har.receive.answers import ENDING, Answer, Verdict
+from otel_har.receive.answers import ENDING, QUEUE_FULL, Answer, Verdict
 
 _GROUP_BYTES = 8 * 1024 * 1024
 _MAX_MESSAGES = 1000
@@ -77,6 +77,11 @@ class Intake:
             self._bytes += size_bytes
             return True
 
+    @property
+    def refusal(self) -> Answer:
+        """What is said to whom there is no room for."""
+        return ENDING if self._is_ending else QUEUE_FULL
+
     def release(self, size_bytes: int) -> None:
         """Give back what was taken."""
         with self._changed:
@@ -106,7 +111,8 @@ class Intake:
             group, is_last = self._group()
             answers = self._answers([message for message, _ in group])
             for (_, future), answer in zip(group, answers, strict=True):
-                future.set_result(answer)
+                if not future.cancelled():
+                    future.set_result(answer)
             if is_last:
                 return
 
@@ -126,6 +132,7 @@ class Intake:
             size_bytes = 0
             while self._waiting and size_bytes < _GROUP_BYTES:
                 message, future = self._waiting.popleft()
+                future.set_running_or_notify_cancel()  # who went away has sent all the same
                 group.append((message, future))
                 size_bytes += len(message.data)
             return group, self._is_ending and not self._waiting

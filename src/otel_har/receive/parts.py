@@ -35,7 +35,7 @@ class Parts:
         return len(self._waiting)
 
     def put(self, part: Event) -> Event | None:
-        """Take a part; the whole event once all its parts are there.
+        """Take a part; the whole event once all its parts are there. They stay until they are forgotten.
 
         Raises:
             HarFormatError: It is no part of an entry.
@@ -49,15 +49,15 @@ class Parts:
             parts[index] = part
             self._bytes += _length(part)
         if len(parts) == count:
-            self._forget(name)
             return joined(list(parts.values()))
         while self._bytes > self._max_bytes:
-            self._forget(next(iter(self._waiting)))
+            self.forget(next(iter(self._waiting)))
             self.lost_entries += 1
         return None
 
-    def _forget(self, name: str) -> None:
-        self._bytes -= sum(map(_length, self._waiting.pop(name).values()))
+    def forget(self, entry_id: str) -> None:
+        """The entry was delivered; until then a part may come again, alone, because it could not be."""
+        self._bytes -= sum(map(_length, self._waiting.pop(entry_id, {}).values()))
 
 
 def _length(part: Event) -> int:
