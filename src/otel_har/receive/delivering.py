@@ -89,8 +89,7 @@ class Deliverer:
     def close(self, timeout_millis: int) -> None:
         """Deliver what waits, and shut the exporters down."""
         self._delivered(self._spans.due(float("inf")))
-        lost = self._decoder.parts.waiting_entries + self._decoder.parts.lost_entries
-        self.tally.failed_entries += lost
+        self.tally.failed_entries += self._decoder.parts.unfinished_entries
         self._destinations.close(timeout_millis)
 
     def _read(self, message: Message, now_s: float) -> Decoded | Answer:
@@ -110,7 +109,7 @@ class Deliverer:
         lots: dict[str, list[Arrival]] = {}
         firsts: dict[bytes, Arrival] = {}
         copies: list[tuple[Arrival, Arrival]] = []
-        for arrival in arrivals:
+        for arrival in sorted(arrivals, key=_has_entry):  # a page that is told alone is known before its entries
             if arrival.identity in self._window:
                 self._was_delivered(arrival)
             elif arrival.identity in firsts:
@@ -199,3 +198,7 @@ class Deliverer:
         if found.foreign and not text:
             text = f"{found.foreign} records are no entries of HAR, and are not kept"
         return replace(Answer(Verdict.OK), text=text, rejected=found.rejected)
+
+
+def _has_entry(arrival: Arrival) -> bool:
+    return arrival.entry is not None

@@ -25,6 +25,13 @@ class Window:
     def __contains__(self, identity: bytes) -> bool:
         return identity in self._known
 
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def discard(self, identity: bytes) -> None:
+        """It is known no longer."""
+        self._known.pop(identity, None)
+
     def add(self, identity: bytes) -> None:
         """It was delivered."""
         self._known[identity] = None

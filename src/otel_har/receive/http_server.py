@@ -55,7 +55,11 @@ class HttpServer:
         for signal in Signal:
             app.router.add_post(f"/v1/{signal.value}", partial(self._take, signal))
         self._runner = web.AppRunner(
-            app, access_log=None, auto_decompress=False, lingering_time=_LINGERING_S, handle_signals=False
+            app,
+            access_log=None,
+            auto_decompress=False,
+            lingering_time=_LINGERING_S,
+            shutdown_timeout=sizes.ending_s,
         )
 
     async def start(self, host: str, port: int) -> int:
@@ -65,7 +69,7 @@ class HttpServer:
             OSError: The address cannot be had.
         """
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=self._tls, shutdown_timeout=self._sizes.ending_s)
+        site = web.TCPSite(self._runner, host, port, ssl_context=self._tls)
         await site.start()
         taken: int = self._runner.addresses[-1][1]
         return taken

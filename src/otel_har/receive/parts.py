@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 from otel_har.errors import HarFormatError
 from otel_har.otlp.event import ENTRY_ID, PART_COUNT, PART_DATA, PART_INDEX, Event, joined
+from otel_har.receive.duplicates import Window
 
 _MAX_PARTS = 10_000
 
@@ -18,21 +19,18 @@ class Parts:
 
     Args:
         max_bytes: The most characters of parts that wait.
-
-    Attributes:
-        lost_entries: Entries whose parts had to go before all were there.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._waiting: OrderedDict[str, dict[int, Event]] = OrderedDict()
         self._bytes = 0
-        self.lost_entries = 0
+        self._lost = Window()
 
     @property
-    def waiting_entries(self) -> int:
-        """How many entries wait for further parts."""
-        return len(self._waiting)
+    def unfinished_entries(self) -> int:
+        """How many entries wait for further parts, or had to go before all were there."""
+        return len(self._lost) + sum(name.encode() not in self._lost for name in self._waiting)
 
     def put(self, part: Event) -> Event | None:
         """Take a part; the whole event once all its parts are there. They stay until they are forgotten.
@@ -49,10 +47,12 @@ class Parts:
             parts[index] = part
             self._bytes += _length(part)
         if len(parts) == count:
+            self._lost.discard(name.encode())
             return joined(list(parts.values()))
         while self._bytes > self._max_bytes:
-            self.forget(next(iter(self._waiting)))
-            self.lost_entries += 1
+            oldest = next(iter(self._waiting))
+            self.forget(oldest)
+            self._lost.add(oldest.encode())
         return None
 
     def forget(self, entry_id: str) -> None:
