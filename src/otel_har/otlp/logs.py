@@ -6,7 +6,7 @@ fault.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ from otel_har.otlp.event import WARN, Event
 
 SCOPE = "otel_har"
 """The instrumentation scope of our events."""
+RECORDING_ID = "otel_har.recording.id"
+"""An attribute of the scope."""
 
 _FRAME_BYTES = 6  # of a record in a request: a tag, and a length of up to 4 GB
 _MAX_INTEGER = (1 << 63) - 1
@@ -34,12 +36,14 @@ class Origin:
         resource_schema_url: The schema of these.
         scope: Name of the instrumentation scope.
         scope_version: Its version.
+        recording: Tells the recording from all others: page ids are unique within one. An attribute of the scope.
     """
 
     resource: Mapping[str, Any] = field(default_factory=dict)
     resource_schema_url: str = ""
     scope: str = SCOPE
     scope_version: str = ""
+    recording: str = ""
 
 
 def log_record(event: Event, observed_unix_ns: int = 0) -> LogRecord:
@@ -71,9 +75,12 @@ def record_bytes(record: LogRecord) -> int:
 
 def request_of(records: Iterable[LogRecord], origin: Origin) -> ExportLogsServiceRequest:
     """One request with these records."""
-    scope_logs = ScopeLogs(
-        scope=InstrumentationScope(name=origin.scope, version=origin.scope_version), log_records=records
+    scope = InstrumentationScope(
+        name=origin.scope,
+        version=origin.scope_version,
+        attributes=key_values({RECORDING_ID: origin.recording} if origin.recording else {}),
     )
+    scope_logs = ScopeLogs(scope=scope, log_records=records)
     resource = Resource(attributes=key_values(origin.resource))
     return ExportLogsServiceRequest(
         resource_logs=[ResourceLogs(resource=resource, scope_logs=[scope_logs], schema_url=origin.resource_schema_url)]
@@ -88,13 +95,20 @@ def empty_bytes(origin: Origin) -> int:
 
 def events_in(request: ExportLogsServiceRequest) -> Iterator[tuple[Origin, Event]]:
     """The events of a request, in its order, with where they come from; records of others are among them."""
+    for origin, records in origins_in(request):
+        for record in records:
+            yield origin, event_of(record)
+
+
+def origins_in(request: ExportLogsServiceRequest) -> Iterator[tuple[Origin, Sequence[LogRecord]]]:
+    """The records of a request by where they come from."""
     for resource_logs in request.resource_logs:
         resource = plain_values(resource_logs.resource.attributes)
         for scope_logs in resource_logs.scope_logs:
             scope = scope_logs.scope
-            origin = Origin(resource, resource_logs.schema_url, scope.name, scope.version)
-            for record in scope_logs.log_records:
-                yield origin, event_of(record)
+            recording = str(plain_values(scope.attributes).get(RECORDING_ID, ""))
+            origin = Origin(resource, resource_logs.schema_url, scope.name, scope.version, recording)
+            yield origin, scope_logs.log_records
 
 
 def event_of(record: LogRecord) -> Event:

@@ -73,18 +73,26 @@ class Deliverer:
 
     def deliver(self, messages: Sequence[Message]) -> Sequence[Answer]:
         """Deliver messages together: for each what is said to its sender."""
+        answers = self.take([self._read(message) for message in messages])
+        self.tally.messages += len(messages)
+        self.tally.refused += sum(answer.verdict is not Verdict.OK for answer in answers)
+        return answers
+
+    def take(self, read: Sequence[Decoded | Answer]) -> Sequence[Answer]:
+        """Deliver what messages had; what was answered already stays so."""
         now_s = time.monotonic()
-        read = [self._read(message, now_s) for message in messages]
+        for found in read:
+            if isinstance(found, Decoded):
+                self.tally.failed_entries += found.rejected
+                self.tally.foreign_records += found.foreign
+                found.arrivals = self._spans.sorted_out(found.arrivals, now_s)
         due = self._spans.due(now_s)
         verdicts = self._delivered(
             [one for found in read if isinstance(found, Decoded) for one in found.arrivals] + due
         )
         busy = {key for key, answer in verdicts.items() if answer.verdict is Verdict.BUSY}
         self._spans.put_back((one for one in due if id(one) in busy), now_s + _RETRY_S)
-        answers = [self._answer(found, verdicts) for found in read]
-        self.tally.messages += len(messages)
-        self.tally.refused += sum(answer.verdict is not Verdict.OK for answer in answers)
-        return answers
+        return [self._answer(found, verdicts) for found in read]
 
     def close(self, timeout_millis: int) -> None:
         """Deliver what waits, and shut the exporters down."""
@@ -92,17 +100,13 @@ class Deliverer:
         self.tally.failed_entries += self._decoder.parts.unfinished_entries
         self._destinations.close(timeout_millis)
 
-    def _read(self, message: Message, now_s: float) -> Decoded | Answer:
+    def _read(self, message: Message) -> Decoded | Answer:
         try:
-            found = self._decoder.decoded(message)
+            return self._decoder.decoded(message)
         except MessageTooLargeError as fault:
             return Answer(Verdict.TOO_LARGE, str(fault))
         except BrokenMessageError as fault:
             return Answer(Verdict.MALFORMED, str(fault))
-        self.tally.failed_entries += found.rejected
-        self.tally.foreign_records += found.foreign
-        found.arrivals = self._spans.sorted_out(found.arrivals, now_s)
-        return found
 
     def _delivered(self, arrivals: Iterable[Arrival]) -> dict[int, Answer]:
         """Deliver; what became of each that is not OK, by the arrival's `id`."""

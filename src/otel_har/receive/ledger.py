@@ -58,7 +58,7 @@ class PageLedger:
     def _page_of(self, arrival: Arrival) -> str:
         """The page of an arrival; it is noted with what is new of it."""
         page = arrival.page if arrival.page is not None else _page_without_facts(arrival)
-        source = "" if page.id.startswith(_OF_TRACE) else _source(arrival.resource, page)
+        source = "" if page.id.startswith(_OF_TRACE) else _source(arrival.resource)
         page_id = self._ids.get((page.id, source))
         if page_id is None:
             page_id = self._new_id(page.id, source)
@@ -104,9 +104,9 @@ def _of_others(known: Page | None, page: Page) -> Page:
     return known or Page(started_date_time=page.started_date_time, id=_OTHERS, title="further traces")
 
 
-def _source(resource: Mapping[str, str], page: Page) -> str:
-    """Whose page it is: a program's run begins once."""
-    return repr((page.started_date_time, sorted(resource.items())))
+def _source(resource: Mapping[str, str]) -> str:
+    """Whose page it is, as far as the resource tells programs apart."""
+    return repr(sorted(resource.items()))
 
 
 def _started(model: Entry | Page) -> float:
