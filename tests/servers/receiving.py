@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from otel_har.har.models import Content, Entry, Page, Request, Response
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from otel_har.har.models import Content, Entry, Page, Request, Response, Timings
 from otel_har.otlp.event import Event, entry_event, page_event
-from otel_har.otlp.logs import ExportLogsServiceRequest, Origin, log_record, request_of
+from otel_har.otlp.logs import Origin, log_record, request_of
 
 PATIENCE_S = 30.0
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -34,7 +36,7 @@ def entry(number: int, body: str = "", *, trace: str = TRACE, page: str | None =
             content=Content(size=len(body.encode()), mime_type="text/plain", text=body),
             body_size=len(body.encode()),
         ),
-        timings={"wait": 1, "send": 0, "receive": 0},
+        timings=Timings(wait=1),
         otel={"traceId": trace, "spanId": f"{number + 1:016x}", "scope": "test", "status": {"code": "UNSET"}},
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -16,7 +17,7 @@ from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, H
 from otel_har.export.memory import InMemoryHarExporter
 from otel_har.har.models import Page, PageTimings
 from otel_har.otlp.event import Event, entry_event, parts_of, statistics_event
-from otel_har.otlp.logs import ExportLogsServiceRequest, Origin, key_values
+from otel_har.otlp.logs import Origin, key_values
 from otel_har.receive.answers import Answer, Verdict
 from otel_har.receive.decoding import Decoder
 from otel_har.receive.delivering import Deliverer
@@ -114,12 +115,17 @@ def test_failed_is_not_asked_for_again(fault: Exception | HarExportResult) -> No
         (b"[]", "identity", True, Verdict.MALFORMED),
         (b'{"resourceLogs": 5}', "identity", True, Verdict.MALFORMED),
         (b"[" * 100_000, "identity", True, Verdict.MALFORMED),
-        (b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"traceId": "xy"}]}]}]}', "identity", True, Verdict.MALFORMED),
+        (
+            b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"traceId": "xy"}]}]}]}',
+            "identity",
+            True,
+            Verdict.MALFORMED,
+        ),
         (b"\x1f\x8bx", "gzip", False, Verdict.MALFORMED),
         (bytes(MOST + 1), "identity", False, Verdict.TOO_LARGE),
     ],
 )
-def test_what_is_no_request(data: bytes, coding: str, is_json: bool, expected: Verdict) -> None:  # noqa: FBT001 - a parameter
+def test_what_is_no_request(data: bytes, coding: str, is_json: bool, expected: Verdict) -> None:
     """It is refused, and what came with it in other messages is delivered."""
     memory = InMemoryHarExporter()
     answers = deliverer(memory).deliver([Message(Signal.LOGS, data, coding, is_json), message(request(entry(1)))])
@@ -295,9 +301,7 @@ def _spans(*numbers: int) -> Message:
             start_time_unix_nano=1_769_853_600_000_000_000 + number,
             end_time_unix_nano=1_769_853_601_000_000_000,
         )
-        span.attributes.extend(
-            key_values({"http.request.method": "GET", "url.full": f"http://shop.test/span{number}"})
-        )
+        span.attributes.extend(key_values({"http.request.method": "GET", "url.full": f"http://shop.test/span{number}"}))
     return Message(Signal.TRACES, made.SerializeToString())
 
 

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import grpc
@@ -96,7 +97,8 @@ async def call(
     """A request over gRPC: the answer."""
     options = [("grpc.max_send_message_length", -1)]
     async with grpc.aio.insecure_channel(address, options=options) as channel:
-        made: bytes = await channel.unary_unary(EXPORT)(body, metadata=metadata, compression=compression)
+        export: Any = channel.unary_unary(EXPORT)  # bytes to bytes
+        made: bytes = await export(body, metadata=metadata, compression=compression)
         return made
 
 
@@ -215,9 +217,12 @@ async def test_http_too_large(taken: Taken, *, is_chunked: bool) -> None:
             yield bytes(10_000)
 
     body = pieces() if is_chunked else bytes(100_001)
-    async with serving(taken) as (_, http), aiohttp.ClientSession() as session:
-        async with session.post(f"http://{http}/v1/logs", data=body, headers=PROTOBUF) as answer:
-            assert (413, []) == (answer.status, taken.messages)
+    async with (
+        serving(taken) as (_, http),
+        aiohttp.ClientSession() as session,
+        session.post(f"http://{http}/v1/logs", data=body, headers=PROTOBUF) as answer,
+    ):
+        assert (413, []) == (answer.status, taken.messages)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +299,8 @@ async def test_tls(taken: Taken, tmp_path: Path) -> None:
         for credentials in (known, unknown):
             async with grpc.aio.secure_channel(address, credentials) as channel:
                 try:
-                    await channel.unary_unary(EXPORT)(b"abc", timeout=PATIENCE_S)
+                    export: Any = channel.unary_unary(EXPORT)  # bytes to bytes
+                    await export(b"abc", timeout=PATIENCE_S)
                     codes.append(grpc.StatusCode.OK)
                 except grpc.aio.AioRpcError as fault:
                     codes.append(fault.code())
