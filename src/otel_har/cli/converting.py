@@ -73,8 +73,8 @@ def run(  # noqa: PLR0913 - one for each option
     except OtelHarError as fault:
         raise _exit(_EXIT_UNUSABLE, str(fault)) from None
     click.echo(f"{click.format_filename(output)}: {_line(tally)}", err=output == _STANDARD_STREAM)
-    for fault in conversion.faults:
-        click.echo(f"otel-har: {fault}", err=True)
+    for broken in conversion.faults:
+        click.echo(f"otel-har: {broken}", err=True)
     if tally.failed_entries or conversion.faults:
         raise click.exceptions.Exit(_EXIT_BROKEN)
 

@@ -38,10 +38,9 @@ _SPANS = frozenset({"resourceSpans", "resource_spans"})
 _OF_OTLP = _LOGS | _SPANS | {"resourceMetrics", "resource_metrics"}
 _FIRST_MEMBER = re.compile(rb'\s*\{\s*"([^"\\]*)"')
 _LENGTH = struct.Struct(">I")  # the collector's `file` exporter: before each message its length
+_LARGEST_LENGTH = b"\x09"  # of a length its first byte; what is larger is text
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _FIELD_1 = b"\x0a"  # the tag of what an export request has
-_VARINT_MORE = 0x80
-_MOST_VARINT_BYTES = 5
 _TRACE_ID_BYTES = 16
 
 
@@ -75,7 +74,7 @@ class Input:
         first = _FIRST_MEMBER.match(head.removeprefix(codecs.BOM_UTF8))
         self._is_json = first is not None and first[1].decode("utf-8", "replace") in _OF_OTLP
         # What is neither is HAR or nothing that is known: its reader says which.
-        self.is_har = not self._is_json and _framing(head) is None
+        self.is_har = not self._is_json and not _is_protobuf(head)
 
     def __iter__(self) -> Iterator[Decoded]:
         if self.is_har:
@@ -174,33 +173,27 @@ def _fed(parser: Any, chunk: bytes | None) -> Exception | None:
     return None
 
 
-def _framing(head: bytes) -> str | None:
-    """How protobuf messages follow each other: `long`, `varint` or, for one alone, `none`; None: they are none."""
-    if head[4:5] == _FIELD_1 and head[:1] != _FIELD_1 and _LENGTH.unpack(head[:4])[0]:
-        return "long"
+def _is_framed(head: bytes) -> bool:
+    """Whether messages follow each other as the collector writes them: each with its length before it."""
+    return head[:1] < _LARGEST_LENGTH and head[4:5] == _FIELD_1
+
+
+def _is_protobuf(head: bytes) -> bool:
+    """Whether it is one request, or several."""
     if head[4:8] == _ZSTD:
         raise HarFormatError("it is compressed with zstd: unpack it, or have the collector write it without")
-    if head[:1] == _FIELD_1:
-        return "none"
-    length = next((index for index, byte in enumerate(head[:_MOST_VARINT_BYTES]) if byte < _VARINT_MORE), None)
-    return "varint" if length is not None and head[length + 1 : length + 2] == _FIELD_1 else None
+    return _is_framed(head) or (head[:1] == _FIELD_1 and head.lstrip()[:1] != b"{")
 
 
 def _messages(stream: _Joined) -> Iterator[bytes]:
     """The messages of a file, without what is between them."""
     head = stream.read(_HEAD_BYTES)
-    framing = _framing(head)
     stream = _Joined(head, stream)
-    if framing == "none":
+    if not _is_framed(head):
         yield _whole(stream, _MOST_BYTES + 1, least=0)
         return
-    while prefix := stream.exactly(_LENGTH.size if framing == "long" else 1):
-        if framing == "long":
-            yield _whole(stream, _LENGTH.unpack(prefix)[0] if len(prefix) == _LENGTH.size else _MOST_BYTES)
-            continue
-        while prefix[-1] >= _VARINT_MORE and len(prefix) < _MOST_VARINT_BYTES and (more := stream.exactly(1)):
-            prefix += more
-        yield _whole(stream, sum((byte & 0x7F) << 7 * index for index, byte in enumerate(prefix)))
+    while prefix := stream.exactly(_LENGTH.size):
+        yield _whole(stream, _LENGTH.unpack(prefix)[0] if len(prefix) == _LENGTH.size else _MOST_BYTES)
 
 
 def _whole(stream: _Joined, size: int, least: int | None = None) -> bytes:
