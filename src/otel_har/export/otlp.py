@@ -20,7 +20,6 @@ import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
@@ -29,15 +28,10 @@ from opentelemetry.sdk.resources import Resource
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.export.otlp_answers import Later, Transport
-from otel_har.export.otlp_sending import (
-    DEFAULT_MAX_REQUEST_BYTES,
-    MIN_REQUEST_BYTES,
-    Records,
-    Sender,
-    entries_in,
-)
+from otel_har.export.otlp_limits import DEFAULT_MAX_REQUEST_BYTES, DEFAULT_MAX_SPOOL_BYTES, MIN_REQUEST_BYTES
+from otel_har.export.otlp_sending import Records, Sender, entries_in
 from otel_har.export.otlp_settings import Connection, connection_from
-from otel_har.export.otlp_spool import DEFAULT_MAX_SPOOL_BYTES, Spool
+from otel_har.export.otlp_spool import Spool
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page
@@ -119,7 +113,7 @@ class OtlpHarExporter(HarExporter):
         self._lost_until_flush = 0
         self._lost_so_far = 0
         self._counted = self._sender.lost_entries
-        self._rest_s = 0.0
+        self._rest_s = self._rests_until = 0.0
 
     def export(self, batch: HarBatch) -> HarExportResult:
         """Send the batch, or keep it in the spool.
@@ -169,6 +163,8 @@ class OtlpHarExporter(HarExporter):
         if self._shut_down:
             return
         self._shut_down = True
+        if self._untold:
+            self._held.append(_statistics_record(self._untold))
         try:
             if self._spool is None:
                 self._drained(time.monotonic() + timeout_millis / 1000)
@@ -189,13 +185,13 @@ class OtlpHarExporter(HarExporter):
 
     def _send_new(self, records: Records) -> None:
         """Send the records of a batch, all or, once some are taken, hold the rest."""
-        sender = self._sender
+        sender, has_records = self._sender, bool(records)
         taken, lost = sender.taken_records, sender.lost_entries
         later = sender.send(records, self._origin())
         has_taken = sender.taken_records > taken
         if later is not None and not has_taken and sender.lost_entries == lost:
             raise DestinationError(f"{self._connection.endpoint} takes nothing for now: {later.message}")
-        if later is None and not has_taken and sender.lost_entries > lost:
+        if later is None and has_records and not has_taken:
             self._counted = sender.lost_entries  # the processor counts them
             self._lost_so_far += sender.lost_entries - lost
             raise ExportError(f"{self._connection.endpoint} refused the entries: {sender.fault}")
@@ -205,26 +201,17 @@ class OtlpHarExporter(HarExporter):
         """Send what waits in the spool and then the records; what is not taken goes into the spool."""
         end = time.monotonic() + _MAX_SPOOL_SENDING_S
         before = self._sender.taken_records
-        if self._send_spool(spool, end):
-            later = self._sender.send(records, self._origin(), end)
-            self._rest(later)
-        if not records:
-            return
+        if time.monotonic() >= self._rests_until and self._send_spool(spool, end):
+            self._rest(self._sender.send(records, self._origin(), end))
         fault = self._kept(spool, records)
-        if fault is None:
-            return
-        if self._sender.taken_records == before and len(records) and not self._held:
-            error = DestinationError(f"neither the receiver nor the spool takes anything: {fault.strerror or fault}")
-            error.errno = fault.errno
-            raise error
+        if fault is not None and self._sender.taken_records == before:
+            raise _for_now(f"neither {self._connection.endpoint} nor the spool takes anything", fault)
         self._held = records
 
     def _keep(self, spool: Spool, records: Records) -> None:
         fault = self._kept(spool, records)
         if fault is not None:
-            error = DestinationError(f"the spool takes nothing for now: {fault.strerror or fault}")
-            error.errno = fault.errno
-            raise error
+            raise _for_now("the spool takes nothing", fault)
 
     def _kept(self, spool: Spool, records: Records) -> OSError | None:
         """Put records into the spool; the fault for which some are not."""
@@ -236,32 +223,34 @@ class OtlpHarExporter(HarExporter):
         return None
 
     def _send_spool(self, spool: Spool, end: float) -> bool:
-        """Whether nothing of the spool has to go before anything else: all of it was sent, or another process does so."""
-        names = spool.names()
-        if not names:
-            return time.monotonic() >= self._sender.not_before
+        """Whether nothing of the spool goes before what is sent next: all was sent, or another process does that."""
+        if not spool.names():
+            return True
         with spool.turn() as is_ours:
-            if not is_ours:
-                return True
-            for name in spool.names():
-                data = spool.read(name)
-                rest = self._sender.send_again(data, end) if data is not None else b""
-                if rest:
-                    if rest is not data:
-                        spool.replace(name, rest)
-                    self._rest(Later("the receiver does not take it"))
-                    return False
-                spool.remove(name)
-        self._rest(None)
+            return not is_ours or all(self._is_sent(spool, name, end) for name in spool.names())
+
+    def _is_sent(self, spool: Spool, name: str, end: float) -> bool:
+        if time.monotonic() >= end:
+            return False
+        try:
+            data = spool.read(name)
+            rest = self._sender.send_again(data, end) if data is not None else b""
+            if rest and rest is not data:
+                spool.replace(name, rest)
+        except OSError as fault:
+            _say(f"the spool cannot be read or written: {fault}")
+            return False
+        if rest:
+            self._rest(Later("it takes nothing of the spool"))
+            return False
+        if data is not None:
+            spool.remove(name)
         return True
 
     def _rest(self, later: Later | None) -> None:
         """Ask a receiver less and less often that takes nothing: what comes meanwhile is safe in the spool."""
-        if later is None:
-            self._rest_s = 0.0
-            return
-        self._rest_s = min(max(_FIRST_REST_S, 2 * self._rest_s), _MAX_REST_S)
-        self._sender.not_before = max(self._sender.not_before, time.monotonic() + self._rest_s)
+        self._rest_s = 0.0 if later is None else min(max(_FIRST_REST_S, 2 * self._rest_s), _MAX_REST_S)
+        self._rests_until = time.monotonic() + self._rest_s
 
     def _drained(self, end: float) -> bool:
         """Whether nothing is left here or in the spool, trying until then."""
@@ -280,8 +269,6 @@ class OtlpHarExporter(HarExporter):
             return False
         if self._spool is None or not self._spool.names():
             return True
-        if self._rest_s:  # that was for exports; a flush does not wait for it
-            self._sender.not_before, self._rest_s = 0.0, 0.0
         return self._send_spool(self._spool, end) and not self._spool.names()
 
     def _count_dropped(self, entries: int) -> None:
@@ -325,8 +312,19 @@ class OtlpHarExporter(HarExporter):
                 records.append(log_record(page_event(page, redaction=batch.redaction), now))
         told = batch.statistics + self._untold
         if told:
-            records.append(log_record(statistics_event(asdict(told), now), now))
+            records.append(_statistics_record(told))
         return records, unbuilt
+
+
+def _statistics_record(told: HarStatistics) -> LogRecord:
+    now = time.time_ns()
+    return log_record(statistics_event(asdict(told), now), now)
+
+
+def _for_now(message: str, fault: OSError) -> DestinationError:
+    error = DestinationError(f"{message} for now: {fault.strerror or fault}")
+    error.errno = fault.errno
+    return error
 
 
 @guarded("making an event of an entry")
@@ -339,16 +337,16 @@ def _entry_record(
 
 def _transport(connection: Connection) -> Transport:
     """What carries the requests. Only that one's library is loaded."""
-    make: Any
     try:
         if connection.protocol == "grpc":
-            from otel_har.export.otlp_grpc import GrpcTransport as make  # noqa: PLC0415 - see above
-        else:
-            from otel_har.export.otlp_http import HttpTransport as make  # noqa: PLC0415 - see above
+            from otel_har.export import otlp_grpc  # noqa: PLC0415 - see above
+
+            return otlp_grpc.GrpcTransport(connection)
+        from otel_har.export import otlp_http  # noqa: PLC0415 - see above
+
+        return otlp_http.HttpTransport(connection)
     except ImportError as missing:
         raise SettingError(f"OTLP over {connection.protocol} needs otel-har[otlp]: {missing}") from missing
-    made: Transport = make(connection)
-    return made
 
 
 @guarded("logging")

@@ -22,6 +22,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from otel_har.errors import HarFormatError
 from otel_har.export.otlp_answers import Later, Refused, Taken, TooLarge, Transport
+from otel_har.export.otlp_limits import MIN_REQUEST_BYTES
 from otel_har.otlp.event import ENTRY_EVENT, ENTRY_ID, ENTRY_JSON, PART_EVENT, PART_INDEX, Event, joined, parts_of
 from otel_har.otlp.logs import (
     Origin,
@@ -32,11 +33,6 @@ from otel_har.otlp.logs import (
     record_bytes,
     request_of,
 )
-
-# gRPC receivers take 4 MiB unless told otherwise (grpc's own default, and the collector's). The margin is for what a
-# collector on the way adds to a request: attributes of the resource, records' own.
-DEFAULT_MAX_REQUEST_BYTES = 4 * 1024 * 1024 - 64 * 1024
-MIN_REQUEST_BYTES = 16 * 1024
 
 _PART_FRAME_BYTES = 256  # index, count and data of a part, without the data's own bytes
 _MIN_PART_BYTES = 1024

@@ -17,8 +17,7 @@ from pathlib import Path
 
 from otel_har.errors import ExportError
 from otel_har.export.files import access
-
-DEFAULT_MAX_SPOOL_BYTES = 256 * 1024 * 1024
+from otel_har.export.otlp_limits import DEFAULT_MAX_SPOOL_BYTES
 
 # When it was made, which process made it, the number within that, and how many entries it has.
 _NAME = re.compile(r"(\d{20})-(\d+)-(\d+)-(\d+)\.otlp")
@@ -87,15 +86,18 @@ class Spool:
         return []
 
     def read(self, name: str) -> bytes | None:
-        """A request; None when it has gone, or somebody else put it there."""
+        """A request; None when it has gone, or somebody else put it there.
+
+        Raises:
+            OSError: When it cannot be read for now.
+        """
         path = self.directory / name
         try:
             with access.closing(access.opened(path, os.O_RDONLY)) as descriptor:
-                status = os.fstat(descriptor)
-                access.must_be_ours_alone(path, status)
+                access.must_be_ours_alone(path, os.fstat(descriptor))
                 with open(descriptor, "rb", closefd=False) as file:
-                    return file.read(self._max_bytes)
-        except OSError:
+                    return file.read()
+        except (FileNotFoundError, PermissionError):
             return None
 
     def remove(self, name: str) -> None:
