@@ -3,8 +3,9 @@
     python3 tests/consumers/install.py
 
 The npm packages come into `node_modules`, the Python ones into an environment of their own, `.venv`, both beside this
-file, and an OpenTelemetry collector into `.venv-collector`, where there is one for this Python; Chromium is Debian's, and is installed where this runs as root. Node.js with npm has to be there. What is there
-already is left alone. The exit status is 0 when nothing is missing any more.
+file, and an OpenTelemetry collector into `.venv-collector`, where there is one for this Python and machine. Chromium is
+Debian's, and is installed where this runs as root. Node.js with npm has to be there. What is there already is left
+alone. The exit status is 0 when nothing is missing any more.
 """
 
 from __future__ import annotations
@@ -57,9 +58,9 @@ def missing_python_packages() -> str | None:
 
 
 def no_collector_here() -> str | None:
-    """Say why there can be no collector, where its package has none: its test requirement is for one kind of machine."""
+    """Say why there can be no collector, where its package has none: it is made for one kind of machine."""
     here = (sys.version_info[:2], sys.platform, platform.machine())
-    return None if here == _COLLECTOR_IS_FOR else f"the collector is for Python {_COLLECTOR_IS_FOR}, and this is {here}"
+    return None if here == _COLLECTOR_IS_FOR else f"the collector is for {_COLLECTOR_IS_FOR}, and this is {here}"
 
 
 def missing_collector() -> str | None:

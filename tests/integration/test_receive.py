@@ -15,8 +15,9 @@ from click.testing import CliRunner
 
 from otel_har.cli.app import app
 from otel_har.otlp.json_form import json_from_request
+from otel_har.otlp.logs import Origin
 from servers.programs import read_checked
-from servers.receiving import SHOP, Origin, Receiving, entry, receiving, request
+from servers.receiving import SHOP, Receiving, entry, receiving, request
 
 TOKEN = {"OTEL_HAR_RECEIVE_TOKEN": "let me in"}
 
@@ -26,7 +27,7 @@ def send(receiver: Receiving, number: int, origin: Origin = SHOP, token: str = "
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     headers |= {"Authorization": f"Bearer {token}"} if token else {}
     body = gzip.compress(json_from_request(request(entry(number), origin=origin)))
-    asked = urllib.request.Request(f"http://{receiver.http}/v1/logs", body, headers)  # noqa: S310 - the test's
+    asked = urllib.request.Request(f"http://{receiver.http}/v1/logs", body, headers)
     try:
         with urllib.request.urlopen(asked) as answer:  # noqa: S310 - the test's
             return int(answer.status)

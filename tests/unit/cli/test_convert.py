@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import struct
 import subprocess
 import sys
@@ -24,6 +25,7 @@ VALID = ROOT / "tests" / "data" / "har" / "valid.har"
 ENTRIES = [entry(number, "é" * number) for number in range(1, 6)]
 REQUESTS = [request(*ENTRIES[:2]), request(*ENTRIES[2:]), request_of_events(Event("a log"))]
 LINES = b"".join(json_from_request(one) + b"\n" for one in REQUESTS)
+PRETTY = b"".join(json.dumps(json.loads(line), indent=1).encode() for line in LINES.splitlines())
 FRAMES = b"".join(struct.pack(">I", one.ByteSize()) + one.SerializeToString() for one in REQUESTS)
 
 
@@ -42,7 +44,7 @@ def entries(path: Path) -> list[Entry]:
     "data",
     [
         LINES,
-        LINES.replace(b"{", b"{\n "),
+        PRETTY,
         b"\xef\xbb\xbf" + LINES,
         gzip.compress(LINES),
         FRAMES,
@@ -126,7 +128,7 @@ def test_trace(tmp_path: Path) -> None:
     other = "1" * 32
     (tmp_path / "in").write_bytes(json_from_request(request(*ENTRIES, entry(7, trace=other))))
     assert 0 == run("--trace", other.upper(), tmp_path / "in", tmp_path / "out.har").exit_code
-    assert [entry(7, trace=other)] == entries(tmp_path / "out.har")
+    assert ["http://shop.test/7"] == [one.request.url for one in entries(tmp_path / "out.har")]
 
 
 def test_collector(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ SPECIFIED: dict[str, Any] = {
 
 def test_round_trip() -> None:
     """A request is the same after it was JSON; its identifiers are hexadecimal and its enumerations numbers there."""
-    sent = request(entry(1, "é\ud83d\ude00"), entry(2))
+    sent = request(entry(1, "é\U0001f600"), entry(2))
     text = json_from_request(sent)
     record = json.loads(text)["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]
     assert (TRACE, "0000000000000002", 9) == (record["traceId"], record["spanId"], record["severityNumber"])

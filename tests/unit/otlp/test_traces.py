@@ -50,7 +50,7 @@ def test_conventions(attributes: dict[str, Any]) -> None:
         entry.request.url,
         entry.response.status,
     )
-    assert ("2026-01-31T10:00:00.000000Z", 250) == (entry.started_date_time, entry.time)
+    assert ("2026-01-31T10:00:00.000000Z", 250) == (entry.started_date_time, round(entry.time, 1))
     assert (None, None) == (entry.request.post_data, entry.response.content.text)
     otel: Any = entry.otel
     assert (TRACE.hex(), "0000000000000002", ROOT.hex()) == (otel["traceId"], otel["spanId"], otel["parentSpanId"])
