@@ -70,6 +70,7 @@ SENDERS = Senders()
 
 class _Http(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:
         pass
@@ -110,7 +111,7 @@ class _Http(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-class _Grpc(LogsServiceServicer):  # type: ignore[misc] # generated, without types
+class _Grpc(LogsServiceServicer):
     def Export(self, request: ExportLogsServiceRequest, context: Any) -> ExportLogsServiceResponse:  # noqa: N802 - gRPC's
         headers = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
         answer = SENDERS.answer(headers.get("x-sender", ""), request.SerializeToString(), headers)
@@ -143,7 +144,7 @@ def main(http_port: int, grpc_port: int, *files: str) -> None:
     """Serve until standard input ends."""
     server = _Server(("127.0.0.1", http_port), _Http)
     calls = grpc.server(ThreadPoolExecutor(8), options=(("grpc.so_reuseport", 0),))
-    add_LogsServiceServicer_to_server(_Grpc(), calls)
+    add_LogsServiceServicer_to_server(_Grpc(), calls)  # type: ignore[no-untyped-call] # generated
     if files:
         certificate, authorities = files
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authorities)

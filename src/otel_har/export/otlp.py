@@ -129,6 +129,7 @@ class OtlpHarExporter(HarExporter):
         elif self._held:
             self._keep(self._spool, self._held)
         pages = {**self._pages, **{page.id: page for page in batch.pages}}
+        untold = self._untold
         records, unbuilt = self._records(batch, pages)
         if self._spool is None:
             self._send_new(records)
@@ -137,7 +138,7 @@ class OtlpHarExporter(HarExporter):
         self._pages = pages
         carried = {entry.pageref for entry in batch.entries}
         self._sent_pages |= {name: page for name, page in pages.items() if name in carried or name in self._sent_pages}
-        self._untold = HarStatistics()
+        self._untold -= untold
         self._note_losses(unbuilt)
         return HarExportResult.SUCCESS
 
@@ -149,6 +150,7 @@ class OtlpHarExporter(HarExporter):
         """
         if self._shut_down:
             return False
+        self._tell_untold()
         is_sent = self._drained(time.monotonic() + timeout_millis / 1000)
         self._note_losses()
         lost, self._lost_until_flush = self._lost_so_far - self._lost_until_flush, self._lost_so_far
@@ -163,18 +165,26 @@ class OtlpHarExporter(HarExporter):
         if self._shut_down:
             return
         self._shut_down = True
-        if self._untold:
-            self._held.append(_statistics_record(self._untold))
+        self._tell_untold()
+        end = time.monotonic() + timeout_millis / 1000
         try:
             if self._spool is None:
-                self._drained(time.monotonic() + timeout_millis / 1000)
+                self._drained(end)
             elif self._held:
+                if time.monotonic() >= self._rests_until:
+                    self._sender.send(self._held, self._origin(), end)
                 self._keep(self._spool, self._held)
         finally:
             self._transport.close()
             self._note_losses()
         if self._held:
             raise ExportError(f"{entries_in(self._held)} entries were not sent to {self._connection.endpoint}")
+
+    def _tell_untold(self) -> None:
+        """What was lost here and no batch will tell any more."""
+        if self._untold:
+            self._held.append(_statistics_record(self._untold))
+            self._untold = HarStatistics()
 
     def _send_held(self) -> None:
         if self._held:
@@ -269,7 +279,10 @@ class OtlpHarExporter(HarExporter):
             return False
         if self._spool is None or not self._spool.names():
             return True
-        return self._send_spool(self._spool, end) and not self._spool.names()
+        is_sent = self._send_spool(self._spool, end) and not self._spool.names()
+        if is_sent:
+            self._rest(None)
+        return is_sent
 
     def _count_dropped(self, entries: int) -> None:
         if entries:
