@@ -373,7 +373,8 @@ def test_spool_of_several_processes(receiver: Receiver, tmp_path: Path) -> None:
     assert 20 == len(_spooled(tmp_path))
     sender.is_answered()
     children = [_forked(lambda: _flush(sender, tmp_path)) for _ in range(4)]
-    assert [0] * 4 == [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    # A flush whose turn it is not says that not all is sent.
+    assert {0} <= {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children} <= {0, 1}
     assert [f"{child}-{number}" for child in range(4) for number in range(5)] == sorted(_names(sender.log()))
 
 

@@ -145,6 +145,8 @@ class OtlpHarExporter(HarExporter):
     def force_flush(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> bool:
         """Send what is held here and, when it is this process's turn, what is in the spool.
 
+        What is held is tried again until the time is over; what is in the spool is safe, and tried once.
+
         Returns:
             False when not everything was sent, and when something was refused for good or dropped since the last flush.
         """
@@ -263,9 +265,11 @@ class OtlpHarExporter(HarExporter):
         self._rests_until = time.monotonic() + self._rest_s
 
     def _drained(self, end: float) -> bool:
-        """Whether nothing is left here or in the spool, trying until then."""
+        """Whether nothing is left here, trying until then, or in the spool, where it is safe: that is tried once."""
         pause_s = _FIRST_PAUSE_S
         while not self._tried(end):
+            if self._spool is not None:
+                return False
             left_s = end - time.monotonic()
             asked_s = self._sender.not_before - time.monotonic()
             if left_s <= pause_s or asked_s > left_s:
