@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import threading
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.interfaces import HarBatch, HarExportResult, HarStatistics
 from otel_har.export.otlp import OtlpHarExporter
 from otel_har.har.models import Content, Entry, Page, Request, Response
 from otel_har.otlp.event import PART_EVENT, STATISTICS_EVENT, counts_of
+from otel_har.otlp.logs import events_in
 from servers.otlp import PROTOCOLS, Receiver, Sender, log_of
 
 _SUCCESS = HarExportResult.SUCCESS
@@ -275,6 +278,38 @@ def _until_taken(exporter: OtlpHarExporter, batch: HarBatch) -> None:
         else:
             return
     pytest.fail("the receiver is back, and nothing is sent to it")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_killed_in_the_middle(protocol: str, tmp_path: Path) -> None:
+    """Killed while it takes one batch after the other, and restarted, the receiver has each entry, by its id once."""
+    journal = tmp_path / "journal"
+    first = Receiver()
+    sender = first.sender(protocol)
+    headers = {**sender.options["headers"], "x-journal": str(journal)}
+    exporter = OtlpHarExporter(**{**sender.options, "headers": headers}, max_request_bytes=40_000, timeout_millis=2000)
+    names = [str(number) for number in range(200)]
+    is_under_way = threading.Event()
+
+    def work() -> None:
+        for place in range(0, len(names), 5):
+            _until_taken(exporter, _batch(*names[place : place + 5], body="x" * 10_000))
+            if place == 50:
+                is_under_way.set()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert is_under_way.wait(20)
+    first.kill()
+    second = Receiver(ports=first.ports)
+    worker.join(60)
+    assert exporter.force_flush(10_000) is True
+    exporter.shutdown()
+    second.kill()
+    requests = [base64.b64decode(line) for line in journal.read_text().splitlines()]
+    events = [event for data in requests for _, event in events_in(ExportLogsServiceRequest.FromString(data))]
+    by_id = {event.attributes["otel_har.entry.id"]: event for event in events}
+    assert names == _names(log_of(list(by_id.values())))
 
 
 # The spool

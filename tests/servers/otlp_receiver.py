@@ -1,6 +1,7 @@
 """A receiver of OTLP, a process of its own: over HTTP and gRPC, it keeps what it gets and answers as it is told.
 
 Whoever sends says with the header `x-sender` who it is; what it sent, and how it is answered, is kept for each sender.
+What outlives the receiver stands in the file of `x-journal`, a request in base64 on each line.
 Run as `python otlp_receiver.py PORT_HTTP PORT_GRPC [CERTIFICATE AUTHORITIES]`; it prints its two ports.
 """
 
@@ -60,6 +61,9 @@ class Senders:
             if answer.get("status", 200) == 200 or answer.get("keep"):
                 told = {"data": base64.b64encode(data).decode(), "headers": headers}
                 self.kept[sender].append(told)
+                if "x-journal" in headers:
+                    with Path(headers["x-journal"]).open("a") as journal:
+                        journal.write(told["data"] + "\n")
         if answer.get("stall"):
             self.released.wait(60)
         return answer
