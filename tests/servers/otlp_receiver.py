@@ -1,6 +1,7 @@
 """A receiver of OTLP, a process of its own: over HTTP and gRPC, it keeps what it gets and answers as it is told.
 
 Whoever sends says with the header `x-sender` who it is; what it sent, and how it is answered, is kept for each sender.
+What outlives the receiver stands in the file of `x-journal`, a request in base64 on each line.
 Run as `python otlp_receiver.py PORT_HTTP PORT_GRPC [CERTIFICATE AUTHORITIES]`; it prints its two ports.
 """
 
@@ -60,6 +61,9 @@ class Senders:
             if answer.get("status", 200) == 200 or answer.get("keep"):
                 told = {"data": base64.b64encode(data).decode(), "headers": headers}
                 self.kept[sender].append(told)
+                if "x-journal" in headers:
+                    with Path(headers["x-journal"]).open("a") as journal:
+                        journal.write(told["data"] + "\n")
         if answer.get("stall"):
             self.released.wait(60)
         return answer
@@ -70,6 +74,7 @@ SENDERS = Senders()
 
 class _Http(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: object) -> None:
         pass
@@ -110,7 +115,7 @@ class _Http(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-class _Grpc(LogsServiceServicer):  # type: ignore[misc] # generated, without types
+class _Grpc(LogsServiceServicer):
     def Export(self, request: ExportLogsServiceRequest, context: Any) -> ExportLogsServiceResponse:  # noqa: N802 - gRPC's
         headers = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
         answer = SENDERS.answer(headers.get("x-sender", ""), request.SerializeToString(), headers)
@@ -143,7 +148,7 @@ def main(http_port: int, grpc_port: int, *files: str) -> None:
     """Serve until standard input ends."""
     server = _Server(("127.0.0.1", http_port), _Http)
     calls = grpc.server(ThreadPoolExecutor(8), options=(("grpc.so_reuseport", 0),))
-    add_LogsServiceServicer_to_server(_Grpc(), calls)
+    add_LogsServiceServicer_to_server(_Grpc(), calls)  # type: ignore[no-untyped-call] # generated
     if files:
         certificate, authorities = files
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authorities)

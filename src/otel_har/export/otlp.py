@@ -129,6 +129,7 @@ class OtlpHarExporter(HarExporter):
         elif self._held:
             self._keep(self._spool, self._held)
         pages = {**self._pages, **{page.id: page for page in batch.pages}}
+        untold = self._untold
         records, unbuilt = self._records(batch, pages)
         if self._spool is None:
             self._send_new(records)
@@ -137,18 +138,21 @@ class OtlpHarExporter(HarExporter):
         self._pages = pages
         carried = {entry.pageref for entry in batch.entries}
         self._sent_pages |= {name: page for name, page in pages.items() if name in carried or name in self._sent_pages}
-        self._untold = HarStatistics()
+        self._untold -= untold
         self._note_losses(unbuilt)
         return HarExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> bool:
         """Send what is held here and, when it is this process's turn, what is in the spool.
 
+        What is held is tried again until the time is over; what is in the spool is safe, and tried once.
+
         Returns:
             False when not everything was sent, and when something was refused for good or dropped since the last flush.
         """
         if self._shut_down:
             return False
+        self._tell_untold()
         is_sent = self._drained(time.monotonic() + timeout_millis / 1000)
         self._note_losses()
         lost, self._lost_until_flush = self._lost_so_far - self._lost_until_flush, self._lost_so_far
@@ -163,18 +167,26 @@ class OtlpHarExporter(HarExporter):
         if self._shut_down:
             return
         self._shut_down = True
-        if self._untold:
-            self._held.append(_statistics_record(self._untold))
+        self._tell_untold()
+        end = time.monotonic() + timeout_millis / 1000
         try:
             if self._spool is None:
-                self._drained(time.monotonic() + timeout_millis / 1000)
+                self._drained(end)
             elif self._held:
+                if time.monotonic() >= self._rests_until:
+                    self._sender.send(self._held, self._origin(), end)
                 self._keep(self._spool, self._held)
         finally:
             self._transport.close()
             self._note_losses()
         if self._held:
             raise ExportError(f"{entries_in(self._held)} entries were not sent to {self._connection.endpoint}")
+
+    def _tell_untold(self) -> None:
+        """What was lost here and no batch will tell any more."""
+        if self._untold:
+            self._held.append(_statistics_record(self._untold))
+            self._untold = HarStatistics()
 
     def _send_held(self) -> None:
         if self._held:
@@ -253,9 +265,11 @@ class OtlpHarExporter(HarExporter):
         self._rests_until = time.monotonic() + self._rest_s
 
     def _drained(self, end: float) -> bool:
-        """Whether nothing is left here or in the spool, trying until then."""
+        """Whether nothing is left here, trying until then, or in the spool, where it is safe: that is tried once."""
         pause_s = _FIRST_PAUSE_S
         while not self._tried(end):
+            if self._spool is not None:
+                return False
             left_s = end - time.monotonic()
             asked_s = self._sender.not_before - time.monotonic()
             if left_s <= pause_s or asked_s > left_s:
@@ -269,7 +283,10 @@ class OtlpHarExporter(HarExporter):
             return False
         if self._spool is None or not self._spool.names():
             return True
-        return self._send_spool(self._spool, end) and not self._spool.names()
+        is_sent = self._send_spool(self._spool, end) and not self._spool.names()
+        if is_sent:
+            self._rest(None)
+        return is_sent
 
     def _count_dropped(self, entries: int) -> None:
         if entries:

@@ -60,6 +60,7 @@ class HttpTransport:
                 data=data,
                 headers=self._headers,
                 timeout=timeout_s,
+                verify=self._connection.certificate,  # of a session's REQUESTS_CA_BUNDLE would take the place
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -84,8 +85,6 @@ class HttpTransport:
         if self._session is None:
             session = requests.Session()
             connection = self._connection
-            if connection.certificate:
-                session.verify = connection.certificate
             if connection.client_certificate:
                 certificate, key = connection.client_certificate, connection.client_key
                 session.cert = (certificate, key) if key else certificate

@@ -92,7 +92,7 @@ class Sender:
             if isinstance(answer, Later):
                 return answer
             if isinstance(answer, TooLarge):
-                self._learn_limit(len(data))
+                self._learn_limit(len(data), origin, itertools.islice(records, count))
                 if len(data) > MIN_REQUEST_BYTES:
                     continue
             self._account(answer, [records.popleft() for _ in range(count)])
@@ -111,9 +111,9 @@ class Sender:
         if not isinstance(answer, TooLarge):
             self._account(answer, [record for _, records in found for record in records])
             return b""
-        self._learn_limit(len(data))
         rest = []
         for origin, some in found:
+            self._learn_limit(len(data), origin, some)
             records = deque(some)
             self.send(records, origin, end)
             if records:
@@ -156,8 +156,11 @@ class Sender:
             count += 1
         return count
 
-    def _learn_limit(self, refused_bytes: int) -> None:
-        self._limit_bytes = max(MIN_REQUEST_BYTES, min(self._limit_bytes, refused_bytes) // 2)
+    def _learn_limit(self, refused_bytes: int, origin: Origin, records: Iterable[LogRecord]) -> None:
+        """Of several records fewer may be taken; only one that is refused alone has to be divided."""
+        alone = empty_bytes(origin) + max(map(record_bytes, records))
+        half = max(MIN_REQUEST_BYTES, min(self._limit_bytes, refused_bytes) // 2)
+        self._limit_bytes = max(half, alone) if alone < refused_bytes else half
         self._since_limit = 0
 
     def _account(self, answer: Taken | TooLarge | Refused, records: list[LogRecord]) -> None:
