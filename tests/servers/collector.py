@@ -42,6 +42,11 @@ class Collector:
         """Have it run and listen."""
         self._running = Command(self._command, "Starting Rotel", self._environment)
 
+    @property
+    def process(self) -> int | None:
+        """The number of its process, as long as it runs."""
+        return None if self._running is None else self._running.process.pid
+
     def end(self, number: int = signal.SIGTERM) -> None:
         """End it, or kill it."""
         if self._running is not None:
