@@ -291,10 +291,15 @@ def _filterable(entry: Entry) -> dict[str, Value]:
 def _simple(value: object) -> str | int | None:
     """A text or a count as protobuf takes it; None for what is not known."""
     if isinstance(value, str):
-        return without_surrogates(value) or None
+        return _sendable(value) or None
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MAX_INTEGER:
         return int(value)
     return None
+
+
+def _sendable(text: str) -> str:
+    """A text that protobuf takes."""
+    return text if text.isascii() else without_surrogates(text)
 
 
 def _server(url: str) -> dict[str, object]:
@@ -366,7 +371,7 @@ def _is_textual(content_type: str) -> bool:
 
 def _shown(entry: Entry) -> str:
     outcome = entry.response.status or _error_type(entry)
-    return without_surrogates(f"{entry.request.method} {entry.request.url[:_TEXT_OF_BODY]} {outcome}")
+    return _sendable(f"{entry.request.method} {entry.request.url[:_TEXT_OF_BODY]} {outcome}")
 
 
 def _unix_ns(model: Entry | Page) -> int:
