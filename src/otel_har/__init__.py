@@ -9,6 +9,7 @@ from otel_har.export.console import ConsoleHarExporter
 from otel_har.export.executor import ExecutorHarExporter
 from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarProcessor, HarStatistics
+from otel_har.export.keeping import Retention, Rotation
 from otel_har.export.logger import LoggingHarExporter
 from otel_har.export.memory import InMemoryHarExporter
 from otel_har.export.model import to_har_model
@@ -56,6 +57,8 @@ __all__ = [
     "OtelHarError",
     "Recording",
     "RedactionPolicy",
+    "Retention",
+    "Rotation",
     "SettingError",
     "SimpleHarProcessor",
     "StreamHarExporter",

@@ -6,6 +6,9 @@ classes of exceptions as it goes has none of them kept.
 
 What a signal handler of the program raises (a time limit by `SIGALRM`) is no fault: Python calls handlers between any
 two bytecodes, ours among them. It goes on to the program, as it would have from anywhere else.
+
+A function that the program lends to us is held tighter: what it raises to end the program or a task, `SystemExit` for
+example, is a fault like others. Only what comes from outside goes on: a signal handler's, and Ctrl-C.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import inspect
 import itertools
 import logging
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable
 from types import FrameType
@@ -37,11 +41,13 @@ if hasattr(os, "register_at_fork"):  # a child counts its own
     os.register_at_fork(after_in_child=_told.clear)
 
 
-def guarded(task: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
+def guarded(task: str, faults: type[BaseException] = Exception) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
     """Make a callable that returns None where the decorated one raises an `Exception`.
 
     Args:
         task: What is being done, in words, for the log: "noting a response".
+        faults: What else is a fault: `BaseException` where the decorated one does nothing but call a function that the
+            program lends to us.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R | None]:
@@ -49,7 +55,7 @@ def guarded(task: str) -> Callable[[Callable[P, R]], Callable[P, R | None]]:
         def guarded_function(*args: P.args, **kwargs: P.kwargs) -> R | None:
             try:
                 return function(*args, **kwargs)
-            except Exception as fault:  # noqa: BLE001 - the one broad except: see the rule above
+            except faults as fault:  # the one broad except: see the rule above
                 try:
                     passing = _settle(task, fault)
                 except Exception:  # noqa: BLE001 - no room on the stack
@@ -79,10 +85,10 @@ def attempted(function: Callable[[], R]) -> R | Exception:
         return fault
 
 
-def _settle(task: str, fault: Exception) -> Exception | None:
+def _settle(task: str, fault: BaseException) -> BaseException | None:
     """Report a fault; what is the program's own, and has to be raised."""
     try:
-        if is_of_signal_handler(fault):
+        if is_of_signal_handler(fault) or _is_interrupt(fault):
             return fault
         report(task, fault)
     except Exception as later:  # noqa: BLE001 - in the program's logging, or a signal meanwhile
@@ -104,6 +110,11 @@ def is_of_signal_handler(fault: BaseException) -> bool:
     return False
 
 
+def _is_interrupt(fault: BaseException) -> bool:
+    """Whether this is Ctrl-C, which Python's own handler raises, in the main thread only; it leaves no frame."""
+    return isinstance(fault, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+
+
 def _is_handler(frame: FrameType) -> bool:
     code = frame.f_code
     names = list(code.co_varnames[: code.co_argcount])
@@ -121,7 +132,7 @@ def _is_handler(frame: FrameType) -> bool:
     )
 
 
-def report(task: str, fault: Exception) -> None:
+def report(task: str, fault: BaseException) -> None:
     """Log the first fault of a kind, count the others; beyond so many kinds, all of one task are one.
 
     May raise itself: handlers of the program's own log, and there may be no room left on the stack.

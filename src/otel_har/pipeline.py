@@ -24,6 +24,7 @@ from otel_har.export.keeping import Retention, Rotation
 from otel_har.export.logger import LoggingHarExporter
 from otel_har.export.process import BackgroundProcessHarExporter
 from otel_har.export.registry import exporter_named
+from otel_har.export.remote import MakeExporter
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.filters import HarFilter
 from otel_har.har.attaching import is_named_zip
@@ -94,30 +95,33 @@ def span_processor(
     )
 
 
-def file_exporter(  # noqa: PLR0913 - those of `FileHarExporter`
+class FileOptions(TypedDict, total=False):
+    """The arguments that `FileHarExporter` and `ArchiveHarExporter` have in common."""
+
+    indent: int | None
+    append: bool
+    recording: str | None
+    first_process: int | None
+
+
+def file_maker(
     path: str | os.PathLike[str],
-    indent: int | None = None,
     *,
-    append: bool = False,
-    recording: str | None = None,
-    first_process: int | None = None,
     retention: Retention | None = None,
     rotation: Rotation | None = None,
-) -> HarExporter:
-    """The exporter to a file, by the ending of its name; the arguments are those of `FileHarExporter`.
+    **options: Unpack[FileOptions],
+) -> MakeExporter:
+    """What makes the exporter to a file, by the ending of its name, in this process or another one.
 
     Raises:
         SettingError: When the form of the file has no such option.
-        ExportError: When it cannot be written.
     """
-    kind = ArchiveHarExporter if is_named_zip(os.fspath(path)) else FileHarExporter
-    return kind(
-        path,
-        indent,
-        append=append,
-        recording=recording,
-        first_process=first_process,
-    )
+    if not is_named_zip(os.fspath(path)):
+        return partial(FileHarExporter, path, retention=retention, rotation=rotation, **options)
+    asked = "retention" if retention else "rotation" if rotation is not None else None
+    if asked is not None:
+        raise SettingError(f"{os.fspath(path)}: a zip archive has no {asked}, .har and .har.gz have")
+    return partial(ArchiveHarExporter, path, **options)
 
 
 def exporter_of(
@@ -139,13 +143,14 @@ def exporter_of(
     def to_file() -> HarExporter:
         if settings.path is None:
             raise SettingError("no HAR file is set")
-        make = partial(
-            file_exporter,
+        make = file_maker(
             settings.path,
-            settings.indent,
+            indent=settings.indent,
             append=settings.append,
             recording=recording or uuid.uuid4().hex,
             first_process=first_process,
+            retention=settings.retention,
+            rotation=settings.rotation,
         )
         return BackgroundProcessHarExporter(make) if settings.in_background == "process" else make()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 
 from otel_har.errors import SettingError
+from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.interfaces import HarExporter
 from otel_har.export.keeping import Retention, Rotation
 from otel_har.export.logger import LoggingHarExporter
@@ -24,7 +25,7 @@ from otel_har.export.memory import InMemoryHarExporter
 from otel_har.export.model import to_har_model
 from otel_har.export.process import BackgroundProcessHarExporter
 from otel_har.har.models import Har
-from otel_har.pipeline import PipelineOptions, exporter_to_all, file_exporter, span_processor
+from otel_har.pipeline import PipelineOptions, exporter_to_all, file_maker, span_processor
 from otel_har.processor import HarSpanProcessor
 from otel_har.recorder import MakeExporter, MakeProcessor, Recording, Scope
 from otel_har.settings import HarSettings, settings_from
@@ -41,6 +42,9 @@ _logger = logging.getLogger("otel_har")
 
 class RecordingOptions(PipelineOptions, Scope, total=False):
     """What every way to record from code takes."""
+
+
+_OPTIONS = frozenset(RecordingOptions.__annotations__)
 
 
 def record(*exporters: HarExporter | MakeExporter, **options: Unpack[RecordingOptions]) -> Recording:
@@ -93,18 +97,15 @@ def record_to_file(  # noqa: PLR0913 - what harlem's has, and what files have be
 ) -> FileRecording:
     """A recording to a HAR file, which is complete and valid at every moment.
 
-    Started again it goes on with the file, also as a decorator. By default entries are written once a second, and when
-    the recording stops.
+    Started again it goes on with the file. By default entries are written once a second, and when it stops.
 
     Args:
-        path: The file. One whose name ends in `.gz` is compressed, one in `.zip` has its bodies beside the entries.
+        path: The file. One that ends in `.gz` is compressed, one in `.zip` has its bodies beside the entries.
         indent: Spaces for each level, 0 to 16; None for one line an entry.
-        live: Write each exchange at once: when the call that made it returns, it is in the file. With `in_background`
-            a moment later.
+        live: Write each exchange at once: it is in the file when its call returns; with `in_background` soon after.
         interval_seconds: Write so often, seconds, and when the recording stops; 0 or None: as the settings say.
         retention_seconds: Drop entries that are older, seconds. Implies `live` unless there is an interval.
-        in_background: Who writes: a `thread` of this process, or a `process` of its own, which leaves this one's
-            interpreter alone. By default a thread, and with `live` whoever made the request.
+        in_background: Who writes: a `thread`, or a `process` of its own; with `live` whoever made the request.
         append: Go on with the HAR file that is there, instead of starting it anew.
         retention: Drop entries by their age, their number or the file's size.
         rotation: Begin a new file by size or time.
@@ -113,23 +114,11 @@ def record_to_file(  # noqa: PLR0913 - what harlem's has, and what files have be
     Raises:
         SettingError: When one of these has an unusable value.
     """
-    if in_background is not None and in_background not in _BACKGROUNDS:
-        raise SettingError(f"in_background must be one of {', '.join(_BACKGROUNDS)}, not {in_background!r}")
-    if interval_seconds is not None and not interval_seconds >= 0:
-        raise SettingError(f"interval_seconds must be 0 or more, not {interval_seconds!r}")
-    if retention_seconds is not None:
-        retention = replace(retention or Retention(), max_age_seconds=retention_seconds)
-    make = partial(
-        file_exporter, path, indent, append=append, recording=uuid.uuid4().hex, retention=retention, rotation=rotation
-    )
-    processors = _processors(
-        options,
-        live=live or (retention_seconds is not None and not interval_seconds),
-        interval_seconds=interval_seconds,
-        in_background=in_background,
-    )
-    exporters = make if in_background != "process" else partial(BackgroundProcessHarExporter, make)
-    return FileRecording(path, exporters, processors, **_scope(options))
+    writing = _Writing(live, interval_seconds, retention_seconds, in_background)
+    kept = writing.retention(retention)
+    name = uuid.uuid4().hex
+    make = file_maker(path, indent=indent, append=append, recording=name, retention=kept, rotation=rotation)
+    return FileRecording(path, writing.exporters(make), _processors(options, writing), **_scope(options))
 
 
 def record_to_logger(
@@ -160,7 +149,7 @@ def record_to_logger(
         raise SettingError(f"in_background must be thread, or None, for a logger, not {in_background!r}")
     messages = {"new_page_message": new_page_message, "new_entry_message": new_entry_message}
     make = partial(LoggingHarExporter, logger, level, **{name: text for name, text in messages.items() if text})
-    return Recording(make, _processors(options, live=True, in_background=in_background), **_scope(options))
+    return Recording(make, _processors(options, _Writing(live=True, in_background=in_background)), **_scope(options))
 
 
 def record_to_model(**options: Unpack[RecordingOptions]) -> ModelRecording:
@@ -171,7 +160,7 @@ def record_to_model(**options: Unpack[RecordingOptions]) -> ModelRecording:
     Args:
         options: See `RecordingOptions`.
     """
-    return ModelRecording(_processors(options, live=True), **_scope(options))
+    return ModelRecording(_processors(options, _Writing(live=True)), **_scope(options))
 
 
 class FileRecording(Recording):
@@ -224,24 +213,67 @@ class ModelRecording(Recording):
         return self._exporters[-1]
 
 
-def _processors(
-    options: RecordingOptions,
-    *,
-    live: bool = False,
-    interval_seconds: float | None = None,
-    in_background: Background | None = None,
-) -> MakeProcessor:
-    """What makes the pipeline of one run to an exporter."""
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """When entries are written, and by whom.
+
+    Raises:
+        SettingError: When one of these has an unusable value.
+    """
+
+    live: bool = False
+    interval_seconds: float | None = None
+    retention_seconds: float | None = None
+    in_background: Background | None = None
+
+    def __post_init__(self) -> None:
+        if self.in_background is not None and self.in_background not in _BACKGROUNDS:
+            raise SettingError(f"in_background must be one of {', '.join(_BACKGROUNDS)}, not {self.in_background!r}")
+        if self.interval_seconds is not None and not self.interval_seconds >= 0:
+            raise SettingError(f"interval_seconds must be 0 or more, not {self.interval_seconds!r}")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether each exchange is written at once; so it is with a retention alone."""
+        return self.live or (self.retention_seconds is not None and not self.interval_seconds)
+
+    def retention(self, others: Retention | None) -> Retention | None:
+        """Which entries the file keeps."""
+        if self.retention_seconds is None:
+            return others
+        return replace(others or Retention(), max_age_seconds=self.retention_seconds)
+
+    def exporters(self, make: MakeExporter) -> MakeExporter:
+        """What makes the exporter of one run."""
+        return partial(BackgroundProcessHarExporter, make) if self.in_background == "process" else make
+
+    def batch(self, batch: BatchSettings) -> BatchSettings:
+        """Settings for this."""
+        if self.interval_seconds:
+            batch = replace(batch, schedule_delay_millis=self.interval_seconds * 1_000)
+        return replace(batch, max_export_batch_size=1) if self.is_live else batch
+
+
+def _processors(options: RecordingOptions, writing: _Writing = _Writing()) -> MakeProcessor:
+    """What makes the pipeline of one run to an exporter.
+
+    Raises:
+        TypeError: For an option that there is not.
+    """
+    unknown = [name for name in options if name not in _OPTIONS]
+    if unknown:
+        raise TypeError(f"there is no option {unknown[0]!r}; there are {', '.join(sorted(_OPTIONS))}")
+    salt = os.urandom(32)  # of all runs: they may write one file
 
     def make(exporter: HarExporter) -> HarSpanProcessor:
         settings = _settings()
-        batch = options.get("batch", settings.batch)
-        if interval_seconds:
-            batch = replace(batch, schedule_delay_millis=interval_seconds * 1_000)
-        if live:
-            batch = replace(batch, max_export_batch_size=1)
-        own: PipelineOptions = {**_pipeline(options), "batch": batch}
-        return span_processor(settings, exporter, is_synchronous=live and in_background is None, **own)
+        own: PipelineOptions = {
+            **_pipeline(options),
+            "batch": writing.batch(options.get("batch", settings.batch)),
+            "redaction": options.get("redaction") or settings.redaction(salt),
+        }
+        is_synchronous = writing.is_live and writing.in_background is None
+        return span_processor(settings, exporter, is_synchronous=is_synchronous, **own)
 
     return make
 

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from otel_har import environment
 from otel_har.export.batch_settings import BatchSettings
+from otel_har.export.keeping import DEFAULT_ROTATED_FILES, Retention, Rotation
 from otel_har.export.otlp_limits import DEFAULT_MAX_REQUEST_BYTES, DEFAULT_MAX_SPOOL_BYTES, MIN_REQUEST_BYTES
 from otel_har.filters import HarFilter
 from otel_har.har.models import Entry
@@ -99,6 +100,22 @@ class HarSettings(BaseModel):
     """Go on with the HAR file that is there, instead of starting it anew."""
     indent: int | None = Field(None, ge=0, le=16, alias=environment.OTEL_PYTHON_HAR_INDENT)
     """Spaces for each level of the file; without it each entry is one line."""
+    retention_seconds: float | None = Field(
+        None, gt=0, allow_inf_nan=False, alias=environment.OTEL_PYTHON_HAR_RETENTION_SECONDS
+    )
+    """Entries that started longer ago are dropped from the file's beginning."""
+    retention_entries: int | None = Field(None, ge=1, alias=environment.OTEL_PYTHON_HAR_RETENTION_ENTRIES)
+    """The most entries of the file; the oldest go."""
+    retention_bytes: int | None = Field(None, ge=1, alias=environment.OTEL_PYTHON_HAR_RETENTION_BYTES)
+    """The most bytes of the file; the oldest entries go."""
+    rotation_bytes: int | None = Field(None, ge=1, alias=environment.OTEL_PYTHON_HAR_ROTATION_BYTES)
+    """Before the file would get larger it becomes `out.1.har`, and is begun anew."""
+    rotation_seconds: float | None = Field(
+        None, gt=0, allow_inf_nan=False, alias=environment.OTEL_PYTHON_HAR_ROTATION_SECONDS
+    )
+    """After so long the file becomes `out.1.har`, and is begun anew."""
+    rotation_files: int = Field(DEFAULT_ROTATED_FILES, ge=1, alias=environment.OTEL_PYTHON_HAR_ROTATION_FILES)
+    """The most files `out.1.har`, `out.2.har` and so on."""
     max_body_bytes: int = Field(DEFAULT_MAX_BODY_BYTES, ge=0, alias=environment.OTEL_PYTHON_HAR_MAX_BODY_BYTES)
     """The most bytes kept of one body; 0 keeps none."""
     initiator_frames: int = Field(
@@ -227,6 +244,18 @@ class HarSettings(BaseModel):
             errors_only=self.errors_only,
             predicate=self.predicate,
         )
+
+    @property
+    def retention(self) -> Retention | None:
+        """Which entries stay in the file."""
+        return Retention(self.retention_seconds, self.retention_entries, self.retention_bytes) or None
+
+    @property
+    def rotation(self) -> Rotation | None:
+        """When the file is put aside."""
+        if self.rotation_bytes is None and self.rotation_seconds is None:
+            return None
+        return Rotation(self.rotation_bytes, self.rotation_seconds, self.rotation_files)
 
     @property
     def options(self) -> MappingOptions:

@@ -7,6 +7,7 @@ OpenTelemetry. Without `--har` nothing happens.
 from __future__ import annotations
 
 import atexit
+import hmac
 import logging
 import os
 import uuid
@@ -58,8 +59,10 @@ def post_instrument() -> None:
         return
     if settings.path is not None:
         os.environ[OTEL_PYTHON_HAR] = settings.path
-    salt = os.environ.setdefault(SALT, os.urandom(32).hex())
-    processor = span_processor(settings, exporter, redaction=settings.redaction(salt.encode()))
+    # Not that of another recording within the run: a command that the program starts may record to its own file.
+    salt = os.environ.setdefault(SALT, os.urandom(32).hex()).encode()
+    redaction = settings.redaction(hmac.digest(salt, os.fsencode(settings.path or ""), "sha256"))
+    processor = span_processor(settings, exporter, redaction=redaction)
     _recording = processor
     atexit.register(processor.shutdown)
     call_at_exit_of_multiprocessing_children(processor, HarSpanProcessor.shutdown)

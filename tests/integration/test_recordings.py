@@ -327,6 +327,15 @@ def test_bad_arguments(tmp_path: Path, options: dict[str, Any], message: str) ->
         record_to_file(tmp_path / "out.har", **options)
 
 
+def test_options_that_there_are_not(tmp_path: Path) -> None:
+    """A name that is mistyped is told, as Python does."""
+    options: Any = {"retension_seconds": 5}
+    with pytest.raises(TypeError, match="there is no option 'retension_seconds'; there are batch, context_only"):
+        record_to_file(tmp_path / "out.har", **options)
+    with pytest.raises(TypeError, match="retension_seconds"):
+        record_to_model(**options)
+
+
 @pytest.mark.parametrize("options", [{"live": True}, {"retention_seconds": 3_600}])
 def test_live(get: Callable[[str], Any], tmp_path: Path, options: dict[str, Any]) -> None:
     """After each call its exchange is in the file."""

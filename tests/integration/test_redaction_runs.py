@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from servers import InstrumentedRunner
@@ -16,19 +16,21 @@ _FAMILY = f"""
     import os, subprocess, sys
     import requests
     from harness import BASE
-    requests.get(BASE + "/json", headers={{"X-Api-Key": "{SECRET}"}}, timeout=10)
+    salt = os.environ["_OTEL_HAR_SALT"]
+    requests.post(BASE + "/json?s=" + salt, headers={{"X-Api-Key": "{SECRET}"}}, json=dict(os.environ), timeout=10)
     if len(sys.argv) == 1:
         subprocess.run([sys.executable, __file__, "child"], check=True)
         if os.fork() == 0:
             requests.get(BASE + "/json", headers={{"X-Api-Key": "{SECRET}"}}, timeout=10)
             sys.exit()
         os.wait()
-        print(os.environ["_OTEL_HAR_SALT"])
+        print(salt)
 """
 
 
-def _marks(entries: list[dict[str, object]]) -> list[str]:
-    return re.findall(r"\[REDACTED:[0-9a-f]{12}\]", json.dumps(entries))
+def _marks(entries: list[dict[str, Any]]) -> list[str]:
+    fields = [field for entry in entries for field in entry["request"]["headers"] if field["name"] == "X-Api-Key"]
+    return re.findall(r"\[REDACTED:[0-9a-f]{12}\]", json.dumps(fields))
 
 
 def test_hashes_of_a_run(run_instrumented: InstrumentedRunner, tmp_path: Path) -> None:
@@ -44,6 +46,24 @@ def test_hashes_of_a_run(run_instrumented: InstrumentedRunner, tmp_path: Path) -
         assert (3, 1) == (len(found), len(set(found)))
         marks.append(found[0])
     assert marks[0] != marks[1]
+
+
+def test_hashes_of_a_recording_within_another(run_instrumented: InstrumentedRunner, tmp_path: Path) -> None:
+    """A command that the program starts and that records to a file of its own has another salt."""
+    source = f"""
+        import os, subprocess, sys
+        import requests
+        from harness import BASE
+        requests.get(BASE + "/json", headers={{"X-Api-Key": "{SECRET}"}}, timeout=10)
+        if len(sys.argv) == 1:
+            command = [os.path.join(os.path.dirname(sys.executable), "opentelemetry-instrument"), "--har", "inner.har"]
+            subprocess.run([*command, sys.executable, __file__, "child"], check=True)
+    """
+    run = run_instrumented(source, *DEFAULT, "--har_redact_hashes", "true", har_path=tmp_path / "outer.har")
+    assert (0, "") == (run.returncode, run.stderr)
+    [inner] = tmp_path.rglob("inner.har")
+    marks = _marks(run.entries) + _marks(json.loads(inner.read_text())["log"]["entries"])
+    assert (2, 2) == (len(marks), len(set(marks)))
 
 
 def test_a_redactor_of_the_program(run_instrumented: InstrumentedRunner) -> None:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from otel_har.redaction.forms import form_spans, multipart_spans
+from otel_har.redaction.harmless import describes
 from otel_har.redaction.headers import header_value_spans
 from otel_har.redaction.json_text import json_spans
 from otel_har.redaction.names import Names
@@ -101,12 +102,18 @@ def test_any_string_stays_one_string_in_json(text: str) -> None:
 def _expected(value: Any, *, secret: bool = False) -> Any:
     """The document with marks in the places of what stands under secret names."""
     if isinstance(value, dict):
-        return {name: _expected(inner, secret=secret or NAMES.field(name)) for name, inner in value.items()}
+        return {name: _expected(inner, secret=_is_secret(name, inner, secret)) for name, inner in value.items()}
     if isinstance(value, list):
         return [_expected(inner, secret=secret) for inner in value]
     if not secret or value is None or isinstance(value, bool):
         return value
     return REDACTED
+
+
+def _is_secret(name: str, value: Any, below: bool) -> bool:
+    if NAMES.field(name):
+        return not (isinstance(value, dict) and "/" in name)
+    return below and not describes(name, value if isinstance(value, str) else "")
 
 
 def _shape(value: Any) -> Any:

@@ -90,8 +90,10 @@ def _from_hexadecimal(text: str) -> str:
 
 
 def _readable(raw: bytes) -> list[str]:
-    """What of some bytes is text, and long enough to be a part of a secret."""
-    return _READABLE.findall(raw.decode("utf-8", "replace"))
+    """What of some bytes is text, in UTF-8 or UTF-16, and long enough to be a part of a secret."""
+    return _READABLE.findall(raw.decode("utf-8", "replace")) + _READABLE.findall(
+        raw.replace(b"\0", b"").decode("utf-8", "replace")
+    )
 
 
 _READINGS: tuple[Callable[[str], str], ...] = (_unescaped, unquote, unquote_plus, _from_base64, _from_hexadecimal)

@@ -63,7 +63,7 @@ class Senders:
                 self.kept[sender].append(told)
                 if "x-journal" in headers:
                     with Path(headers["x-journal"]).open("a") as journal:
-                        journal.write(told["data"] + "\n")
+                        journal.write(f"{told['data']}\n")
         if answer.get("stall"):
             self.released.wait(60)
         return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
@@ -43,7 +44,15 @@ def _headers(planting: Planting) -> None:
     asked = tuple((name, secret(f"request header {name}")) for name in _HEADERS)
     given = tuple((name, secret(f"response header {name}")) for name in _HEADERS[2:5])
     planting.exchange("headers", headers=asked, answer=Canned(b"ok", (("Content-Type", TEXT), *given)))
-    # The same again where no name tells it.
+    # The same again where no name tells it, as other notations write it.
+    slashes = secret("with slashes and again", "a/b/", alphabet=_ODD)
+    echo = "<p>" + html.escape(slashes) + "</p>" + json.dumps({"you": slashes}).replace("/", "\\/")
+    planting.exchange(
+        "slashes",
+        headers=(("X-Echo", "1"),),
+        body=json.dumps({"password": slashes}).encode(),
+        answer=Canned(echo.encode()),
+    )
     again = secret("request header and response body")
     planting.exchange(
         "again",
@@ -70,6 +79,14 @@ def _authorizations(planting: Planting) -> None:
         headers=(("Authorization", secret("authorization without a scheme")),),
         answer=Canned(b"", (("Authorization", f"Bearer {secret('authorization in a response')}"),)),
     )
+    refused = f'Bearer error="invalid_token", error_description="token {secret("challenge", "ghp_", 36)} expired"'
+    realm = f'Bearer realm="https://a.test/t?access_token={secret("realm")}"'
+    fields = ("WWW-Authenticate", refused), ("Proxy-Authenticate", f"Negotiate {secret('Negotiate')}")
+    planting.exchange("challenges", answer=Canned(b"", (*fields, ("Authentication-Info", realm)), 403))
+    offered = f"chat, bearer, {secret('subprotocol')}"
+    kubernetes = f"base64url.bearer.authorization.k8s.io.{base64_of(secret('subprotocol of Kubernetes')).rstrip('=')}"
+    for name, value in (("subprotocol", offered), ("subprotocols", f"{kubernetes}, v4.channel.k8s.io")):
+        planting.exchange(name, headers=(("Sec-WebSocket-Protocol", value),))
 
 
 def _cookies(planting: Planting) -> None:
@@ -81,6 +98,8 @@ def _cookies(planting: Planting) -> None:
         ("Set-Cookie", f"theme={secret('set-cookie of any name')}; Expires=Fri, 01 Jan 2038 00:00:00 GMT; {path}"),
     )
     planting.exchange("set-cookies", answer=Canned(b"", given))
+    joined = f"a=1; Expires=Fri, 01 Jan 2038 00:00:00 GMT; {path}, sid={secret('set-cookie joined')}; {path}"
+    planting.exchange("set-cookies-joined", answer=Canned(b"", (("Set-Cookie", joined),)))
     planting.exchange("cookies-sent-back")
     pairs = f"a={secret('cookie')}; session={secret('cookie session')}=="
     planting.exchange("cookies", headers=(("Cookie", pairs),))
@@ -248,6 +267,11 @@ def _binary(planting: Planting) -> None:
         else:
             planting.exchange(name, headers=(octets,), body=body)
     encoded = base64.b64encode(json.dumps({"token": secret("JSON as octets")}).encode())
+    wide = json.dumps({"password": secret("JSON in UTF-16 of a request"), "name": "Änne"}).encode("utf-16")
+    answer = json.dumps({"token": secret("JSON in UTF-16"), "name": "Ann"}).encode("utf-16-be")
+    planting.exchange(
+        "wide", headers=(("Content-Type", JSON),), body=wide, answer=Canned(answer, (("Content-Type", JSON),))
+    )
     planting.exchange("octets-json", answer=Canned(encoded, (("Content-Type", "application/octet-stream"),)))
 
 

@@ -9,6 +9,7 @@ from opentelemetry.util.http import OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SA
 
 from otel_har import environment
 from otel_har.export.batch_settings import BatchSettings
+from otel_har.export.keeping import Retention, Rotation
 from otel_har.filters import HarFilter
 from otel_har.mapping.options import MappingOptions
 from otel_har.redaction.policy import ImportedRedactor
@@ -16,7 +17,16 @@ from otel_har.settings import HarSettings, settings_from
 
 DEFAULTS = {
     "path": None,
+    "exporters": ("file",),
+    "live": False,
+    "in_background": "thread",
     "indent": None,
+    "retention_seconds": None,
+    "retention_entries": None,
+    "retention_bytes": None,
+    "rotation_bytes": None,
+    "rotation_seconds": None,
+    "rotation_files": 5,
     "max_body_bytes": 10 * 1024 * 1024,
     "initiator_frames": 10,
     "audit_events": True,
@@ -41,6 +51,10 @@ DEFAULTS = {
     "min_duration_millis": 0,
     "errors_only": False,
     "predicate": None,
+    "otlp_max_request_bytes": 4 * 1024 * 1024 - 64 * 1024,
+    "otlp_bodies": False,
+    "otlp_spool": None,
+    "otlp_max_spool_bytes": 256 * 1024 * 1024,
     "schedule_delay_millis": 1_000,
     "max_queue_size": 10_000,
     "max_queue_bytes": 64 * 1024 * 1024,
@@ -50,7 +64,15 @@ DEFAULTS = {
 }
 NUMBERS = {
     environment.OTEL_PYTHON_HAR_INDENT: ("indent", 0, 16),
+    environment.OTEL_PYTHON_HAR_RETENTION_SECONDS: ("retention_seconds", 1, None),
+    environment.OTEL_PYTHON_HAR_RETENTION_ENTRIES: ("retention_entries", 1, None),
+    environment.OTEL_PYTHON_HAR_RETENTION_BYTES: ("retention_bytes", 1, None),
+    environment.OTEL_PYTHON_HAR_ROTATION_BYTES: ("rotation_bytes", 1, None),
+    environment.OTEL_PYTHON_HAR_ROTATION_SECONDS: ("rotation_seconds", 1, None),
+    environment.OTEL_PYTHON_HAR_ROTATION_FILES: ("rotation_files", 1, None),
     environment.OTEL_PYTHON_HAR_MAX_BODY_BYTES: ("max_body_bytes", 0, None),
+    environment.OTEL_PYTHON_HAR_OTLP_MAX_REQUEST_BYTES: ("otlp_max_request_bytes", 16_384, None),
+    environment.OTEL_PYTHON_HAR_OTLP_MAX_SPOOL_BYTES: ("otlp_max_spool_bytes", 0, None),
     environment.OTEL_PYTHON_HAR_INITIATOR_FRAMES: ("initiator_frames", 0, 100),
     environment.OTEL_PYTHON_HAR_MAX_PAGES: ("max_pages", 1, None),
     environment.OTEL_PYTHON_HAR_MIN_DURATION_MILLIS: ("min_duration_millis", 0, None),
@@ -61,18 +83,23 @@ NUMBERS = {
     environment.OTEL_PYTHON_HAR_BSP_EXPORT_TIMEOUT: ("export_timeout_millis", 1, 86_400_000),
     environment.OTEL_PYTHON_HAR_BSP_BLOCK_TIMEOUT: ("block_timeout_millis", 0, 86_400_000),
 }
+SECONDS = (environment.OTEL_PYTHON_HAR_RETENTION_SECONDS, environment.OTEL_PYTHON_HAR_ROTATION_SECONDS)
 FLAGS = {
     environment.OTEL_PYTHON_HAR_APPEND: "append",
+    environment.OTEL_PYTHON_HAR_LIVE: "live",
     environment.OTEL_PYTHON_HAR_AUDIT_EVENTS: "audit_events",
     environment.OTEL_PYTHON_HAR_SIGNALS: "signals",
     environment.OTEL_PYTHON_HAR_ERRORS_ONLY: "errors_only",
     environment.OTEL_PYTHON_HAR_REDACT_HASHES: "redact_hashes",
+    environment.OTEL_PYTHON_HAR_OTLP_BODIES: "otlp_bodies",
 }
 WORDS = {
+    environment.OTEL_PYTHON_HAR_IN_BACKGROUND: ("in_background", ("thread", "process")),
     environment.OTEL_PYTHON_HAR_PARAMS: ("params", ("auto", "always", "never")),
     environment.OTEL_PYTHON_HAR_REDACT: ("redact", ("default", "strict", "none")),
 }
 LISTS = {
+    environment.OTEL_PYTHON_HAR_EXPORTER: "exporters",
     environment.OTEL_PYTHON_HAR_REDACT_HEADERS: "redact_headers",
     environment.OTEL_PYTHON_HAR_REDACT_QUERIES: "redact_queries",
     environment.OTEL_PYTHON_HAR_REDACT_FIELDS: "redact_fields",
@@ -87,7 +114,13 @@ FILTERS = (
     environment.OTEL_PYTHON_HAR_BODIES,
     environment.OTEL_PYTHON_HAR_FILTER,
 )
-OTHERS = (environment.OTEL_PYTHON_HAR, environment.OTEL_PYTHON_HAR_REDACTOR, SANITIZE_FIELDS, *FILTERS)
+OTHERS = (
+    environment.OTEL_PYTHON_HAR,
+    environment.OTEL_PYTHON_HAR_OTLP_SPOOL,
+    environment.OTEL_PYTHON_HAR_REDACTOR,
+    SANITIZE_FIELDS,
+    *FILTERS,
+)
 ALL = (*NUMBERS, *FLAGS, *WORDS, *LISTS, *OTHERS)
 # What takes out secrets: a value of theirs that cannot be used lets out nothing.
 REDACTING = (environment.OTEL_PYTHON_HAR_REDACT, environment.OTEL_PYTHON_HAR_REDACTOR, SANITIZE_FIELDS)
@@ -108,11 +141,25 @@ def test_every_name_is_a_setting() -> None:
     assert names | {SANITIZE_FIELDS} == set(ALL)
 
 
-@pytest.mark.parametrize(("name", "field"), [(name, field) for name, (field, _, _) in NUMBERS.items()])
-def test_numbers(name: str, field: str) -> None:
+def test_what_stays_in_the_file() -> None:
+    """The settings of retention and rotation come together; without a limit there is neither."""
+    settings, _ = settings_from({})
+    assert (None, None) == (settings.retention, settings.rotation)
+    settings, problems = settings_from(
+        {
+            environment.OTEL_PYTHON_HAR_RETENTION_SECONDS: "0.5",
+            environment.OTEL_PYTHON_HAR_ROTATION_BYTES: "1000",
+            environment.OTEL_PYTHON_HAR_ROTATION_FILES: "2",
+        }
+    )
+    assert (Retention(0.5), Rotation(1000, files=2), []) == (settings.retention, settings.rotation, problems)
+
+
+@pytest.mark.parametrize(("name", "field", "least"), [(name, *rest[:2]) for name, rest in NUMBERS.items()])
+def test_numbers(name: str, field: str, least: int) -> None:
     """Each number is read, blanks around it do not matter."""
-    settings, problems = settings_from({name: " 7 "})
-    assert DEFAULTS | {field: 7} == settings.model_dump()
+    settings, problems = settings_from({name: f" {least + 7} "})
+    assert DEFAULTS | {field: least + 7} == settings.model_dump()
     assert [] == problems
 
 
@@ -136,10 +183,18 @@ def _read(name: str, field: str, value: str) -> tuple[Any, list[str]]:
     return getattr(settings, field), problems
 
 
+def test_parts_of_seconds() -> None:
+    """Seconds may have decimals."""
+    for name in SECONDS:
+        assert (1.5, []) == _read(name, NUMBERS[name][0], "1.5")
+
+
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", ["x", "1.5", "1k", "nan", "9" * 5000])
 def test_what_is_no_number(name: str, value: str) -> None:
-    """A value that is no number is told with its name, and the default counts."""
+    """A value that is no number, or a part of what is counted, is told with its name, and the default counts."""
+    if value == "1.5" and name in SECONDS:
+        return
     settings, problems = settings_from({name: value})
     assert DEFAULTS == settings.model_dump()
     assert 1 == len(problems)

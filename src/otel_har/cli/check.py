@@ -13,7 +13,7 @@ from otel_har.errors import HarFormatError
 from otel_har.har.checker import Checker
 from otel_har.har.faults import Fault
 from otel_har.har.source import Source
-from otel_har.redaction.policy import RedactionPolicy
+from otel_har.redaction.policy import Mode, RedactionPolicy
 from otel_har.redaction.redactor import Redactor
 from otel_har.redaction.search import SecretSearch
 
@@ -34,6 +34,7 @@ def check(  # noqa: PLR0913 - one for each option
     *,
     as_json: bool,
     is_for_secrets: bool,
+    mode: Mode,
     headers: tuple[str, ...],
     queries: tuple[str, ...],
     fields: tuple[str, ...],
@@ -45,19 +46,26 @@ def check(  # noqa: PLR0913 - one for each option
     printed as `FILE: place: message`.
 
     With --secrets the places of what looks secret are printed instead, never the values: what `otel-har redact` would
-    take out. --header, --query, --field and --keep go with that.
+    take out. --mode, --header, --query, --field and --keep go with that.
 
     Exit status: 0 no fault, 1 faults were found, 2 wrong usage or a file that cannot be read. With --secrets 0 nothing
     looks secret, 1 something does, 2 wrong usage or a file that cannot be read to its end.
     """
-    if not is_for_secrets and (headers or queries or fields or keep):
-        raise click.UsageError("--header, --query, --field and --keep go with --secrets")
-    redactor = Redactor(RedactionPolicy("default", headers, queries, fields, keep))
+    if not is_for_secrets and (mode != "default" or headers or queries or fields or keep):
+        raise click.UsageError("--mode, --header, --query, --field and --keep go with --secrets")
+    redactor = Redactor(RedactionPolicy(mode, headers, queries, fields, keep))
 
     def opened(source: Source) -> Search:
         return SecretSearch(source, redactor) if is_for_secrets else Checker(source)
 
-    status = _checked(files, _JsonReport() if as_json else _TextReport("secret" if is_for_secrets else "fault"), opened)
+    try:
+        report = _JsonReport() if as_json else _TextReport("secret" if is_for_secrets else "fault")
+        status = _checked(files, report, opened)
+    except BrokenPipeError:
+        raise  # whoever reads our output went away: click ends the command quietly
+    except (OSError, MemoryError) as error:  # of the report, or of a file that is too much: no finding
+        click.echo(f"otel-har: {getattr(error, 'strerror', None) or 'there is not enough memory'}", err=True)
+        status = _EXIT_UNREADABLE
     if status:
         raise click.exceptions.Exit(status)
 

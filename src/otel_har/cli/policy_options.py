@@ -13,7 +13,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def policy_options(function: _Command) -> _Command:
-    """Add `--header`, `--query`, `--field` and `--keep`, each to be given any number of times."""
+    """Add `--mode`, and `--header`, `--query`, `--field` and `--keep`, each to be given any number of times."""
     options = (
         ("--header", "headers", "A further header field whose value is secret."),
         ("--query", "queries", "A further query parameter whose value is secret."),
@@ -22,4 +22,10 @@ def policy_options(function: _Command) -> _Command:
     )
     for option, name, text in reversed(options):
         function = click.option(option, name, multiple=True, metavar="NAME", help=text)(function)
-    return function
+    return click.option(
+        "--mode",
+        type=click.Choice(["default", "strict"]),
+        default="default",
+        show_default=True,
+        help="strict: no bodies, no messages, no values of queries and cookies; of header fields the harmless only.",
+    )(function)

@@ -63,12 +63,9 @@ def run(  # noqa: PLR0913 - one for each option
         )
         keeping = _keeping(max_age, max_entries, rotate_bytes, rotate_seconds)
         receiver = Receiver(_destinations(output, split, exporters, keeping, append=not is_new), settings)
-    except (OtelHarError, OSError) as fault:
-        raise _usage(fault) from None
-    _say_who_may_send(settings)
-    try:
+        _say_who_may_send(settings)
         is_done = receiver.run(_say_where)
-    except OSError as fault:
+    except (OtelHarError, OSError) as fault:
         raise _usage(fault) from None
     click.echo(f"otel-har: {_summary(receiver)}", err=True)
     if not is_done or receiver.tally.failed_entries:

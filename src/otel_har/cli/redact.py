@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,13 +34,6 @@ _STANDARD_STREAM = "-"
 @click.argument("source", metavar="IN", type=click.Path(allow_dash=True))
 @click.argument("output", metavar="[OUT]", required=False, type=click.Path(allow_dash=True))
 @click.option("--in-place", is_flag=True, help="Put the redacted copy into the place of IN.")
-@click.option(
-    "--mode",
-    type=click.Choice(["default", "strict"]),
-    default="default",
-    show_default=True,
-    help="strict: no bodies, no messages, no values of queries and cookies, of header fields the harmless ones only.",
-)
 @policy_options
 @click.option("--hashes", is_flag=True, help="Mark equal secrets of this run alike: [REDACTED:9f86d081884c].")
 def redact(  # noqa: PLR0913 - one for each option
@@ -56,8 +51,10 @@ def redact(  # noqa: PLR0913 - one for each option
     """Copy a HAR file of any producer without its secrets.
 
     IN and OUT are paths, or - for standard input and output. IN may be gzip or a zip archive, OUT is one where its name
-    ends in .gz or .zip. OUT takes its name when it is complete. What was redacted
-    is printed in one line: how many entries, and in how many of them and of the log's other members each rule acted.
+    ends in .gz or .zip. OUT takes its name when it is complete: one that is there keeps the mode and the owner, a new
+    one has the mode of IN as far as the umask lets. What was redacted is printed in one line: how many entries, and in
+    how many of them and of the log's other members each rule acted. Each entry, and the log, tells in a member
+    `_redaction` by which mode and rules.
 
     Exit status: 0 done, 1 IN is no HAR or is broken (`otel-har repair` mends it), 2 wrong usage or a file that cannot
     be read or written.
@@ -68,8 +65,20 @@ def redact(  # noqa: PLR0913 - one for each option
         raise click.UsageError("standard input has no place")
     policy = RedactionPolicy(mode, headers, queries, fields, keep, hashes=hashes)
     shown = click.format_filename(source)
-    try:
+    with _telling_faults(source):
+        has_other_names = output != _STANDARD_STREAM and _has_other_names(source, output)
         report = _redacted(source, output, Redactor(policy))
+    if has_other_names:
+        click.echo(f"otel-har: {shown}: it had other names (hard links), which still have the secrets", err=True)
+    click.echo(f"{shown}: {_line(report)}", err=output == _STANDARD_STREAM)
+
+
+@contextmanager
+def _telling_faults(source: str) -> Iterator[None]:
+    """End the command with one line on standard error."""
+    shown = click.format_filename(source)
+    try:
+        yield
     except HarFormatError as error:
         click.echo(f"otel-har: {shown}: {error}", err=True)
         raise click.exceptions.Exit(_EXIT_NO_HAR) from None
@@ -80,7 +89,9 @@ def redact(  # noqa: PLR0913 - one for each option
         other = "" if is_it else f": {click.format_filename(error.filename)}"
         click.echo(f"otel-har: {shown}: {error.strerror or error}{other}", err=True)
         raise click.exceptions.Exit(_EXIT_UNUSABLE) from None
-    click.echo(f"{shown}: {_line(report)}", err=output == _STANDARD_STREAM)
+    except MemoryError:
+        click.echo(f"otel-har: {shown}: there is not enough memory for one of its entries", err=True)
+        raise click.exceptions.Exit(_EXIT_UNUSABLE) from None
 
 
 def _redacted(source: str, output: str | None, redactor: Redactor) -> RedactionReport:
@@ -92,22 +103,40 @@ def _redacted(source: str, output: str | None, redactor: Redactor) -> RedactionR
         with ArchiveWriter(target) as archive:
             return redact_document(stream, archive, redactor, archive.attach)
 
-    if output != _STANDARD_STREAM and is_recorded(Path(output or source).resolve()):
+    place = Path(output or source)
+    if output != _STANDARD_STREAM and (place.is_file() or not place.exists()) and is_recorded(place.resolve()):
         raise OSError(errno.EBUSY, "a process records to it", output or source)
     if source == _STANDARD_STREAM:
         standard_input = sys.stdin.buffer
         if output in {None, _STANDARD_STREAM}:
-            return rewrite(standard_input, sys.stdout.buffer)
+            return _to_standard_output(standard_input, rewrite)
         return rewrite_stream(standard_input, str(output), rewrite)
     if output == _STANDARD_STREAM:
         with Path(source).open("rb") as stream:
-            return rewrite(stream, sys.stdout.buffer)
+            return _to_standard_output(stream, rewrite)
     return rewrite_file(source, output, rewrite)
 
 
 def _is_archive(source: str) -> bool:
+    if not Path(source).is_file():  # opening a pipe would wait for a writer
+        return False
     with Path(source).open("rb") as stream:
         return begins_as(stream, ZIP)
+
+
+def _to_standard_output(stream: BinaryIO, rewrite: Callable[[BinaryIO, BinaryIO], RedactionReport]) -> RedactionReport:
+    report = rewrite(stream, sys.stdout.buffer)
+    sys.stdout.buffer.flush()  # while a full disk can be told
+    return report
+
+
+def _has_other_names(source: str, output: str | None) -> bool:
+    """Whether a file that is replaced is also that of another name, which goes on to lead to what it was."""
+    if source == _STANDARD_STREAM:
+        return False
+    path = Path(source)
+    is_own = output is None or (Path(output).exists() and path.exists() and path.samefile(output))
+    return is_own and path.is_file() and path.stat().st_nlink > 1
 
 
 def _line(report: RedactionReport) -> str:

@@ -1,4 +1,4 @@
-"""Files of entries in any form: HAR, OTLP's JSON, OTLP's protobuf; plain or gzip.
+"""Files of entries in any form: HAR, OTLP's JSON, OTLP's protobuf, rows of a store of logs; plain or gzip.
 
 The rule: what a file is its first bytes tell, not its name. It is read piece by piece, and what is whole of it is given
 before what is wrong with it is said.
@@ -17,13 +17,16 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from otel_har.conversion.rows import MARK, event_of_row
 from otel_har.errors import HarFormatError
 from otel_har.export.weight import text_length
 from otel_har.har.attaching import ZIP
 from otel_har.har.packing import Readable, beginning, unpacked
 from otel_har.har.reader import HarReader
 from otel_har.har.source import Utf8Source
+from otel_har.otlp.event import Event
 from otel_har.otlp.json_form import request_from_value
+from otel_har.otlp.logs import Origin
 from otel_har.receive.decoding import Arrival, Decoded, Decoder, Resource, of_spans
 
 Request = ExportLogsServiceRequest | ExportTraceServiceRequest
@@ -72,7 +75,8 @@ class Input:
         head = _head(text)
         self._source = _Joined(head, text)
         first = _FIRST_MEMBER.match(head.removeprefix(codecs.BOM_UTF8))
-        self._is_json = first is not None and first[1].decode("utf-8", "replace") in _OF_OTLP
+        name = first[1].decode("utf-8", "replace") if first is not None else "log"
+        self._is_json = name in _OF_OTLP or (name != "log" and MARK in head)
         # What is neither is HAR or nothing that is known: its reader says which.
         self.is_har = not self._is_json and not _is_protobuf(head)
 
@@ -80,11 +84,13 @@ class Input:
         if self.is_har:
             yield from self._of_har()
             return
-        for request in self._of_json() if self._is_json else map(_parsed, _messages(self._source)):
-            if isinstance(request, ExportLogsServiceRequest):
-                yield self._decoder.of_logs(request)
+        for found in self._of_json() if self._is_json else map(_parsed, _messages(self._source)):
+            if isinstance(found, ExportLogsServiceRequest):
+                yield self._decoder.of_logs(found)
+            elif isinstance(found, ExportTraceServiceRequest):
+                yield of_spans(found)
             else:
-                yield of_spans(request)
+                yield self._decoder.of_events((Origin(self._resource), event) for event in found)
 
     def _of_har(self) -> Iterator[Decoded]:
         with HarReader(self._source) as reader:
@@ -99,13 +105,15 @@ class Input:
             found.arrivals += [Arrival(self._resource, page=page) for page in reader.pages if page.id not in pages]
             yield found
 
-    def _of_json(self) -> Iterator[Request]:
+    def _of_json(self) -> Iterator[Request | list[Event]]:
         for value in _json_values(self._source):
             name = next(iter(value), "") if isinstance(value, dict) else ""
             if name in _LOGS:
                 yield request_from_value(value, ExportLogsServiceRequest())
             elif name in _SPANS:
                 yield request_from_value(value, ExportTraceServiceRequest())
+            elif (event := event_of_row(value)) is not None:
+                yield [event]
             elif name and name not in _OF_OTLP:
                 raise HarFormatError(f"{name!r} begins no export request of OTLP")
 

@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError, HarFormatError
-from otel_har.export.file import FileHarExporter, named_beside, of_this_process
+from otel_har.export.file import FileHarExporter, of_this_process
 from otel_har.export.files import access
+from otel_har.export.files.aside import named_beside
 from otel_har.export.files.document import HarDocument
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, TakenError
 from otel_har.export.files.parts import Parts

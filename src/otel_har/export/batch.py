@@ -340,7 +340,7 @@ class BatchHarProcessor(AccountedProcessor):
         size = self._settings.max_export_batch_size if most is None else min(most, self._settings.max_export_batch_size)
         items = self._taken(size)
         self._pages_waiting.difference_update([item.id for item in items if isinstance(item, PageFacts)])
-        return self._deliver(items) if items else 0
+        return self._deliver(items) if items else self._delivery.rest()
 
     def _taken(self, size: int) -> list[QueueItem]:
         """Take at most so many items from the queue, and about as many bytes as a batch may have."""

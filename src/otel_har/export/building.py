@@ -116,11 +116,11 @@ class _Building:
             return
         if record.exchange is not None:
             self._dropped_bodies += record.exchange.has_body_over_budget
-        entry = _entry_or_less(record, *self._form)
-        if entry is None:
+        built = self._entry(record)
+        if built is None:
             self._failed_entries += 1
             return
-        last = self._redactor.last(entry)
+        last, length = built
         if last is None:
             return
         if not self._filter.lets_in_entry(last):
@@ -128,7 +128,16 @@ class _Building:
             return
         self.pages[record.page.id] = record.page
         self._entries.append((_started(record), last))
-        self.length += text_length(last)
+        self.length += length
+
+    @guarded("building an entry")
+    def _entry(self, record: HarRecord) -> tuple[Entry | None, int] | None:
+        """The entry as it is written and its length; none where the program's redactor wants it so."""
+        entry = _entry_or_less(record, *self._form)
+        if entry is None:
+            return None
+        last = self._redactor.last(entry)
+        return last, 0 if last is None else text_length(last)
 
     def built(self) -> Built:
         """The batch, in its order."""

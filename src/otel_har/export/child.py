@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from otel_har.export.interfaces import HarExporter
 from otel_har.export.messages import HEADER, batch_of
-from otel_har.export.remote import answer_of, done, for_others, made_from
+from otel_har.export.remote import answer_of, done, for_others, made_from, needs_upkeep
 
 _LOOK_S = 1.0
 
@@ -55,6 +55,7 @@ class _Worker:
                 "fault": answer.fault,
                 "is_passing": answer.is_passing,
                 "errno": answer.errno,
+                "needs_upkeep": self._exporter is not None and needs_upkeep(self._exporter),
             }
             if order["do"] == "start" and self._exporter is not None:
                 pickled = for_others(self._exporter)

@@ -6,6 +6,7 @@ neither holds up the others nor reaches them twice.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -13,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from otel_har.errors import DestinationError, SettingError
-from otel_har.export.files.document import weakest
+from otel_har.export.files.standing import weakest
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.export.weight import text_length
 from otel_har.forking import call_in_forked_child
@@ -74,6 +75,16 @@ class CompositeHarExporter(HarExporter):
         """Give what waits, then flush each; the time is shared."""
         return all([branch.flush(millis) is True for branch, millis in self._shares(timeout_millis)])  # noqa: C419 - all of them
 
+    @property
+    def needs_upkeep(self) -> bool:
+        """Whether one of them does."""
+        return any(branch.needs_upkeep for branch in self._branches)
+
+    def upkeep(self) -> None:
+        """The upkeep of each."""
+        for branch in self._branches:
+            branch.upkeep()
+
     def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:
         """Give what waits, as often as the time allows, and shut each down; the time is shared. Idempotent."""
         if not self._shut_down:
@@ -104,6 +115,7 @@ class _Branch:
         self._guarded_export = guarded(f"exporting to {self._name}")(self._export)
         self.flush = guarded(f"flushing {self._name}")(self._flush)
         self.shutdown = guarded(f"shutting down {self._name}")(self._shutdown)
+        self.upkeep = guarded(f"upkeep of {self._name}")(self._upkeep)
         self.forget()
 
     def forget(self) -> None:
@@ -182,6 +194,15 @@ class _Branch:
             return self._exporter.export(batch)
         except DestinationError as refusal:
             return refusal
+
+    @property
+    def needs_upkeep(self) -> bool:
+        """Whether the exporter does."""
+        return self._exporter.needs_upkeep
+
+    def _upkeep(self) -> None:
+        with contextlib.suppress(DestinationError):
+            self._exporter.upkeep()
 
     def _flush(self, timeout_millis: int) -> bool:
         end = time.monotonic() + timeout_millis / 1000

@@ -7,6 +7,7 @@ once a minute at most.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 import time
@@ -80,7 +81,8 @@ class Delivery:
                 the batch was large enough.
             waiting: How many entries wait, these among them, for the log.
         """
-        built = build(items, self._options, self._redactor, self.filter)
+        with suppress_instrumentation():  # what the program's redactor requests is no traffic of the program
+            built = build(items, self._options, self._redactor, self.filter)
         batch, found = built.batch, built.batch.statistics
         told = self.account.untold + found
         if built.filtered_entries and not (batch.pages or batch.entries or told):
@@ -103,6 +105,16 @@ class Delivery:
         self.account.add(HarStatistics(failed_exports=1))
         self.account.fail(len(batch.entries), OTHER)
         return Outcome.FAILED
+
+    def rest(self) -> int:
+        """Nothing waits: let the exporter do what time brings. How much was delivered: nothing."""
+        self._keep_up()
+        return 0
+
+    @guarded("exporting")
+    def _keep_up(self) -> None:
+        with suppress_instrumentation(), contextlib.suppress(DestinationError):
+            self._exporter.upkeep()
 
     @guarded("exporting")
     def _exported(self, batch: HarBatch) -> HarExportResult | DestinationError:

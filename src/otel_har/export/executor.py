@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
-from otel_har.export.remote import Answer, MakeExporter, call_here, pickled_maker
+from otel_har.export.remote import UPKEEP_SECONDS, Answer, MakeExporter, UpkeepTimes, call_here, pickled_maker
 from otel_har.forking import call_in_forked_child
 
 _logger = logging.getLogger("otel_har")
@@ -67,6 +67,9 @@ class ExecutorHarExporter(HarExporter):
         self._late: Future[Answer] | None = None
         self._late_batch: HarBatch | None = None
         self._untold = HarStatistics()  # what was lost in calls that took too long
+        self._upkeep_times = UpkeepTimes()
+        if isinstance(exporter, HarExporter):
+            self._upkeep_times.is_needed = exporter.needs_upkeep
         self._shut_down = False
         call_in_forked_child(self._do_without)
 
@@ -87,6 +90,23 @@ class ExecutorHarExporter(HarExporter):
         elif answer.value:
             self._untold = HarStatistics()
         return answer.result()
+
+    @property
+    def needs_upkeep(self) -> bool:
+        """Whether the exporter does, as far as it has said so."""
+        return self._upkeep_times.is_needed
+
+    def upkeep(self) -> None:
+        """Have the exporter do its own, at most once a second; of several processes' whichever takes the call.
+
+        Raises:
+            DestinationError: When the executor has no time.
+            ExportError: What the exporter raised, or that the executor is broken.
+        """
+        if not self._shut_down and self._upkeep_times.has_come():
+            answer = self._called("upkeep", 0, UPKEEP_SECONDS)
+            if self._late is None:
+                answer.result()
 
     def force_flush(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> bool:
         """Flush the exporter; of several processes' the one of whichever process takes the call."""
@@ -173,6 +193,8 @@ class ExecutorHarExporter(HarExporter):
 
     def _learn(self, answer: Answer) -> None:
         """From the first process that made the exporter: further ones go on with it."""
+        if answer.fault is None:
+            self._upkeep_times.is_needed = answer.needs_upkeep
         if answer.pickled is not None and isinstance(self._source, bytes):
             self._source = answer.pickled
 

@@ -115,6 +115,17 @@ class HarExporter(ABC):
         """
         return True
 
+    @property
+    def needs_upkeep(self) -> bool:
+        """Whether `upkeep` may ever have something to do: so it is where a class has one of its own."""
+        return type(self).upkeep is not HarExporter.upkeep
+
+    def upkeep(self) -> None:  # noqa: B027 - most destinations need none
+        """Do what time brings, such as dropping what is too old; cheap, since it is called often.
+
+        A processor with a worker calls it whenever the worker wakes and nothing waits. May raise.
+        """
+
     @abstractmethod
     def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:
         """Deliver what is held, then close what this exporter opened, within the time. Idempotent."""

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 
 from otel_har.errors import SettingError
-from otel_har.export.files.document import weakest
+from otel_har.export.files.standing import weakest
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.export.model import har_model
 from otel_har.forking import call_in_forked_child

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from otel_har.export.files.document import comment_on, counts
+from otel_har.export.files.standing import comment_on, counts
 from otel_har.export.interfaces import HarStatistics
 from otel_har.har.models import Browser, Creator, Entry, Har, Log, Page
 from otel_har.version import __version__

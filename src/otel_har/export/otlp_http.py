@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import math
 import time
 from email.utils import parsedate_to_datetime
@@ -17,7 +18,7 @@ from otel_har.export.otlp_answers import Answer, Later, Refused, Taken, TooLarge
 from otel_har.export.otlp_settings import Connection
 from otel_har.version import __version__
 
-_MAX_ANSWER_BYTES = 1 << 16
+_PIECE_BYTES, _MAX_PIECES = 1 << 12, 16  # of an answer: more than that is none of OTLP's
 _TOO_LARGE = 413
 # OTLP specification, "Retryable Response Codes"; it has every other status for one that is not.
 _LATER = frozenset({429, 502, 503, 504})
@@ -64,12 +65,9 @@ class HttpTransport:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = response.raw.read(_MAX_ANSWER_BYTES, decode_content=True)
-                return _answer(response, body)
+                return _answer(response, b"".join(itertools.islice(response.iter_content(_PIECE_BYTES), _MAX_PIECES)))
         except (requests.RequestException, OSError) as fault:
             return Later(f"no answer from {self._connection.endpoint}: {fault}")
-        except Exception as fault:  # noqa: BLE001 - of urllib3, from reading the answer: whether it was taken is not known
-            return Later(f"no whole answer from {self._connection.endpoint}: {fault}")
 
     def close(self) -> None:
         """See `Transport`."""

@@ -97,6 +97,7 @@ class ChildProcess:
             said["fault"],
             said["is_passing"],
             said["errno"],
+            said["needs_upkeep"],
             base64.b64decode(pickled) if pickled is not None else None,
         )
 

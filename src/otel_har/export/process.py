@@ -15,7 +15,7 @@ import time
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
 from otel_har.export.pipes import ChildProcess, EndedError, LateError
-from otel_har.export.remote import Answer, MakeExporter, pickled_maker
+from otel_har.export.remote import UPKEEP_SECONDS, Answer, MakeExporter, UpkeepTimes, pickled_maker
 from otel_har.forking import call_in_forked_child
 
 _MOST_ENDS = 6  # in a row, without an answer to a batch between them
@@ -55,6 +55,7 @@ class BackgroundProcessHarExporter(HarExporter):
             )
         self._source = pickled_maker(make)
         self._timeout_s = timeout_seconds
+        self._upkeep_times = UpkeepTimes()
         self._shut_down = False
         self._child: ChildProcess | None = None
         self._ends = 0
@@ -87,6 +88,33 @@ class BackgroundProcessHarExporter(HarExporter):
             answer = self._asked_again(batch)
         self._ends = 0
         return answer.result()
+
+    @property
+    def needs_upkeep(self) -> bool:
+        """Whether the exporter does."""
+        return self._upkeep_times.is_needed
+
+    def upkeep(self) -> None:
+        """Have the process do the exporter's, at most once a second.
+
+        Raises:
+            DestinationError: When the exporter says so.
+            ExportError: When it raises something else.
+        """
+        child = self._child
+        if self._shut_down or child is None or not self._upkeep_times.has_come():
+            return
+        end = time.monotonic() + min(UPKEEP_SECONDS, self._timeout_s)
+        try:
+            answer = child.ask("upkeep", end, {"timeout_millis": _millis(end)})
+        except EndedError as fault:
+            self._upkeep_times.put_off()
+            if child.is_cut_off or not isinstance(fault, LateError):  # one that is late is at work
+                _logger.warning("otel-har: %s", fault)
+                self._has_ended()
+            return
+        if answer.fault is not None:
+            answer.result()
 
     def force_flush(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> bool:
         """Flush the exporter, within the time and at most `timeout_seconds`."""
@@ -173,6 +201,7 @@ class BackgroundProcessHarExporter(HarExporter):
             self._has_ended()
             raise ExportError(f"the exporter cannot be made: {answer.fault}")
         self._source = answer.pickled or self._source
+        self._upkeep_times.is_needed = answer.needs_upkeep
         return child
 
     def _has_ended(self) -> None:

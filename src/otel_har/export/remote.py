@@ -10,6 +10,7 @@ import multiprocessing
 import multiprocessing.util
 import os
 import pickle
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,9 @@ from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
 from otel_har.guard import attempted, guarded
 
 MakeExporter = Callable[[], HarExporter]
+UPKEEP_SECONDS = 1.0
+"""Between two upkeeps, and the longest that one is waited for, seconds."""
+_BUSY_SECONDS = 10.0
 _SHUTDOWN_MILLIS = 5_000
 _LAST = -1  # of multiprocessing's finalizers
 _made: dict[str, HarExporter] = {}  # a forked child goes on with those of its parent
@@ -35,6 +39,7 @@ class Answer:
         fault: What it raised, in words; None when it raised nothing.
         is_passing: Whether that was a `DestinationError`.
         errno: The fault's, where it has one.
+        needs_upkeep: Whether the exporter does.
         pickled: The exporter itself, which another process could go on with; None where it is not for that.
     """
 
@@ -42,6 +47,7 @@ class Answer:
     fault: str | None = None
     is_passing: bool = False
     errno: int | None = None
+    needs_upkeep: bool = False
     pickled: bytes | None = None
 
     def result(self) -> HarExportResult:
@@ -56,6 +62,32 @@ class Answer:
         error = (DestinationError if self.is_passing else ExportError)(self.fault)
         error.errno = self.errno
         raise error
+
+
+class UpkeepTimes:
+    """When upkeep is asked for: at most once a second, and of an exporter that has any.
+
+    Attributes:
+        is_needed: Whether it has.
+    """
+
+    __slots__ = ("_next", "is_needed")
+
+    def __init__(self) -> None:
+        self.is_needed = False
+        self._next = 0.0
+
+    def has_come(self) -> bool:
+        """Whether to ask now."""
+        now = time.monotonic()
+        if not self.is_needed or now < self._next:
+            return False
+        self._next = now + UPKEEP_SECONDS
+        return True
+
+    def put_off(self) -> None:
+        """Ask later: the exporter is busy."""
+        self._next = time.monotonic() + _BUSY_SECONDS
 
 
 def pickled_maker(make: MakeExporter) -> bytes:
@@ -110,7 +142,7 @@ def call_here(key: str, source: bytes | MakeExporter, method: str, argument: Har
     Args:
         key: The same for all calls that are for one exporter.
         source: What it is made from.
-        method: `export`, `force_flush` or `shutdown`.
+        method: `export`, `force_flush`, `upkeep` or `shutdown`.
         argument: The method's.
     """
     is_new = key not in _made
@@ -126,9 +158,16 @@ def call_here(key: str, source: bytes | MakeExporter, method: str, argument: Har
     if method == "shutdown" and is_new and isinstance(source, bytes):  # it was made in other processes, or never
         return Answer(value=True)
     answer = answer_of(call)
-    if is_new and key in _made:
-        return replace(answer, pickled=for_others(_made[key]))
-    return answer
+    exporter = _made.get(key)
+    if exporter is None:
+        return answer
+    answer = replace(answer, needs_upkeep=needs_upkeep(exporter))
+    return replace(answer, pickled=for_others(exporter)) if is_new else answer
+
+
+def needs_upkeep(exporter: HarExporter) -> bool:
+    """What the exporter says of that, if it can say it."""
+    return attempted(lambda: exporter.needs_upkeep) is True
 
 
 def done(exporter: HarExporter, method: str, argument: HarBatch | int) -> bool:
@@ -137,7 +176,10 @@ def done(exporter: HarExporter, method: str, argument: HarBatch | int) -> bool:
         return exporter.export(argument) is HarExportResult.SUCCESS
     if method == "force_flush":
         return exporter.force_flush(argument)
-    exporter.shutdown(argument)
+    if method == "upkeep":
+        exporter.upkeep()
+    else:
+        exporter.shutdown(argument)
     return True
 
 

@@ -14,7 +14,7 @@ from opentelemetry.metrics import MeterProvider
 
 from otel_har.export.accounted import AccountedProcessor
 from otel_har.export.building import QueueItem, losses_of
-from otel_har.export.delivery import INTERRUPTED, Delivery, Outcome
+from otel_har.export.delivery import INTERRUPTED, OTHER, Delivery, Outcome
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter
 from otel_har.export.metrics import Measured, observe
 from otel_har.filters import EVERYTHING, HarFilter
@@ -126,9 +126,13 @@ class SimpleHarProcessor(AccountedProcessor):
 
     def _export_next(self) -> None:
         item = self._items.popleft()
-        if self._delivery.deliver([item], waiting=1) is Outcome.INTERRUPTED and isinstance(item, HarRecord):
-            self._delivery.account.fail(1, INTERRUPTED)
-            self._delivery.account.add(losses_of([item]))
+        outcome = None
+        try:
+            outcome = self._delivery.deliver([item], waiting=1)
+        finally:  # what passes every guard is the program's: a signal handler's, Ctrl-C
+            if outcome in {None, Outcome.INTERRUPTED} and isinstance(item, HarRecord):
+                self._delivery.account.fail(1, OTHER if outcome is None else INTERRUPTED)
+                self._delivery.account.add(losses_of([item]))
 
     @guarded("exporting counts")
     def _tell_rest(self) -> None:

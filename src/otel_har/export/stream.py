@@ -17,7 +17,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from otel_har.errors import DestinationError, ExportError, SettingError
-from otel_har.export.files.document import HarDocument, Standing
+from otel_har.export.files.document import HarDocument
+from otel_har.export.files.standing import Standing
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
 from otel_har.export.sink import Sink
 from otel_har.forking import call_in_forked_child

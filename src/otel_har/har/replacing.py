@@ -32,8 +32,8 @@ def repair_file(path: str | os.PathLike[str], output: str | os.PathLike[str] | N
 
     The mended copy is written beside its destination and takes its name when it is complete and on the disk. It has
     the mode, the owner and the group of the file whose place it takes, as far as the system allows that; a new one has
-    the mode of the file that was mended. A file that is whole stays as it is. A file of gzip stays one, and a copy is
-    one where its name ends in `.gz`.
+    the mode of the file that was mended, as far as the umask lets. A file that is whole stays as it is. A file of gzip
+    stays one, and a copy is one where its name ends in `.gz`.
 
     Args:
         path: The file. Of a symbolic link, what it leads to.
@@ -58,7 +58,7 @@ def repair_stream(source: BinaryIO, output: str | os.PathLike[str]) -> RepairRep
         HarFormatError: It is no HAR, and not the beginning of one. The file is as it was before.
     """
     with _mending(source) as mending:
-        return _write(_packed_by_name(output, mending.write), Path(os.path.realpath(output)), None, lambda: None)
+        return _write(_packed_by_name(output, mending.write), _resolved(output), None, lambda: None)
 
 
 def mend(source: BinaryIO, target: BinaryIO) -> RepairReport:
@@ -97,7 +97,7 @@ def rewrite_stream(source: BinaryIO, output: str | os.PathLike[str], rewrite: Re
         OSError: The stream cannot be read, or the file not be written. It is as it was before.
     """
     write = _packed_by_name(output, lambda target: rewrite(source, target))
-    return _write(write, Path(os.path.realpath(output)), None, lambda: None)
+    return _write(write, _resolved(output), None, lambda: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,13 @@ class _Place:
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str], output: str | os.PathLike[str] | None) -> Iterator[_Place]:
-    source_path = Path(os.path.realpath(path))
-    target_path = source_path if output is None else Path(os.path.realpath(output))
+    source_path = _resolved(path)
+    target_path = source_path if output is None else _resolved(output)
     is_own = output is None or (target_path.exists() and target_path.samefile(source_path))
+    if is_own and source_path.exists() and not (source_path.is_file() or source_path.is_dir()):
+        raise OSError(
+            errno.EINVAL, "it is no file: nothing can take its place"
+        )  # opening a pipe would wait for a writer
     with source_path.open("rb") as source:
         if is_own:
             _lock(source)
@@ -159,6 +163,12 @@ def _packed_by_name(
     output: str | os.PathLike[str], write: Callable[[BinaryIO], _Report]
 ) -> Callable[[BinaryIO], _Report]:
     return packing(write) if is_named_gzip(output) else write
+
+
+def _resolved(path: str | os.PathLike[str]) -> Path:
+    """Where a file is that has to be replaced; of a pipe, which the system may call so but not open, its given name."""
+    given = Path(path)
+    return given if given.exists() and not given.is_file() else Path(os.path.realpath(given))
 
 
 def _write(
@@ -226,9 +236,17 @@ def _make_like(file: BinaryIO, target: Path, source: os.stat_result | None) -> N
             os.fchown(descriptor, owner, like.st_gid)
             break
     mode = stat.S_IMODE(like.st_mode)
+    if not target.exists():
+        mode &= ~_umask()
     if os.fstat(descriptor).st_gid != like.st_gid:
         mode &= ~stat.S_IRWXG
     os.fchmod(descriptor, mode)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)  # it can only be read by setting it; a file of another thread is its owner's then
+    os.umask(mask)
+    return mask
 
 
 def _sync_directory(directory: Path) -> None:

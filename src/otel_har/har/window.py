@@ -68,6 +68,7 @@ class JsonWindow:
 
     Args:
         stream: The bytes, from the beginning.
+        tells_text: Whether an error tells what stands there; where that may be secret, only the place.
 
     Attributes:
         start: Where the text begins: behind a byte order mark, if there is one.
@@ -76,8 +77,9 @@ class JsonWindow:
         HarFormatError: The stream is empty, or UTF-16.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, *, tells_text: bool = True) -> None:
         self._stream = stream
+        self._tells_text = tells_text
         # Numbers as the reader takes them: what is beyond Decimal, too, is nothing that it could read.
         self._scan = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse).raw_decode
         self._text = ""
@@ -226,6 +228,8 @@ class JsonWindow:
             raise BrokenError(f"it ends too early, after {size} bytes", offset, is_end=True)
         if self._text.startswith("\0", at):
             raise BrokenError("there are zeros instead of text", offset)
+        if not self._tells_text:
+            raise BrokenError(f"not JSON, at byte {offset}", offset)
         shown = self._text[at : at + _SHOWN_CHARACTERS].partition("\0")[0]
         raise BrokenError(f"not JSON, near {describe(shown.encode('latin-1').decode('utf-8', 'replace'))}", offset)
 

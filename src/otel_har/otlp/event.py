@@ -117,25 +117,19 @@ def entry_event(
         ValueError, RecursionError: A custom field of it has no form in JSON.
     """
     text = exact_json(entry)
-    trace_id, span_id = _context(entry.otel)
     attributes = _filterable(entry)
     if with_bodies:
         attributes |= _bodies(entry)
-    attributes |= _of_page(page) if page is not None else {PAGE_ID: entry.pageref or ""} if entry.pageref else {}
+    if page is not None:
+        attributes |= _of_page(page)
+    elif entry.pageref:
+        attributes[PAGE_ID] = _sendable(entry.pageref)
     if redaction is not None:
         attributes[REDACTION] = redaction
     attributes[ENTRY_ID] = entry_id or hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     attributes[ENTRY_JSON] = text
-    return Event(
-        ENTRY_EVENT,
-        attributes,
-        _shown(entry),
-        _unix_ns(entry),
-        INFO if entry.response.status else WARN,
-        trace_id,
-        span_id,
-        SAMPLED if span_id else 0,
-    )
+    severity = INFO if entry.response.status else WARN
+    return Event(ENTRY_EVENT, attributes, _shown(entry), _unix_ns(entry), severity, *_context(entry.otel))
 
 
 def page_event(page: Page, *, redaction: str | None = None) -> Event:
@@ -291,10 +285,15 @@ def _filterable(entry: Entry) -> dict[str, Value]:
 def _simple(value: object) -> str | int | None:
     """A text or a count as protobuf takes it; None for what is not known."""
     if isinstance(value, str):
-        return without_surrogates(value) or None
+        return _sendable(value) or None
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MAX_INTEGER:
         return int(value)
     return None
+
+
+def _sendable(text: str) -> str:
+    """A text that protobuf takes."""
+    return text if text.isascii() else without_surrogates(text)
 
 
 def _server(url: str) -> dict[str, object]:
@@ -326,12 +325,12 @@ def _error_type(entry: Entry) -> str | None:
     return None if status and entry.response.error is None else "_OTHER"
 
 
-def _context(otel: object) -> tuple[bytes, bytes]:
-    """Trace id and span id; none unless both are what they should be."""
+def _context(otel: object) -> tuple[bytes, bytes, int]:
+    """Trace id, span id and flags; none unless both ids are what they should be."""
     if not isinstance(otel, dict):
-        return b"", b""
+        return b"", b"", 0
     trace_id, span_id = _identifier(otel.get("traceId"), 16), _identifier(otel.get("spanId"), 8)
-    return (trace_id, span_id) if trace_id and span_id else (b"", b"")
+    return (trace_id, span_id, SAMPLED) if trace_id and span_id else (b"", b"", 0)
 
 
 def _identifier(value: object, size: int) -> bytes:
@@ -366,7 +365,7 @@ def _is_textual(content_type: str) -> bool:
 
 def _shown(entry: Entry) -> str:
     outcome = entry.response.status or _error_type(entry)
-    return without_surrogates(f"{entry.request.method} {entry.request.url[:_TEXT_OF_BODY]} {outcome}")
+    return _sendable(f"{entry.request.method} {entry.request.url[:_TEXT_OF_BODY]} {outcome}")
 
 
 def _unix_ns(model: Entry | Page) -> int:

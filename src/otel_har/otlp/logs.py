@@ -127,7 +127,10 @@ def event_of(record: LogRecord) -> Event:
 
 def key_values(attributes: Mapping[str, Any]) -> list[KeyValue]:
     """Attributes as OTLP has them."""
-    return [KeyValue(key=without_surrogates(name), value=_any_value(value)) for name, value in attributes.items()]
+    return [
+        KeyValue(key=name if name.isascii() else without_surrogates(name), value=_any_value(value))
+        for name, value in attributes.items()
+    ]
 
 
 def plain_values(attributes: Iterable[KeyValue]) -> dict[str, Any]:
@@ -136,10 +139,12 @@ def plain_values(attributes: Iterable[KeyValue]) -> dict[str, Any]:
 
 
 def _any_value(value: object) -> AnyValue:
+    if isinstance(value, str):  # most are
+        return _text_value(value)
     if isinstance(value, Mapping):
         named = {str(name): one for name, one in value.items()}
         return AnyValue(kvlist_value=KeyValueList(values=key_values(named)))
-    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+    if isinstance(value, Iterable) and not isinstance(value, bytes):
         return AnyValue(array_value=ArrayValue(values=[_any_value(one) for one in value]))
     return _simple_value(value)
 

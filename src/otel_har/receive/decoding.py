@@ -6,7 +6,7 @@ the sender; what is not ours is counted and left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,7 +31,7 @@ from otel_har.otlp.event import (
     page_of,
 )
 from otel_har.otlp.json_form import request_from_json
-from otel_har.otlp.logs import events_in
+from otel_har.otlp.logs import Origin, events_in
 from otel_har.otlp.traces import entries_of_spans
 from otel_har.receive.inflating import BrokenMessageError, inflated
 from otel_har.receive.intake import Message, Signal
@@ -116,9 +116,13 @@ class Decoder:
 
     def of_logs(self, request: ExportLogsServiceRequest) -> Decoded:
         """What a request with log records has."""
+        return self.of_events(events_in(request))
+
+    def of_events(self, events: Iterable[tuple[Origin, Event]]) -> Decoded:
+        """What events have, with where they come from."""
         found = Decoded()
         texts: tuple[Mapping[str, Any], Resource] = {}, {}
-        for origin, event in events_in(request):
+        for origin, event in events:
             if texts[0] is not origin.resource:
                 texts = origin.resource, resource_texts(origin.resource)
             try:

@@ -7,19 +7,18 @@ Whoever is let in gets an answer.
 from __future__ import annotations
 
 import enum
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from otel_har.guard import attempted, report
 from otel_har.receive.answers import ENDING, QUEUE_FULL, Answer, Verdict
 
 _GROUP_BYTES = 8 * 1024 * 1024
 _MAX_MESSAGES = 1000
 _IDLE_S = 1.0
-_logger = logging.getLogger("otel_har")
 
 
 class Signal(enum.Enum):
@@ -117,11 +116,12 @@ class Intake:
                 return
 
     def _answers(self, messages: Sequence[Message]) -> Sequence[Answer]:
-        try:
-            return self._deliver(messages)
-        except Exception as fault:  # the thread must go on: whoever waits would wait for ever
-            _logger.exception("otel-har: delivering failed")
-            return [Answer(Verdict.FAILED, f"{type(fault).__qualname__}: {fault}")] * len(messages)
+        """What is answered, whatever happens: whoever waits would wait for ever."""
+        made = attempted(lambda: self._deliver(messages))
+        if not isinstance(made, Exception):
+            return made
+        report("delivering", made)
+        return [Answer(Verdict.FAILED, "the receiver failed")] * len(messages)
 
     def _group(self) -> tuple[list[tuple[Message, Future[Answer]]], bool]:
         """What is delivered together: all that waits, up to a size; whether nothing will come after it."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 
 from otel_har.redaction.forms import form_spans, multipart_spans
+from otel_har.redaction.json_protocols import encoded_spans, protocol_spans
 from otel_har.redaction.json_text import json_spans
 from otel_har.redaction.names import Names
 from otel_har.redaction.spans import Span
-from otel_har.redaction.text import text_spans
+from otel_har.redaction.text import hides_base64, text_spans
 
 _NO_TEXT = ("image/", "audio/", "video/", "font/")
 _UNTOLD = frozenset({"", "text/plain", "application/octet-stream", "application/x-unknown", "x-unknown"})
 """What producers write that do not know the media type of a form."""
 
+_JSON = frozenset("{[")
 _FORM = re.compile(r"[\w.%+\[\]~*$@:-]{1,128}=[^\s<>\"{}]*\Z")
 
 
@@ -28,18 +30,18 @@ def body_spans(text: str, media_type: str, names: Names) -> list[Span]:
     kind = media_type.partition(";")[0].strip().lower()
     if not text or kind.startswith(_NO_TEXT):
         return []
-    if kind == "application/x-www-form-urlencoded":
+    if kind == "application/x-www-form-urlencoded" and text.lstrip()[:1] not in _JSON:
         return form_spans(text, names)
     if kind.startswith("multipart/"):
         return multipart_spans(text, _boundary(media_type), names)
     if kind in _UNTOLD and _FORM.match(text):
         return form_spans(text, names) + text_spans(text, names)
     # Whatever it says it is: JSON is often sent as something else.
-    if text.lstrip()[:1] in ("{", "["):
+    if text.lstrip()[:1] in _JSON:
         spans = json_spans(text, names)
         if spans is not None:
-            return spans
-    return text_spans(text, names)
+            return [*spans, *protocol_spans(text), *encoded_spans(text, lambda one: hides_base64(one, names))]
+    return text_spans(text, names, kind)
 
 
 def _boundary(media_type: str) -> str | None:

@@ -101,11 +101,19 @@ _FILLER = re.compile(r"(?:[*•.]|\\[nrt])*\Z")
 _REDACTED = re.compile(r"(?:\[|%5B)REDACTED(?:(?::|%3A)[0-9a-f]{1,64})?(?:\]|%5D)", re.IGNORECASE)
 _SCHEME = re.compile(r"\s{0,64}([A-Za-z][A-Za-z0-9_.+-]{0,39})[ \t]{1,64}(?=\S)")
 _WORD = re.compile(r"[A-Za-z][A-Za-z-]*\Z")
-_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/:-]+=*\s*\Z")
+_TOKEN68 = re.compile(r"(?:[A-Za-z0-9._~+/:-]+=*|\[REDACTED(?::[0-9a-f]{12})?\])\s*\Z")
 _PARAMETER = re.compile(r"[\s,;&]{0,64}([A-Za-z0-9_.*-]{1,64})[ \t]{0,8}=[ \t]{0,8}(\")?")
+_CHALLENGE = re.compile(
+    r"(?:\A|,)[ \t]{0,8}[A-Za-z][A-Za-z0-9-]{0,39}[ \t]{1,8}([A-Za-z0-9._~+/-]+=*)[ \t]{0,8}(?=,|\Z)"
+)
 _PARAMETER_ENDS = re.compile(r"[,;&]")
 _LIST_ENDS = re.compile(r"[,&]")
 _QUOTED_ENDS = re.compile(r"\"")
+_COOKIE_NAME = r"[!#$%&'*+.^_`|~\w-]{1,256}="
+_QUOTED_COOKIE = re.compile(rf'\s{{0,8}}{_COOKIE_NAME}"[^"\\\n]*(?:\\.[^"\\\n]*)*"(?=\s{{0,8}}(?:[;,\n]|\Z))', re.ASCII)
+_NEXT_COOKIE = re.compile(rf",\s{{0,8}}(?={_COOKIE_NAME})", re.ASCII)
+_NEXT_IN_VALUE = re.compile(rf",\s{{1,8}}(?={_COOKIE_NAME}[^=;,\s])", re.ASCII)
+"""In a value itself, where RFC 6265 allows neither commas nor blanks, the two together; no padding of base64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +208,11 @@ def _basic(credentials: str) -> list[str]:
     return [one for one in (text, password if colon else user) if one and text.isprintable()]
 
 
+def challenges(value: str, rule: str = "header") -> list[Span]:
+    """What stands behind the schemes of challenges without a name (`token68` of RFC 9110, 11.2): Negotiate's token."""
+    return [Span(one.start(1), one.end(1), rule, one[1]) for one in _CHALLENGE.finditer(value)]
+
+
 def cookie_pairs(value: str, rule: str = "cookie") -> list[Span]:
     """The values of a Cookie header."""
     spans: list[Span] = []
@@ -213,16 +226,33 @@ def cookie_pairs(value: str, rule: str = "cookie") -> list[Span]:
 
 
 def set_cookie(value: str, rule: str = "set-cookie") -> list[Span]:
-    """The value of a Set-Cookie header; its attributes stay. Several may stand in lines, one each."""
+    """The value of a Set-Cookie header; its attributes stay.
+
+    Several may stand in lines, one each, or joined by commas as any other field is (RFC 9110, 5.2): what a comma
+    begins is a cookie where it has a name, which the rest of a date has not.
+    """
     spans: list[Span] = []
     start = 0
     while start <= len(value):
         line = value.find("\n", start)
         line = len(value) if line < 0 else line
-        end = value.find(";", start, line)
-        spans += _pair(value, start, line if end < 0 else end, rule)
-        start = line + 1
+        while start <= line:
+            end = _cookie_ends(value, start, line)
+            spans += _pair(value, start, end, rule)
+            following = _NEXT_COOKIE.search(value, end, line)
+            start = following.end() if following else line + 1
     return spans
+
+
+def _cookie_ends(value: str, start: int, line: int) -> int:
+    """Where a cookie's attributes begin, or the next cookie."""
+    quoted = _QUOTED_COOKIE.match(value, start, line)
+    if quoted:
+        return quoted.end()
+    end = value.find(";", start, line)
+    end = line if end < 0 else end
+    following = _NEXT_IN_VALUE.search(value, start, end)
+    return following.start() if following else end
 
 
 def _pair(value: str, start: int, end: int, rule: str) -> list[Span]:

@@ -21,6 +21,7 @@ from otel_har.redaction.redactor import TOLD, Redactor, stricter
 
 _ENTRIES = "log.entries"
 _RECORDER = "_otel_har"
+_STARTS = ("listStart", "entriesStart")
 _END = "entriesEnd"
 
 
@@ -112,7 +113,7 @@ class Parts:
 
     def __iter__(self) -> Iterator[Part]:
         try:
-            yield from self._document(JsonWindow(cast("BinaryIO", self._tape)))
+            yield from self._document(JsonWindow(cast("BinaryIO", self._tape), tells_text=False))
         except BrokenError as broken:
             raise HarFormatError(broken.message, self._place) from None
 
@@ -257,7 +258,7 @@ class _Rewriting:
         self._attach = attach
         self._redactor = redactor
         self._report = RedactionReport()
-        self._written = self._entries_end = 0
+        self._written = self._list_start = self._entries_end = 0
         self._has_told = False
         self._members = 0
         self._blanks = b""
@@ -271,7 +272,7 @@ class _Rewriting:
             elif part.kind is Kind.ENTRIES:
                 self._put(part.before)
                 self._members += 1
-                self._entries_end = self._written
+                self._list_start = self._entries_end = self._written
             elif part.kind is Kind.END:
                 self._put(part.before.rstrip(), b"" if self._has_told else self._told_at_the_end(), part.blanks)
             else:
@@ -336,7 +337,8 @@ class _Rewriting:
         return f'"{TOLD}":{" " if blanks else ""}{dumped(self._told())}'.encode()
 
     def _with_place(self, value: Any) -> Any:
-        """The recorder's own member, with the place where the entries end now."""
+        """The recorder's own member, with the places where the entries begin and end now."""
         if isinstance(value, dict) and isinstance(value.get(_END), int):
-            return {**value, _END: self._entries_end}
+            starts = {name: self._list_start for name in _STARTS if name in value}
+            return {**value, **starts, _END: self._entries_end}
         return value

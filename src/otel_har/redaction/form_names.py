@@ -22,6 +22,8 @@ _BESIDE = re.compile(
     re.IGNORECASE,
 )
 _STATE = re.compile(r"(?:\A|&)state=")
+_KEY = re.compile(r"(?:\A|&)key=[^&]")
+_SIGNED = re.compile(r"(?:\A|&)(?:sig|hmac)=[^&]")
 _LONG_CODE = re.compile(r"(?:\A|&)code=[^&\s+]{16}")
 _SIGNATURES = frozenset({"hmac", "sig", "sign", "signature"})
 _DIGEST = re.compile(r"(?=[^\d]{0,64}\d)(?:[0-9A-Fa-f]{32,}|[A-Za-z0-9+/_-]{22,}={0,2})")
@@ -37,8 +39,10 @@ class FormNames:
 
     def __init__(self, text: str, names: Names) -> None:
         self._names = names
-        self._is_protocol = _BESIDE.search(text) is not None or (
-            _STATE.search(text) is not None and _LONG_CODE.search(text) is not None
+        self._is_protocol = (
+            _BESIDE.search(text) is not None
+            or (_STATE.search(text) is not None and _LONG_CODE.search(text) is not None)
+            or (_KEY.search(text) is not None and _SIGNED.search(text) is not None)
         )
 
     def is_secret(self, name: str, written: str) -> bool:

@@ -20,12 +20,12 @@ _HARMLESS = frozenset(
     access-control-allow-credentials access-control-allow-headers access-control-allow-methods
     access-control-allow-origin access-control-expose-headers access-control-max-age
     access-control-request-headers access-control-request-method age allow alt-svc cache-control connection
-    content-disposition content-encoding content-language content-length content-range content-type
+    content-encoding content-language content-length content-range content-type
     cross-origin-embedder-policy cross-origin-opener-policy cross-origin-resource-policy date dnt early-data expect
-    expires host http2-settings keep-alive last-modified max-forwards origin-agent-cluster pragma
+    expires host keep-alive last-modified max-forwards origin-agent-cluster pragma
     proxy-authenticate range referrer-policy retry-after sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform
-    sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec-websocket-extensions sec-websocket-protocol
-    sec-websocket-version server server-timing strict-transport-security te timing-allow-origin trailer
+    sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec-websocket-extensions
+    sec-websocket-version server strict-transport-security te timing-allow-origin trailer
     transfer-encoding upgrade upgrade-insecure-requests user-agent vary via www-authenticate
     x-content-type-options x-dns-prefetch-control x-download-options x-frame-options x-powered-by
     x-ratelimit-limit x-ratelimit-remaining x-ratelimit-reset x-xss-protection

@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 from otel_har.redaction.credentials import value_spans
 from otel_har.redaction.decoded import in_string, unescaped
 from otel_har.redaction.encoded_urls import encoded_url_places
+from otel_har.redaction.harmless import LONGEST as HARMLESS_LENGTH
+from otel_har.redaction.harmless import describes, is_harmless, is_symbol, is_text_of_code
+from otel_har.redaction.json_pairs import end_of_string, value_beside
 from otel_har.redaction.named import NOTATIONS, anchors_in, lowered
 from otel_har.redaction.names import Names
+from otel_har.redaction.pairs import COMMANDS
 from otel_har.redaction.shapes import shape_spans
 from otel_har.redaction.spans import Span, Writing
 from otel_har.redaction.text import base64_places, text_spans
@@ -39,14 +43,23 @@ _ESCAPED_LETTER = re.compile(r"\\u00[2-7]")
 _COLON = re.compile(r"\s*:\s*")
 _NUMBER = re.compile(r"-?\d[\d.eE+-]*")
 _BRACKET_OR_STRING = re.compile(r"[\[\]{}\"]|-?\d[\d.eE+-]*")
-_NAME_KEYS = frozenset({"name", "key", "field", "header", "param", "parameter", "id"})
-_VALUE_KEYS = frozenset({"value", "val", "content", "v"})
 _LONGEST_NAME = 128
-_MEMBERS = 8
-"""Members after a name's that are searched for its value."""
-
 _NEAR = 60
 """Characters to both sides within which a short string begins and ends."""
+
+_OF_TEXTS = frozenset({"token", "tokens"})
+_SYMBOL = 6
+_LOGPROB = r"(?:logprob|bytes|token_id|rank|score|start|amount|symbol)"
+_LOGPROB_AFTER = re.compile(rf'"\s{{0,64}},\s{{0,64}}"{_LOGPROB}"\s{{0,8}}:\s{{0,8}}[-\d\[n]')
+_LOGPROB_BEFORE = re.compile(
+    rf'"{_LOGPROB}"\s{{0,8}}:\s{{0,8}}[\d.eE+-]{{1,40}}\s{{0,64}},\s{{0,64}}"tokens?"\s{{0,8}}:\s{{0,8}}\Z'
+)
+"""What stands beside a `token` that is a piece of a text."""
+
+_VOCABULARY = re.compile(r'"vocab"\s{0,8}:\s{0,8}\{')
+_VOCABULARY_ENDS = re.compile(r"\d\s{0,256}\}")
+_WEAK_NAME = re.compile(r"(?:auth|authorization|cookies?)\Z", re.IGNORECASE)
+"""Names that stand over the texts of a page, too, of which a sentence is no secret."""
 
 _HARMLESS = re.compile(r"[\w .,;!/@#()'*+$-]*")
 """What a string is made of that has no escape and nothing encoded."""
@@ -80,7 +93,7 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
     plain = text.replace("\\/", "/") if "\\/" in text else text
     all_strings = "-----BEGIN" in text or (plain is not text and len(shapes) != len(shape_spans(plain)))
     places = _telling(text, lower, _occurrences(lower, anchors), names)
-    places += _occurrences(lower, ["curl"])
+    places += _occurrences(lower, [*COMMANDS])
     places += [span.start for span in shapes]
     places += base64_places(text)
     places += query_places(text, names)
@@ -104,6 +117,7 @@ class _Reading:
         all_strings: Whether all strings are looked at.
         depth: How often JSON within strings is read.
         spans: What was found.
+        vocabulary: Where the words of a tokenizer stand; None as long as it is not known.
     """
 
     text: str
@@ -112,6 +126,7 @@ class _Reading:
     all_strings: bool
     depth: int
     spans: list[Span] = field(default_factory=list)
+    vocabulary: tuple[int, int] | None = None
 
     def read(self, at: int) -> bool:
         """Reads from an offset on; false if it is no JSON."""
@@ -149,50 +164,101 @@ class _Reading:
         if colon:
             self.spans += in_string(shape_spans(said), written, start)
             return self._value(said, colon.end()) if self.names.field(said) else colon.end()
+        self._any_string(written, said, start, after)
+        return after
+
+    def _any_string(self, written: str, said: str, start: int, after: int) -> None:
+        """A string that is no value of a secret name; it may be one itself, and its value stand beside it."""
         self._content(written, said, start)
         if len(said) <= _LONGEST_NAME and (self.names.field(said) or ("-" in said and self.names.header(said))):
             self._named(said, start, after)
-        return after
 
     def _value(self, name: str, at: int) -> int:
         """The value of a secret name."""
         first = self.text[at : at + 1]
         if first == '"':
             end = end_of_string(self.text, at + 1)
-            self._secret(name, at + 1, end)
+            if name.lower() not in _OF_TEXTS or not self._is_piece_of_text(at, end):
+                self._secret(name, at + 1, end)
             return end + 1
         if first in {"{", "["}:
-            return self._container(at)
+            # A path, or a package, has no secrets below it: what they are is told by their own names.
+            return self._container(at, name if first == "[" or "/" not in name else None)
         number = _NUMBER.match(self.text, at)
         if number:
-            self.spans.append(Span(at, number.end(), RULE, number[0], Writing.BARE))
+            if not self._is_in_vocabulary(at):
+                self.spans.append(Span(at, number.end(), RULE, number[0], Writing.BARE))
             return number.end()
         return at
+
+    def _is_piece_of_text(self, start: int, end: int) -> bool:
+        """Whether a `token` is one of those that a text is made of, or of currencies."""
+        text = self.text
+        if end - start <= _SYMBOL and is_symbol(text[start + 1 : end]):
+            return True
+        return bool(_LOGPROB_AFTER.match(text, end) or _LOGPROB_BEFORE.search(text[max(0, start - 160) : start]))
+
+    def _is_in_vocabulary(self, at: int) -> bool:
+        """Whether a number is that of a word in the vocabulary of a tokenizer."""
+        if self.vocabulary is None:
+            begin = _VOCABULARY.search(self.text)
+            end = _VOCABULARY_ENDS.search(self.text, begin.end()) if begin else None
+            self.vocabulary = (begin.end(), end.end() if end else len(self.text)) if begin else (0, 0)
+        return self.vocabulary[0] <= at < self.vocabulary[1]
 
     def _secret(self, name: str, start: int, end: int) -> None:
         written = self.text[start:end]
         said = unescaped(written)
+        if is_harmless(name, said):
+            return
         self.spans += in_string(value_spans(name, said, RULE), written, start)
 
-    def _container(self, at: int) -> int:
-        """All strings and numbers of an object or an array, and no name."""
-        level = 0
+    def _container(self, at: int, name: str | None) -> int:
+        """The strings and numbers of an object or an array below a secret's name, but those that describe it.
+
+        Args:
+            at: Where its bracket stands.
+            name: The name of the secret; None where each name below is judged by itself.
+        """
+        outer: list[str | None] = []
+        under = name
         while piece := _BRACKET_OR_STRING.search(self.text, at):
             first, at = piece[0][0], piece.end()
             if first == '"':
                 end = end_of_string(self.text, at)
-                if not _COLON.match(self.text, end + 1):
-                    self._secret("", at, end)
+                colon = _COLON.match(self.text, end + 1)
+                if colon:
+                    under = self._under(unescaped(self.text[at:end]), outer[-1], colon.end())
+                    at = colon.end()
+                    continue
+                self._string_below(under, at, end)
                 at = end + 1
             elif first in "[{":
-                level += 1
+                outer.append(under)
             elif first in "]}":
-                level -= 1
-                if level == 0:
+                outer.pop()
+                if not outer:
                     return at
-            else:
+            elif under is not None:
                 self.spans.append(Span(piece.start(), at, RULE, piece[0], Writing.BARE))
+            under = outer[-1]
         return len(self.text)
+
+    def _under(self, name: str, outer: str | None, at: int) -> str | None:
+        """The name of the secret that a member of an object is, or is a part of; None if it is none."""
+        if self.names.field(name):
+            return None if "/" in name and self.text[at : at + 1] == "{" else name
+        if outer is None:
+            return None
+        value = self.text[at + 1 : at + 1 + HARMLESS_LENGTH].partition('"')[0] if self.text[at : at + 1] == '"' else ""
+        return None if describes(name, value) else outer
+
+    def _string_below(self, under: str | None, start: int, end: int) -> None:
+        written = self.text[start:end]
+        if under is None:
+            self._any_string(written, unescaped(written), start, end + 1)
+        elif not (" " in written and _WEAK_NAME.search(under) and is_text_of_code(written)):
+            self._secret(under, start, end)
 
     def _content(self, written: str, said: str, start: int) -> None:
         """What a string says that is no value of a secret name."""
@@ -202,10 +268,8 @@ class _Reading:
         self.spans += in_string(spans, written, start)
 
     def _named(self, name: str, start: int, after: int) -> None:
-        """`{"name": "password", "value": "x"}`: the value of the member that is the value."""
-        if _member_before(self.text, start - 1) not in _NAME_KEYS:
-            return
-        place = _value_after(self.text, after) or _value_before(self.text, start - 1)
+        """The value that stands beside a name."""
+        place = value_beside(self.text, name, start, after)
         if place:
             self._secret(name, *place)
 
@@ -252,54 +316,3 @@ def _may_tell(string: str, names: Names) -> bool:
     # As the reader of any text takes them, too, for what looks like JSON may be none.
     runs = [run for run in _NAME_RUN.findall(string) if anchors_in(lowered(run), names)]
     return any(names.field(one) or names.header(one) for one in (string, *runs))
-
-
-def end_of_string(text: str, start: int) -> int:
-    """Where the quotation mark stands that ends a string; the end of a text that is cut."""
-    end = text.find('"', start)
-    while end >= 0:
-        escape = end
-        while escape > start and text[escape - 1] == "\\":
-            escape -= 1
-        if (end - escape) % 2 == 0:
-            return end
-        end = text.find('"', end + 1)
-    return len(text)
-
-
-_MEMBER = re.compile(r'\s*,\s*"([^"\\]{0,64})"\s*:\s*(?:(")|[\w.+-]{1,64})?')
-_NAME_BEFORE = re.compile(r'"([A-Za-z_]{1,16})"\s{0,8}:\s{0,8}\Z')
-_COMMA_BEFORE = re.compile(r'"\s{0,64},\s{0,64}"[A-Za-z_]{1,16}"\s{0,8}:\s{0,8}\Z')
-
-
-def _member_before(text: str, quote: int) -> str:
-    """The name of the member whose value begins at a quotation mark, in lower case."""
-    name = _NAME_BEFORE.search(text[max(0, quote - 36) : quote])
-    return name[1].lower() if name else ""
-
-
-def _value_after(text: str, at: int) -> tuple[int, int] | None:
-    for _ in range(_MEMBERS):
-        member = _MEMBER.match(text, at)
-        if not member:
-            return None
-        at = member.end()
-        if member[2]:
-            end = end_of_string(text, at)
-            if member[1].lower() in _VALUE_KEYS:
-                return at, end
-            at = end + 1
-    return None
-
-
-def _value_before(text: str, quote: int) -> tuple[int, int] | None:
-    """The string just before, if it is a value."""
-    begin = max(0, quote - 164)
-    comma = _COMMA_BEFORE.search(text[begin:quote])
-    if not comma:
-        return None
-    end = begin + comma.start()
-    start = text.rfind('"', 0, end)
-    while start > 0 and text[start - 1] == "\\":
-        start = text.rfind('"', 0, start)
-    return (start + 1, end) if start >= 0 and _member_before(text, start) in _VALUE_KEYS else None

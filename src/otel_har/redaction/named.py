@@ -16,14 +16,17 @@ from functools import lru_cache
 
 from otel_har.redaction import notation
 from otel_har.redaction.decoded import in_hexadecimal, in_percent, unquoted, without_hexadecimal
+from otel_har.redaction.name import Name
 from otel_har.redaction.names import Names
-from otel_har.redaction.notation import Name
+from otel_har.redaction.pairs import command_spans
+from otel_har.redaction.programs import Programs, value_in_program
+from otel_har.redaction.runs import end_of_run
 from otel_har.redaction.spans import Span
 
 _DEEPEST = 4
 """Times that a text is percent-encoded which are decoded."""
 
-NOTATIONS = re.compile(r"[:=<]|--|, |%3|%25|-u|-U")
+NOTATIONS = re.compile(r"[:=<]|--|, |%3|%25|-u|-U| -p|[\"'],|(?:by|as|password)\s", re.IGNORECASE)
 _LEFT = 64
 """Characters of a name that are read before the letters by which it was found."""
 
@@ -33,25 +36,25 @@ _ESCAPED = re.compile(r"%(?:25){0,4}(?!25|5[bBdD]|2[eEdD]|5[fF])[0-9a-fA-F]{2}")
 _AFTER = re.compile(
     r"([\w.\-$\[\]]{0,64}(?:%(?:25){0,4}5[bBdD][\w.\-]{0,32}){0,4})"
     r"(?:(\\{0,127}[\"'`]|&quot;|&\#3[49];|%(?:25){0,4}22)?\]?\s{0,32}"
-    r"(=>|=(?!=)|:=|:(?![:=])(?!//)|,|%(?:25){0,4}3[aAdD])|(?=([ \t><\"'\\])))?"
+    r"(=>|=(?!=)|:=|:(?![:=])(?!//)|,|%(?:25){0,4}3[aAdD])|(?=([\s><\"'\\])))?"
 )
-_CURL = re.compile(r"(?<=\s)(?:-u|-U|--user|--proxy-user)[ =]{0,8}[\"']?[^\s\"':]{1,128}:([^\s\"']{1,1024})")
 
 
-def named_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span]:
+def named_spans(text: str, names: Names, depth: int = _DEEPEST, media_type: str = "") -> list[Span]:
     """The secrets in any text that stand under a name.
 
     Args:
         text: Any text; it may be cut anywhere, and be hostile.
         names: Tells which names mean a secret.
         depth: How often what is percent-encoded may be decoded.
+        media_type: What the text is, in lower case: in programs and pages less is a value.
     """
     if len(text) < 5 or not NOTATIONS.search(text):  # noqa: PLR2004 - the shortest: a name of three letters
         return []
     plain = without_hexadecimal(text)
     if plain is not text:
-        return in_hexadecimal(_in_plain(plain, names, depth), text)
-    return _in_plain(text, names, depth)
+        return in_hexadecimal(_in_plain(plain, names, depth, media_type), text)
+    return _in_plain(text, names, depth, media_type)
 
 
 def anchors_in(lower: str, names: Names) -> list[str]:
@@ -71,19 +74,21 @@ def lowered(text: str) -> str:
     return lower if len(lower) == len(text) else text.replace("\u0130", "I").lower()
 
 
-def _in_plain(text: str, names: Names, depth: int) -> list[Span]:
+def _in_plain(text: str, names: Names, depth: int, media_type: str) -> list[Span]:
     lower = lowered(text)
     anchors = anchors_in(lower, names)
-    spans = [Span(*match.span(1), "option", match[1]) for match in _CURL.finditer(text)] if "curl" in lower else []
+    spans = command_spans(text, lower)
     if not anchors:
         return spans
+    programs = Programs(text, media_type) if media_type else ()
     done = 0
     for _, at, after in sorted(_places(text, lower, anchors)):
         if at < done:
             continue
         name = _name(text, at, after)
-        found, done = _read(text, name, names, depth) if name else ([], done)
-        spans += found
+        if name:
+            found, done = _read(text, name, names, depth, is_program=at in programs)
+            spans += found
     return spans
 
 
@@ -120,20 +125,20 @@ def _name(text: str, at: int, after: re.Match[str]) -> Name | None:
     return Name(text, name, begin, after.end(1), after[2] or "", after[3] or "", after.end())
 
 
-def _read(text: str, name: Name, names: Names, depth: int) -> tuple[list[Span], int]:
+def _read(text: str, name: Name, names: Names, depth: int, *, is_program: bool) -> tuple[list[Span], int]:
     """What the value of a name hides, and how far was read."""
     full = notation.full_name(name, names)
     if full is None:
         return [], name.end
     if name.separator.startswith("%"):
         return _percent(text, name, names, depth)
-    return notation.value_of(name, full)
+    return value_in_program(name, full) if is_program else notation.value_of(name, full)
 
 
 def _percent(text: str, name: Name, names: Names, depth: int) -> tuple[list[Span], int]:
     """A name and a value that are percent-encoded together."""
-    end = notation.end_of_run(text, name.end)
+    end = end_of_run(text, name.end)
     if not depth:
         return [], end
     run = text[name.start : end]
-    return in_percent(named_spans(unquoted(run), names, depth - 1), run, name.start), end
+    return in_percent(named_spans(unquoted(run, plus=True), names, depth - 1), run, name.start), end

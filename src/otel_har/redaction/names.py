@@ -20,6 +20,7 @@ from otel_har.redaction.vocabulary import (
     HARMLESS_HEADER_STARTS,
     HARMLESS_HEADERS,
     HARMLESS_TOKENS,
+    HEADER_ENDS,
     HEADER_HEADS,
     HEADERS,
     KEYS,
@@ -94,7 +95,7 @@ class Names:
     Args:
         extra_headers: Further header names, in any case, or regular expressions of them.
         extra_queries: Further names of query parameters, in any spelling.
-        extra_fields: Further names of fields, in any spelling.
+        extra_fields: Further names of fields, in any spelling; header fields and parameters of these names, too.
         keep: Names of headers, parameters and fields whose values stay, in any spelling; they win.
     """
 
@@ -115,8 +116,11 @@ class Names:
         """As ANCHORS, with those of the further fields and header fields."""
         self.author = "author" if not (headers or queries or fields) else "\0"
         """A word that is common and no part of a secret's name, though it begins with an anchor."""
-        self._header = _Verdicts(_is_secret_header, frozenset(map(_joined, headers)), kept, _patterns(headers))
-        self._query = _Verdicts(_is_secret_query, frozenset(map(_joined, queries)), kept)
+        # A further field is secret of whatever it is one: a header field and a parameter as well.
+        self._header = _Verdicts(
+            _is_secret_header, frozenset(map(_joined, (*headers, *fields))), kept, _patterns(headers)
+        )
+        self._query = _Verdicts(_is_secret_query, frozenset(map(_joined, (*queries, *fields))), kept)
         self._field = _Verdicts(_is_secret_field, frozenset(map(_joined, fields)), kept)
         self._form = _Verdicts(_is_secret_in_forms, frozenset(map(_joined, (*fields, *queries))), kept)
 
@@ -216,7 +220,7 @@ def _is_secret_header(name: str) -> bool:
         return False
     if lower.rpartition("-")[2] in HEADER_HEADS:
         return HARMLESS.search(_joined(lower)) is None
-    return _is_secret_field(name)
+    return lower.endswith(HEADER_ENDS) or _is_secret_field(name)
 
 
 def _is_secret_query(name: str) -> bool:

@@ -6,118 +6,49 @@ The rule: each notation has its own way to end a value; where it is cut, the res
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-from otel_har.redaction.credentials import SCHEMES, hides_nothing, value_spans
+from otel_har.redaction.credentials import SCHEMES, value_spans
 from otel_har.redaction.decoded import in_percent, unquoted
+from otel_har.redaction.harmless import is_prose, is_text_of_code, is_word
+from otel_har.redaction.markup import attribute, element
+from otel_har.redaction.name import RULE, Name
 from otel_har.redaction.names import Names
+from otel_har.redaction.pairs import option, pair, statement
 from otel_har.redaction.quoted import QUOTE, closing, container, quoted_spans
-from otel_har.redaction.spans import Span, Writing
-
-RULE = "field"
+from otel_har.redaction.runs import end_of_run, first_of, trimmed
+from otel_har.redaction.spans import WRITTEN_MARK, Span, Writing
 
 _KEY = 64
 """Characters of a quoted name of several words that are read before its last one."""
 
 _SPACE = re.compile(r"\s{0,256}")
-_BLANK = re.compile(r"[ \t]{0,256}")
+BLANK = re.compile(r"[ \t]{0,256}")
 _NUMBER = re.compile(r"-?\d{1,512}(?:\.\d{1,512})?(?:[eE][+-]?\d{1,4})?(?=\s|[,}\])]|\Z)")
-_FOLLOWING = r"[,|](?=[\"']?[\w.$-]{1,64}[\"']?[=:])"
-_RUN_ENDS = re.compile(rf"[\s\"'<>]|{_FOLLOWING}")
-_RUN_OF_FORM_ENDS = re.compile(rf"[\s\"'<>&;`]|{_FOLLOWING}")
 _LINE_ENDS = re.compile(r"[\r\n]")
 _PHRASE_ENDS = re.compile(
     r"[\r\n]|(?:[,;|&]\s{0,8}|\s{1,8}|[,;|&]?\s{0,8}#)[\"']?[A-Za-z_][\w.$-]{0,63}[\"']?\s?[:=]|\s{1,8}#"
 )
-_TOKEN = re.compile(r"[ \t]{1,8}([A-Za-z0-9._~+/:-]{1,8192}=*)(?=[\s,;\"'<>)\]}]|\Z)")
+TOKEN = re.compile(r"[ \t]{1,8}([A-Za-z0-9._~+/:-]{1,8192}(?:=*(?=[\s,;<>)\]}]|\Z)|(?=[\"'])))")
+"""What follows a scheme; what has an `=` before a quotation mark is the name of a parameter."""
+
 _CODE = re.compile(
     r"(?:true|false|null|None|True|False|nil|undefined)\b"
     r"|\[?(?:String|ID|Int|Boolean)\b[!\]]{0,3}"
+    r"|![01](?!\w)|void 0|null=="
     r"|(?:new|await|typeof|function|async)\s|(?:this|self|process\.env|os\.environ)\b"
     r"|[A-Za-z_$][\w$]{0,63}(?:\.[A-Za-z_$][\w$]{0,63}){0,8}(?:\(|=>)"
 )
 """What stands for a value in programs and in GraphQL: a literal, a type, a call."""
 
-_WORDS = frozenset(
-    [
-        "any",
-        "are",
-        "bool",
-        "boolean",
-        "bytes",
-        "can",
-        "cannot",
-        "doesn't",
-        "expired",
-        "has",
-        "incorrect",
-        "int",
-        "invalid",
-        "is",
-        "missing",
-        "must",
-        "needs",
-        "not",
-        "number",
-        "object",
-        "optional",
-        "required",
-        "should",
-        "str",
-        "string",
-        "varchar",
-        "void",
-        "was",
-        "were",
-        "will",
-        "wrong",
-    ]
-)
-"""Words that follow the name of a secret where its type is declared or where a message speaks of it."""
-
+_SHORTEST_NUMBER = 4
+_WORD_AFTER = re.compile(r"[ \t]{1,8}[A-Za-z']")
 _WORD_BEFORE = re.compile(r"\b[A-Za-z]{1,32} \Z")
 _QUOTE_BEFORE = re.compile(r"(?<!\\)\\{0,63}[\"']\Z")
 _LINE_BEGINS = re.compile(r"[ \t]{0,32}(?:[-#>*;+] ?|export |set |< ){0,2}\Z")
 _BLOCK = re.compile(r"[ \t]*[|>][+-]?\d?[ \t]*\r?\n")
 _ITEMS = re.compile(r"[ \t]*\r?\n(?=[ \t]*- )")
+_NEXT_LINE = re.compile(r"[ \t]*\r?\n([ \t]{1,64})(?![-#\"'<])([^\s:#]{1,512})[ \t]{0,16}(?=\r?\n|\Z)")
 _INDENTED = re.compile(r"([ \t]*)(?![ \t])([^\r\n]*)(\r?\n|\Z)")
-_ELEMENT = re.compile(r"(?:\s[^<>]{0,512})?>\s{0,32}(<!\[CDATA\[)?")
-_BEFORE_ELEMENT = re.compile(r"<(?:[\w.-]{1,32}:)?\Z")
-_TEXT_NODES = re.compile(r"(?:\A|>)\s*([^<>]*[^<>\s])")
-_NAMED = re.compile(r"(?:\b(?:name|key|field|property|param))\s?=\s?\\{0,7}[\"']\Z")
-_VALUE_AFTER = re.compile(r"\\{0,7}[\"'][^<>]{0,512}?\s(?:value|content)\s?=\s?(?=\\{0,7}[\"'])")
-_VALUE_BEFORE = re.compile(r"\s(?:value|content)\s?=\s?(?=\\{0,7}[\"'])")
-_CONTENT_AFTER = re.compile(r"[\"'][^<>]{0,256}>")
-_CONTENT_OF = re.compile(
-    r"<(?:\w{1,16}:)?(?:string|entry|property|param\w*|item|data|field|setting|var\w*|arg\w*)\s[^<>]*\Z"
-)
-_PART = re.compile(r"\"[^\r\n]{0,256}\r?\n(?:[^\r\n]{1,256}\r?\n){0,8}\r?\n")
-_KEY_ELEMENT = re.compile(r"</[\w:]{1,32}>\s{0,32}<[\w:]{1,32}>\s{0,32}(?:<\w{1,32}>)?")
-_VALUE_MEMBER = re.compile(
-    r"\s{0,32}\\{0,127}[\"'](?:value|val|content)\\{0,127}[\"']\s{0,32}(?::|=>)\s{0,32}", re.IGNORECASE
-)
-
-
-class Name(NamedTuple):
-    """A name in a text, and what follows it.
-
-    Attributes:
-        text: All of the text.
-        name: The name, or the last word of it.
-        start: Where it begins.
-        stop: Where it ends.
-        quote: The quotation mark after it.
-        separator: What stands between it and its value: `:`, `=`, `=>`, `,`; empty: a space, or the end of a tag.
-        end: Where the separator ends.
-    """
-
-    text: str
-    name: str
-    start: int
-    stop: int
-    quote: str
-    separator: str
-    end: int
 
 
 def full_name(name: Name, names: Names) -> str | None:
@@ -158,8 +89,8 @@ def value_of(name: Name, full: str) -> tuple[list[Span], int]:
     """
     text, at = name.text, name.end
     if name.separator in {"", ","}:
-        return _pair(name, full) if name.separator else _without_separator(name, full)
-    space = (_SPACE if name.quote else _BLANK).match(text, at)
+        return pair(name, full) if name.separator else _without_separator(name, full)
+    space = (_SPACE if name.quote else BLANK).match(text, at)
     at = space.end() if space else at
     quote = QUOTE.match(text, at)
     if quote:
@@ -186,14 +117,35 @@ def _unquoted(name: Name, full: str, at: int) -> tuple[list[Span], int]:
             return block
     end = _end_of_unquoted(name, at, full, quote, begins=begins and at > name.end)
     value = text[at:end]
-    first = value.split(None, 1)[0].rstrip(".,:;!?").lower() if value.strip() else ""
-    if first in _WORDS or (len(value) == 1 and value.isalpha()) or _is_variable(value, name):
+    if _says_nothing(name, full, at, end):
         return [], max(end, name.end)
     if name.separator == "=" and ("%" in value or name.text[name.start - 1 : name.start] in {"?", "&"}):
         spans = in_percent(value_spans(full, unquoted(value, plus=True), RULE), value, at)
     else:
         spans = value_spans(full, value, RULE, at)
     return spans, max(end, name.end)
+
+
+def _is_cookie(name: Name, full: str) -> bool:
+    return full.lower().endswith(("cookie", "cookies")) and name.separator == ":"
+
+
+def _says_nothing(name: Name, full: str, at: int, end: int) -> bool:
+    """Whether what follows a name is a word of a message, a type, a variable, and no secret."""
+    text, value = name.text, name.text[at:end]
+    if value == name.name or is_word(full, value) or _is_variable(value, name):
+        return True
+    if len(value) == 1 and value.isalpha():
+        return True
+    if _is_cookie(name, full) and "=" not in value:
+        return is_text_of_code(value)
+    if name.separator == ":" and is_prose(value):
+        return True
+    # The next word of a sentence, a count of something.
+    goes_on = _WORD_AFTER.match(text, end) is not None
+    if goes_on and (value.isdecimal() and len(value) < _SHORTEST_NUMBER):
+        return True
+    return goes_on and name.separator == ":" and at > name.end and is_text_of_code(value)
 
 
 def _quote_before(text: str, at: int) -> str:
@@ -218,15 +170,18 @@ def _is_variable(value: str, name: Name) -> bool:
 def _end_of_unquoted(name: Name, at: int, full: str, quote: str, *, begins: bool) -> int:
     text = name.text
     scheme = text[at : at + 40].split(" ", 1)[0].lower()
-    cookie = full.lower().endswith(("cookie", "cookies")) and name.separator == ":"
+    cookie = _is_cookie(name, full)
+    mark = None if cookie else WRITTEN_MARK.match(text, at + (len(scheme) + 1 if scheme in SCHEMES else 0))
+    if mark:  # what stands behind it is no part of the value that it took the place of
+        return mark.end()
     if scheme in SCHEMES and not cookie:
-        token = _TOKEN.match(text, at + len(scheme))
+        token = TOKEN.match(text, at + len(scheme))
         if token:
             return token.end()
     if not (cookie or scheme in SCHEMES or begins):
         return end_of_run(text, at, form=name.separator != ":")
     ends = _LINE_ENDS if cookie or scheme in SCHEMES else _PHRASE_ENDS
-    return _trimmed(text, at, _end_of_line(text, at, ends, quote))
+    return trimmed(text, at, _end_of_line(text, at, ends, quote))
 
 
 def _end_of_line(text: str, at: int, ends: re.Pattern[str], quote: str) -> int:
@@ -237,32 +192,11 @@ def _end_of_line(text: str, at: int, ends: re.Pattern[str], quote: str) -> int:
     step = 48
     while True:
         stop = min(len(text), at + step)
-        end = _first(ends, text, at, stop)
+        end = first_of(ends, text, at, stop)
         end = closing(text, at, quote, end) if quote else end
         if end < stop or stop == len(text):
             return end
         step *= 4
-
-
-def _first(ends: re.Pattern[str], text: str, at: int, stop: int) -> int:
-    end = ends.search(text, at, stop)
-    return end.start() if end else stop
-
-
-def end_of_run(text: str, at: int, *, form: bool = True) -> int:
-    """Where a value without quotation marks and spaces ends."""
-    return _trimmed(text, at, _first(_RUN_OF_FORM_ENDS if form else _RUN_ENDS, text, at, len(text)))
-
-
-def _trimmed(text: str, at: int, end: int) -> int:
-    """Without what belongs to the text around: `password=x), then`."""
-    if text[end - 1 : end].isalnum():
-        return end
-    value = text[at:end].rstrip(" \t\\,;")
-    for opening, closed in ("()", "[]", "{}"):
-        if opening not in value:
-            value = value.rstrip(closed + " \t\\,;")
-    return at + len(value)
 
 
 def _block(name: Name, at: int) -> tuple[list[Span], int] | None:
@@ -270,10 +204,16 @@ def _block(name: Name, at: int) -> tuple[list[Span], int] | None:
     text = name.text
     items = _ITEMS.match(text, at)
     begin = items or _BLOCK.match(text, at)
-    if name.separator != ":" or not begin:
+    following = None if begin else _NEXT_LINE.match(text, at)
+    if name.separator != ":" or not (begin or following):
         return None
     line = max(text.rfind("\n", max(0, name.start - 512), name.start), -1) + 1
     least = len(text[line : name.start]) - len(text[line : name.start].lstrip(" \t"))
+    if following:
+        nothing = len(following[1]) <= least or is_word(name.name, following[2])
+        return None if nothing else (value_spans(name.name, following[2], RULE, following.start(2)), following.end())
+    if not begin:
+        return None
     spans, at = [], begin.end()
     while at < len(text):
         one = _INDENTED.match(text, at)
@@ -285,94 +225,7 @@ def _block(name: Name, at: int) -> tuple[list[Span], int] | None:
     return spans, at
 
 
-def _pair(name: Name, full: str) -> tuple[list[Span], int]:
-    """`("password", "x")` and `{"name": "password", "value": "x"}`."""
-    text = name.text
-    member = _VALUE_MEMBER.match(text, name.end)
-    at = member.end() if member else name.end
-    while text[at : at + 1] == " ":
-        at += 1
-    quote = QUOTE.match(text, at)
-    opened = text[max(0, name.start - len(name.quote) - 2) : name.start - len(name.quote)].rstrip("bu")
-    if not quote or not name.quote or not (member or opened.endswith("(")):
-        return [], name.end
-    spans, end = quoted_spans(text, quote, full, RULE)
-    at = end + len(quote[1])
-    return (spans, end) if member or text[at : at + 1] in {")", ""} else ([], name.end)
-
-
 def _without_separator(name: Name, full: str) -> tuple[list[Span], int]:
-    """An option of a command line, an element of XML, the value of an attribute `name`."""
-    return _option(name, full) or _element(name, full) or _attribute(name, full) or ([], name.end)
-
-
-def _option(name: Name, full: str) -> tuple[list[Span], int] | None:
-    text, at = name.text, name.stop
-    if text[max(0, name.start - 2) : name.start] != "--" or text[at : at + 1] not in {" ", "\t"}:
-        return None
-    while at < name.stop + 8 and text[at : at + 1] in {" ", "\t"}:
-        at += 1
-    quote = QUOTE.match(text, at)
-    if quote:
-        return quoted_spans(text, quote, full, RULE)
-    if text[at : at + 1] == "-":
-        return None
-    end = end_of_run(text, at, form=False)
-    return value_spans(full, text[at:end], RULE, at), end
-
-
-def _element(name: Name, full: str) -> tuple[list[Span], int] | None:
-    text = name.text
-    if _BEFORE_ELEMENT.search(text[max(0, name.start - 34) : name.start]):
-        tag = _ELEMENT.match(text, name.stop)
-        if not tag or text[tag.end() - 2 : tag.end() - 1] == "/":
-            return None
-        ending = "]]>" if tag[1] else "</"
-        return _text_nodes(name, full, tag.end(), ending)
-    pair = _KEY_ELEMENT.match(text, name.stop) if text[name.start - 1 : name.start] == ">" else None
-    return _text_nodes(name, full, pair.end(), "<") if pair else None
-
-
-def _text_nodes(name: Name, full: str, at: int, ending: str) -> tuple[list[Span], int]:
-    """The text of an element and of those within it."""
-    text = name.text
-    end = text.find(ending, at)
-    end = len(text) if end < 0 else end
-    within = text[at:end]
-    if ending != "</" or "<" not in within:
-        at += len(within) - len(within.lstrip())
-        return value_spans(full, within.strip(), RULE, at), end
-    spans = [
-        Span(at + node.start(1), at + node.end(1), RULE, node[1])
-        for node in _TEXT_NODES.finditer(within)
-        if not hides_nothing(node[1])
-    ]
-    return spans, end
-
-
-def _attribute(name: Name, full: str) -> tuple[list[Span], int] | None:
-    """`<input name="password" value="x">`, the same the other way round, and what has a name and a content."""
-    text = name.text
-    left = text[max(0, name.start - 512) : name.start]
-    if not _NAMED.search(left[-24:]):
-        return None
-    part = _PART.match(text, name.stop) if "form-data" in left.lower() else None
-    if part:
-        end = text.find("\n--", part.end() - 1)
-        end = len(text) if end < 0 else end
-        return _text_of_part(name, full, part.end(), end)
-    tag = left[left.rfind("<") :] if "<" in left else ""
-    value = _VALUE_AFTER.match(text, name.stop)
-    if not value and tag and (before := _VALUE_BEFORE.search(tag)):
-        quote = QUOTE.match(text, name.start - len(tag) + before.end())
-        return (quoted_spans(text, quote, full, RULE)[0], name.stop) if quote else None
-    if value:
-        quote = QUOTE.match(text, value.end())
-        return quoted_spans(text, quote, full, RULE) if quote else None
-    content = _CONTENT_AFTER.match(text, name.stop) if _CONTENT_OF.search(tag) else None
-    return _text_nodes(name, full, content.end(), "<") if content else None
-
-
-def _text_of_part(name: Name, full: str, at: int, end: int) -> tuple[list[Span], int]:
-    value = name.text[at : max(at, end)].rstrip("\r\n")
-    return value_spans(full, value, RULE, at), max(at, end)
+    """An option of a command line, words of SQL and of .netrc, an element of XML, the value of an attribute `name`."""
+    found = option(name, full) or statement(name, full) or element(name, full) or attribute(name, full)
+    return found or ([], name.end)

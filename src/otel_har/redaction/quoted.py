@@ -11,12 +11,15 @@ import re
 
 from otel_har.redaction.credentials import hides_nothing, moved, value_spans
 from otel_har.redaction.decoded import in_string, unescaped, unquoted
+from otel_har.redaction.harmless import describes, is_harmless
 from otel_har.redaction.spans import Span, Writing
 
 QUOTE = re.compile(r"(?:[bBrRuUfF]{1,2}(?=\\{0,127}[\"']))?(\\{0,127}[\"'`]|&quot;|&\#3[49];|%(?:25){0,4}22)")
 """What begins a quoted value; its first group is what ends it."""
 
 _IN_CONTAINER = re.compile(r"[\[\]{}()\"'`\\]|-?\d[\w.+-]{0,512}|[A-Za-z_][\w.-]{0,512}")
+_OPENS = re.compile(r"\s{0,32}[\[{(]")
+_LONGEST_KEY = 128
 _KEY_ENDS = re.compile(r"\s{0,32}(?::|=>)")
 
 
@@ -77,14 +80,15 @@ def _escaped(written: str, depth: int, name: str, rule: str) -> list[Span]:
     while depth and "\\" in said[-1]:
         said.append(unescaped(said[-1]))
         depth -= 1
-    spans = value_spans(name, said.pop(), rule)
+    value = said.pop()
+    spans = [] if is_harmless(name, value) else value_spans(name, value, rule)
     for outer in reversed(said):
         spans = in_string(spans, outer, 0)
     return [Span(span.start, span.end, span.rule, span.value) for span in spans]
 
 
 def container(text: str, start: int, quote: str, rule: str) -> tuple[list[Span], int]:
-    """What an object or an array hides under a secret name: all its strings and numbers, and no name.
+    """What an object or an array hides under a secret name: its strings and numbers, but what describes it.
 
     Args:
         text: All of the text.
@@ -96,21 +100,34 @@ def container(text: str, start: int, quote: str, rule: str) -> tuple[list[Span],
         Places in the text, and where it ends.
     """
     spans: list[Span] = []
-    depth, at = 0, start
+    outer: list[bool] = []  # of each bracket: whether what stands in it is secret
+    is_secret, at = True, start
     while piece := _IN_CONTAINER.search(text, at):
         first, at = piece[0][0], piece.end()
         if first in "[{(":
-            depth += 1
+            outer.append(is_secret)
         elif first in "]})":
-            depth -= 1
-            if depth <= 0:
+            if len(outer) == 1:
                 return spans, at
-        elif first in "\"'`\\":
-            mark = QUOTE.match(text, piece.start())
-            if mark:
-                found, end = quoted_spans(text, mark, "", rule)
-                at = end + len(mark[1])
-                spans += [] if _KEY_ENDS.match(text, at) else found
-        elif first in "-0123456789":
+            outer.pop()
+        elif first in "\"'`\\" and (mark := QUOTE.match(text, piece.start())):
+            found, end = quoted_spans(text, mark, "", rule)
+            at = end + len(mark[1])
+            if key := _KEY_ENDS.match(text, at):
+                at = key.end()
+                is_secret = outer[-1] and not _describes(text, text[mark.end() : end][:_LONGEST_KEY], at)
+                continue
+            spans += found if is_secret else []
+        elif is_secret and first in "-0123456789":
             spans.append(Span(piece.start(), at, rule, piece[0], Writing.BARE, quote))
+        elif key := _KEY_ENDS.match(text, at):
+            at = key.end()
+            is_secret = outer[-1] and not _describes(text, piece[0], at)
+            continue
+        is_secret = outer[-1]
     return spans, len(text)
+
+
+def _describes(text: str, name: str, at: int) -> bool:
+    """Whether a member tells something of the secret; what stands in it, if it is an object, is a part of it still."""
+    return describes(name) and _OPENS.match(text, at) is None

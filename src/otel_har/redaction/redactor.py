@@ -6,19 +6,23 @@ whole.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from otel_har.environment import SALT
 from otel_har.guard import guarded
 from otel_har.har.models import Entry
 from otel_har.redaction.entry import EntryRedaction
 from otel_har.redaction.finding import Finders
 from otel_har.redaction.header_policy import HeaderSpans
+from otel_har.redaction.marks import beside_marks
 from otel_har.redaction.names import Names
 from otel_har.redaction.policy import DEFAULT_POLICY, EntryRedactor, Mode, RedactionPolicy
 from otel_har.redaction.spans import REDACTED, hashed_mark, plain_mark, replaced
+from otel_har.redaction.sweep import Sweep
 from otel_har.redaction.unknown import is_url, query_values
 
 TOLD = "_redaction"
@@ -39,10 +43,11 @@ class Redactor:
 
     def __init__(self, policy: RedactionPolicy = DEFAULT_POLICY) -> None:
         self.policy = policy
-        self._names = Names(policy.headers, policy.queries, policy.fields, policy.keep)
+        self._names = Names(policy.headers, policy.queries, (*policy.fields, SALT), policy.keep)
         self._finders = Finders(self._names, HeaderSpans(self._names, policy.header_patterns))
         self._hashed = hashed_mark(policy.salt)
         self._mark = self._hashed if policy.hashes else plain_mark
+        self._salts = _salts(policy)
 
     @property
     def told(self) -> Mode | None:
@@ -96,20 +101,33 @@ class Redactor:
         redactor = self.policy.redactor
         if redactor is None:
             return entry
+        before = _dumped(entry)  # what the redactor gets it may change, and fail then
         seen = _seen(redactor, entry)
-        if seen is None:
-            return Entry.model_validate(without_values(entry.model_dump(mode="json", by_alias=True), self.policy.mode))
-        return seen[0]
+        written = None if seen is None else _written(seen[0])
+        return Entry.model_validate(without_values(before, self.policy.mode)) if written is None else written[0]
 
     @guarded("redacting a text")
     def _text(self, text: str) -> str:
         spans = self._finders.text(text)
         if self.policy.mode == "strict" and is_url(text):
             spans = [*spans, *query_values(text, self._names)]
-        return replaced(text, spans, self._mark)
+        return Sweep(self._salts, self._mark)(replaced(text, beside_marks(text, spans), self._mark))
 
     def _redaction(self) -> EntryRedaction:
-        return EntryRedaction(self._finders, self._mark, self._hashed, is_strict=self.policy.mode == "strict")
+        redaction = EntryRedaction(self._finders, self._mark, self._hashed, is_strict=self.policy.mode == "strict")
+        redaction.know(self._salts)
+        return redaction
+
+
+def _salts(policy: RedactionPolicy) -> frozenset[str]:
+    """What would tell the salt: a policy's, and the one of the run, which a program that sends its environment sends.
+
+    Who has it can try out which secret a hash is of.
+    """
+    if not policy.hashes:
+        return frozenset()
+    own = policy.salt.decode("ascii", "ignore")
+    return frozenset({own, policy.salt.hex(), os.environ.get(SALT, "")} - {""})
 
 
 DEFAULT_REDACTOR = Redactor()
@@ -130,9 +148,9 @@ def without_values(entry: Mapping[str, Any], mode: str) -> dict[str, Any]:
     request, response = _object(entry, "request"), _object(entry, "response")
     timings = _object(entry, "timings")
     return {
-        **{name: entry[name] for name in ("startedDateTime", "pageref") if _is_short(entry.get(name))},
+        **{name: entry[name] for name, form in _OWN_FORMS.items() if _has_form(entry.get(name), form)},
         "time": _number(entry, "time", 0),
-        "timings": {name: _number(timings, name) for name in timings if _number(timings, name) is not None},
+        "timings": {name: _number(timings, name) for name in _PHASES if _number(timings, name) is not None},
         "cache": {},
         "request": {
             "method": _word(request, "method"),
@@ -180,15 +198,25 @@ def _redacted(redaction: EntryRedaction, entry: Mapping[str, Any]) -> dict[str, 
     return redaction.redact(entry)
 
 
-@guarded("the program's redactor")
-def _seen(redactor: EntryRedactor, entry: Entry) -> tuple[Entry | None]:
+@guarded("the program's redactor", BaseException)
+def _seen(redactor: EntryRedactor, entry: Entry) -> tuple[object]:
     """What a program's redactor gives, in a tuple: it may be nothing."""
-    seen: object = redactor(entry)
-    if seen is not None and not isinstance(seen, Entry):
+    return (redactor(entry),)
+
+
+@guarded("what the program's redactor gives")
+def _written(seen: object) -> tuple[Entry | None]:
+    """The entry that is to be written: valid, which `model_copy` does not see to, and nobody else's to change."""
+    if seen is None:
+        return (None,)
+    if not isinstance(seen, Entry):
         raise TypeError(f"a redactor gives an Entry or None, not {type(seen).__qualname__}")
-    if seen is not None:
-        seen.to_json()  # it may have been made without validation: then it fails here, alone
-    return (seen,)
+    return (Entry.model_validate(_dumped(seen)),)
+
+
+def _dumped(entry: Entry) -> dict[str, Any]:
+    """An entry as JSON has it, without a warning on standard error where something in it is of another type."""
+    return entry.model_dump(mode="json", by_alias=True, warnings=False)
 
 
 def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -202,7 +230,12 @@ def _number(value: Mapping[str, Any], name: str, default: int | None = None) -> 
 
 
 _WORD = re.compile(r"[A-Za-z0-9/.-]{1,16}")
-_SHORT = re.compile(r"[\w:.+ -]{1,64}")
+# A date, and the ids that producers give pages: `page_1`, here `trace_` with the id of a trace.
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
+_PAGE_ID = re.compile(r"[A-Za-z]{0,16}[_-]?[0-9]{0,9}|(?:[a-z]{1,8}_)?[0-9a-f]{32}")
+_OWN_FORMS = {"startedDateTime": _DATE, "pageref": _PAGE_ID}
+_PHASES = ("blocked", "dns", "connect", "ssl", "send", "wait", "receive")
+_SCHEMES = frozenset({"http", "https", "ws", "wss"})
 
 
 def _word(value: Mapping[str, Any], name: str) -> str:
@@ -210,9 +243,11 @@ def _word(value: Mapping[str, Any], name: str) -> str:
     return found if isinstance(found, str) and _WORD.fullmatch(found) else ""
 
 
-def _is_short(value: Any) -> bool:
-    """Whether a date or the id of a page is one."""
-    return isinstance(value, str) and _SHORT.fullmatch(value) is not None
+def _has_form(value: Any, form: re.Pattern[str]) -> bool:
+    return isinstance(value, str) and form.fullmatch(value) is not None
+
+
+_NOWHERE = "http://redacted.invalid"
 
 
 def _origin(url: Any) -> str:
@@ -220,7 +255,9 @@ def _origin(url: Any) -> str:
         parts = urlsplit(url if isinstance(url, str) else "")
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        return "http://redacted.invalid"
+        return _NOWHERE
+    if parts.scheme not in _SCHEMES:
+        return _NOWHERE
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}:{port}" if port else f"{parts.scheme}://{host}"
 

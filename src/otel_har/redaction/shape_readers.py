@@ -206,6 +206,27 @@ def _connection_password(text: str, at: int, _: int) -> Iterator[Span]:
         yield Span(begin, match.end(), "connection-string", match[0])
 
 
+def _around(rule: str, needle: str, before: str, after: re.Pattern[str], most: int) -> tuple[str, Reader]:
+    """What has a needle in its middle.
+
+    Args:
+        rule: The name of the form.
+        needle: What stands in the middle.
+        before: The kind of characters before it.
+        after: What stands behind it.
+        most: How many stand before it, exactly; what stands before these may be the rest of an escape.
+    """
+    start = re.compile(f"{before}{{{most}}}")
+
+    def read(text: str, at: int, done: int) -> Iterator[Span]:
+        begin = max(done, at - most)
+        end = after.match(text, at + len(needle))
+        if end and start.fullmatch(text, begin, at):
+            yield Span(begin, end.end(), rule, text[begin : end.end()])
+
+    return needle, read
+
+
 READERS: tuple[tuple[str, Reader], ...] = (
     ("://", _url),
     (":\\/\\/", _url),
@@ -218,6 +239,10 @@ READERS: tuple[tuple[str, Reader], ...] = (
     _after("ssws", "SSWS ", r"\w", re.compile("[A-Za-z0-9_-]{20,}")),
     _after("azure-signature", "sig=", r"\w", re.compile("[A-Za-z0-9%+/_-]{20,}={0,2}"), Writing.PERCENT),
     _after("aws-signature", "ignature=", "", re.compile("[0-9a-f]{64}")),
+    # As Azure's and DevOps' keys look since 2024: 84 characters, these from the 53rd on.
+    _around("azure-key", "JQQJ99", "[A-Za-z0-9]", re.compile("[A-Za-z0-9]{26}(?![A-Za-z0-9])"), 52),
+    _around("terraform-token", ".atlasv1.", "[A-Za-z0-9]", re.compile("[A-Za-z0-9_-]{60,}"), 14),
+    _after("braintree-token", "access_token$production$", r"\w", re.compile(r"[0-9a-z]{16}\$[0-9a-f]{32}")),
     _after("azure-key", "Key=", "", re.compile("[A-Za-z0-9+/]{42,}={0,2}")),
 )
 """Each needle, and who reads what stands at it. A text has few of them, so each is looked for by itself."""

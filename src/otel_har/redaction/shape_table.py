@@ -56,7 +56,7 @@ _LONG_RUN = 24
 _VARIED = 20
 
 _CHECKS: dict[str, Callable[[str], bool]] = {"AAAAAAAAAAAAAAAAAAAAA": _is_percent_encoded}
-_CHECKS |= dict.fromkeys(("EAA", "AQVN", "cflt", "y0_"), _is_varied)
+_CHECKS |= dict.fromkeys(("gAAAAAB", "EAA", "AQVN", "cflt", "y0_"), _is_varied)
 
 _WORD = "A-Za-z0-9_-"
 _ALNUM = "A-Za-z0-9"
@@ -130,11 +130,40 @@ _PLAIN: tuple[tuple[str, str, str, int], ...] = (
     ("yandex-token", "AQVN y0_", _WORD, 35),
     ("hubspot-token", "pat-na1- pat-na2- pat-eu1-", "A-Fa-f0-9-", 36),
     ("vercel-token", "vcp_ vck_", _ALNUM, 24),
+    ("circleci-token", "CCIPAT_ CCIPRJ_", "A-Za-z0-9_", 30),
+    ("fernet-token", "gAAAAAB", "A-Za-z0-9_=-", 90),
+    (
+        "paseto",
+        "v1.local. v2.local. v3.local. v4.local. v1.public. v2.public. v3.public. v4.public.",
+        "A-Za-z0-9_.-",
+        40,
+    ),
+    (
+        "paserk",
+        "k1.local. k2.local. k3.local. k4.local. k1.secret. k2.secret. k3.secret. k4.secret.",
+        "A-Za-z0-9_-",
+        40,
+    ),
+    ("dropbox-token", "sl.u.", _WORD, 60),
     ("openvsx-token", "ovsxp_ ovsxat_", _WORD, 30),
 )
 
 _STRICT = frozenset(
-    {"sl.", "dapi", "hf_", "AAAAAAAAAAAAAAAAAAAAA", "AQVN", "pul-", "EAA", "cflt", "aio_", "y0_", "csk-", "r8_"}
+    {
+        "gAAAAAB",
+        "sl.",
+        "dapi",
+        "hf_",
+        "AAAAAAAAAAAAAAAAAAAAA",
+        "AQVN",
+        "pul-",
+        "EAA",
+        "cflt",
+        "aio_",
+        "y0_",
+        "csk-",
+        "r8_",
+    }
 )
 """Beginnings that are common within other words."""
 
@@ -169,6 +198,17 @@ _FIXED: tuple[tuple[str, str, str, Callable[[str], bool] | None], ...] = (
     ("api-key", "sk_", "sk_[0-9a-f]{40,64}(?![A-Za-z0-9])", None),
     ("square-token", "EAAA", "EAAA[A-Za-z0-9_-]{60}(?![A-Za-z0-9])", _is_varied),
     ("airtable-token", "pat", r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}", None),
+    ("artifactory-key", "AKCp", "AKCp[A-Za-z0-9]{69}(?![A-Za-z0-9])", _has_digit),
+    ("artifactory-token", "cmVmdGtuOj", "cmVmdGtuOj[A-Za-z0-9]{54}(?![A-Za-z0-9])", None),  # `reftkn:` in base64
+    ("nuget-key", "oy2", "oy2[a-z0-9]{43}(?![A-Za-z0-9])", _has_digit),
+    ("crates-token", "cio", "cio[A-Za-z0-9]{32}(?![A-Za-z0-9])", _is_varied),
+    (
+        "launchdarkly-key",
+        "sdk-",
+        "sdk-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}(?![A-Za-z0-9])",
+        None,
+    ),
+    ("discord-token", "mfa.", r"mfa\.[A-Za-z0-9_-]{84}(?![A-Za-z0-9_-])", None),
     ("notion-token", "secret_", "secret_[A-Za-z0-9]{43}(?![A-Za-z0-9])", None),
     ("mapbox-token", "sk.eyJ", r"sk\.eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}", None),
 )

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 
 from otel_har.redaction.shape_readers import READERS, Reader
-from otel_har.redaction.shape_table import BY_START, RUN_TOKENS, Token, beginnings
+from otel_har.redaction.shape_table import BY_START, RUN_TOKENS, TOKENS, Token, beginnings
 from otel_har.redaction.spans import Span
 
 _SHORTEST = 6
@@ -23,6 +23,16 @@ _SHORTEST = 6
 
 _SHORTEST_RUN = 14
 """Characters of a run below which it has no token: from its beginning on a token has more of its own."""
+
+_SHORTEST_CUT = 8
+"""Characters of a token's beginning that are one, with its prefix."""
+
+_LONGEST_CUT = 4096
+_OF_TOKENS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.+/="
+_TELLING = re.compile(
+    "|".join(sorted(re.escape(one) for one in TOKENS if len(one) >= len("ghp_") or one in {"eyJ", "SG."}))
+)
+"""The beginnings of which no word begins."""
 
 _NEAR = 200
 """Characters after an access key's id within which its secret stands, where it has no name."""
@@ -39,7 +49,7 @@ _ESCAPED = re.compile(f" (?:[0-9A-Fa-f]{{2}}|u[0-9A-Fa-f]{{4}}|[nrtbf]){_BEGINNI
 """The same behind the rest of an escape, whose `%` or backslash ends a run."""
 
 _HINTS = tuple(
-    (next((one for one in "\\VWKP=" if one in needle), needle), needle, reader) for needle, reader in READERS
+    (next((one for one in "\\VWKP=$Q" if one in needle), needle), needle, reader) for needle, reader in READERS
 )
 """Each reader with a rare character of its needle: a single one is found many times as fast."""
 
@@ -65,6 +75,19 @@ def shape_spans(text: str) -> list[Span]:
             spans += _read(text, needle, reader)
     spans += _tokens(text)
     return sorted(spans, key=lambda span: (span.start, -span.end)) if spans else spans
+
+
+def cut_spans(text: str) -> list[Span]:
+    """The beginning of a token at the end of a text that is cut, too short for its form.
+
+    Args:
+        text: A text whose end is missing.
+    """
+    tail = text[-_LONGEST_CUT:]
+    run = tail[len(tail.rstrip(_OF_TOKENS)) :]
+    if len(run) < _SHORTEST_CUT or not _TELLING.match(run):
+        return []
+    return [Span(len(text) - len(run), len(text), "cut", run)]
 
 
 def _read(text: str, needle: str, reader: Reader) -> Iterator[Span]:

@@ -51,6 +51,10 @@ class Span(NamedTuple):
 
 
 _MARK = re.compile(r"\[REDACTED(?::[0-9a-f]{12})?\]")
+WRITTEN_MARK = re.compile(
+    r"(?:\[|%(?:25){0,8}5[bB])REDACTED(?:(?::|%(?:25){0,8}3[aA])[0-9a-f]{12})?(?:\]|%(?:25){0,8}5[dD])"
+)
+"""A mark as it is, or percent-encoded."""
 
 
 def plain_mark(value: str) -> str:
@@ -87,13 +91,18 @@ def hashed_mark(salt: bytes) -> Mark:
 def replaced(text: str, spans: Iterable[Span], mark: Mark) -> str:
     """The text with each secret's mark in its place; spans that overlap have one mark."""
     parts, done = [], 0
-    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+    for span in sorted(spans, key=_order):
         if span.start < done:  # what reaches beyond the one before is covered by its mark
             done = max(done, span.end)
             continue
         parts += [text[done : span.start], _written(mark(span.value), span)]
         done = span.end
     return "".join((*parts, text[done:])) if parts else text
+
+
+def _order(span: Span) -> tuple[int, int, bool]:
+    """By place; of two in one place the one first that knows that it stands in a URL."""
+    return span.start, -span.end, span.writing is Writing.PLAIN
 
 
 def in_percent(mark: str) -> str:

@@ -12,6 +12,7 @@ import re
 from otel_har.redaction.encoded_urls import encoded_url_spans
 from otel_har.redaction.named import named_spans
 from otel_har.redaction.names import Names
+from otel_har.redaction.programs import Programs
 from otel_har.redaction.shapes import shape_spans
 from otel_har.redaction.spans import Span
 from otel_har.redaction.urls import embedded_spans
@@ -19,29 +20,34 @@ from otel_har.redaction.urls import embedded_spans
 _SHORTEST = 6
 """Characters below which no text has a name and its value."""
 
-_BASE64_OF_JSON = ("eyJ", "W3si", "ewog", "ewoJ")
-"""How `{"`, `[{"` and an indented object begin in base64."""
+_BASE64_OF_JSON = ("eyJ", "W3si", "ewog", "ewoJ", "LS0tLS1CRUdJTi")
+"""How `{"`, `[{"`, an indented object and the first line of a key begin in base64."""
 
-_HINTS = ("J", "W", "ewog", "ewoJ")
-"""A part of each: a single character is found many times as fast."""
+_HINTS = ("J", "W", "ewog", "ewoJ", "LS0tLS1CRUdJTi")
+"""A part of each that is found fast: a single character, or a long text."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+_DATA_URL = re.compile(r"data:([\w.+/-]{0,128})[^,\s\"'<>]{0,256};base64,([A-Za-z0-9+/_-]{8,}={0,2})")
 _SHORTEST_BASE64 = 20
 
 
-def text_spans(text: str, names: Names) -> list[Span]:
+def text_spans(text: str, names: Names, media_type: str = "") -> list[Span]:
     """The secrets in any text.
 
     Args:
         text: Any text; it may be cut anywhere, and be hostile.
         names: Tells which names mean a secret.
+        media_type: What it is, in lower case and without parameters; empty where that is not known.
 
     Returns:
         Places in the text; they may overlap, in any order.
     """
     if len(text) < _SHORTEST:
         return []
-    spans = shape_spans(text) + named_spans(text, names)
+    spans = shape_spans(text)
+    if spans and media_type:
+        spans = Programs(text, media_type).shapes(spans)
+    spans += named_spans(text, names, media_type=media_type)
     if "?" in text:
         spans += embedded_spans(text, names)
     if "%" in text:
@@ -57,6 +63,8 @@ def base64_places(text: str) -> list[int]:
         while at >= 0:
             places.append(at)
             at = text.find(beginning, at + len(beginning))
+    if ";" in text and ";base64," in text:
+        places += [one.start(2) for one in _DATA_URL.finditer(text)]
     return places
 
 
@@ -70,13 +78,23 @@ def _in_base64(text: str, names: Names) -> list[Span]:
         while at >= 0:
             run = _BASE64.match(text, at)
             end = run.end() if run else at + 1
-            if end - at >= _SHORTEST_BASE64 and _hides(text[at:end], names):
+            if end - at >= _SHORTEST_BASE64 and hides_base64(text[at:end], names):
                 spans.append(Span(at, end, "base64", text[at:end]))
             at = text.find(beginning, end)
-    return spans
+    return spans + _in_data_urls(text, names) if ";" in text and ";base64," in text else spans
 
 
-def _hides(encoded: str, names: Names) -> bool:
+def _in_data_urls(text: str, names: Names) -> list[Span]:
+    """What URLs with the scheme `data` (RFC 2397) hide, unless they are pictures and the like."""
+    return [
+        Span(one.start(2), one.end(2), "base64", one[2])
+        for one in _DATA_URL.finditer(text)
+        if not one[1].startswith(("image/", "audio/", "video/", "font/")) and hides_base64(one[2], names)
+    ]
+
+
+def hides_base64(encoded: str, names: Names) -> bool:
+    """Whether base64, in whatever alphabet and perhaps cut, hides a secret."""
     digits = encoded.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         said = base64.b64decode(digits[: len(digits) - (len(digits) % 4 == 1)] + "=" * (-len(digits) % 4))

@@ -13,7 +13,7 @@ from otel_har.redaction.decoded import in_percent, unquoted
 from otel_har.redaction.named import named_spans
 from otel_har.redaction.names import Names
 from otel_har.redaction.shapes import shape_spans
-from otel_har.redaction.spans import Span, Writing
+from otel_har.redaction.spans import WRITTEN_MARK, Span, Writing
 
 _DEEPEST = 4
 """URLs within URLs that are read."""
@@ -22,6 +22,7 @@ _SHORTEST_TOKEN = 16
 """Characters from which a user without a password is a token."""
 
 _SCHEME = re.compile(r"[\s\x00-\x1f]{0,64}(?:[A-Za-z][A-Za-z0-9+.-]{0,31}:)?//")
+_HOST = re.compile(r"[^:\[\]]*(?::[0-9]*)?|\[[^\]]*\](?::[0-9]*)?")
 _DELIMITER = re.compile(r"[&;]")
 _QUERY = re.compile(r"\?(?=[\w.%\-\[\]~$@]{1,128}=)")
 _PARAMETER = re.compile(r"[?&;#]([\w.%\-\[\]~$@]{1,128})=([^&\s\"'<>\\`%]{0,256}%)?")
@@ -60,6 +61,8 @@ def _user(url: str, end: int) -> list[Span]:
         return []
     path = url.find("/", scheme.end(), end)
     at = url.rfind("@", scheme.end(), end if path < 0 else path)
+    if at < 0 <= path and not _HOST.fullmatch(url, scheme.end(), path):  # a slash in a password that is not escaped
+        at = url.rfind("@", path, end)
     if at < 0:
         return []
     colon = url.find(":", scheme.end(), at)
@@ -134,5 +137,7 @@ def embedded_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span]
 
 
 def _whole(text: str, start: int, end: int, rule: str) -> list[Span]:
+    if WRITTEN_MARK.match(text, start, end):  # what stands behind it is no part of the value that it took the place of
+        return []
     value = unquoted(text[start:end], plus=rule != "url-userinfo")
     return [] if hides_nothing(value) else [Span(start, end, rule, value, Writing.PERCENT)]

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 
 
-def _words(text: str) -> frozenset[str]:
+def words_of(text: str) -> frozenset[str]:
+    """The words of a text, set apart by blanks."""
     return frozenset(text.split())
 
 
-CORES = _words(
+CORES = words_of(
     """
     accesskey apikey credential credentials csrf jwt motdepasse passcode passphrase passwd password passwords
     passwort privatekey secret secretkey secrets token tokens xsrf
@@ -21,7 +22,7 @@ CORES = _words(
 )
 """Words that are found in words written together, and that name a secret whatever follows but a description."""
 
-WORDS = _words(
+WORDS = words_of(
     """
     assertion auth authkey authorization cookie cookies cred creds cvc cvc2 cvv cvv2 hmac jsessionid jwt otp
     phpsessid psk pwd samlart samlresponse sessid sessionid sshpass totp
@@ -31,7 +32,7 @@ WORDS = _words(
 
 PHRASES = tuple(
     phrase.replace("_", " ")
-    for phrase in _words(
+    for phrase in words_of(
         """
         pass_word pass_phrase pass_code pass_wd api_key api_keys private_key private_keys access_key access_keys
         session_id session_key auth_code authorization_code code_verifier device_code verification_code
@@ -43,7 +44,7 @@ PHRASES = tuple(
 )
 """Words that name a secret together, whatever follows but a description."""
 
-KEYS = _words(
+KEYS = words_of(
     """
     access account admin api app application auth aws cert certificate client consumer crypto decryption developer
     encryption functions hapi hmac integration jwt licence license management master oauth preshared private
@@ -53,7 +54,7 @@ KEYS = _words(
 )
 """What stands before `key` when the key opens something."""
 
-PASSES = _words(
+PASSES = words_of(
     """
     account admin basic client confirm current database db email ftp http imap login mail my mysql new old pg pop3
     proxy redis root smtp ssh sudo user vpn wifi wlan
@@ -61,7 +62,7 @@ PASSES = _words(
 )
 """What stands before `pass` and `pw` when they are short for a password."""
 
-HARMLESS_TOKENS = _words(
+HARMLESS_TOKENS = words_of(
     """
     backward bos cls completion concurrency continuation continue cursor delta end eos fencing first forward
     idempotency input last lock mask max min next output pad page pagination paging per prev previous resume scroll
@@ -70,14 +71,14 @@ HARMLESS_TOKENS = _words(
 )
 """What stands before `token` when the token is a place in a list, or a piece of text."""
 
-TOKENS_OF = _words(
+TOKENS_OF = words_of(
     """
     access api auth bearer device id oauth push refresh registration security session
     """
 )
 """What stands before `tokens` when they are no pieces of text that a model counts."""
 
-TRANSPARENT = _words(
+TRANSPARENT = words_of(
     """
     again b64 base64 binary bytes confirm confirmation current data decrypted digest encoded encrypted hash hashed
     hex json md5 new old plain plaintext raw repeat salt str string text v val value values verify
@@ -85,7 +86,7 @@ TRANSPARENT = _words(
 )
 """Last words that leave the thing what it is: the value of a password is one."""
 
-DESCRIPTIONS = _words(
+DESCRIPTIONS = words_of(
     """
     address addresses age alg algorithm allowed arn arns at attempt attempts audience author authority available
     bits blank button cache category change changed characters chars check class client color complexity config
@@ -108,7 +109,7 @@ DESCRIPTIONS = _words(
 ) - {"bytes"}
 """Last words that say that the value is something else: of a password, its policy."""
 
-QUESTIONS = _words(
+QUESTIONS = words_of(
     """
     allow forgot forgotten has hide is needs no num require requires show
     """
@@ -122,13 +123,13 @@ HARMLESS = re.compile(
 )
 """Ends of names, written together, that are no secrets."""
 
-SECRET_FIELDS = _words("pass pw routingkey secretid")
+SECRET_FIELDS = words_of("pass pw routingkey secretid")
 """Names, written together, that are secrets against the rules of words."""
 
 SECRET_ENDS = ("accesskeyid",)
 """Ends of names, written together, that are secrets against the rules of words."""
 
-HEADERS = _words(
+HEADERS = words_of(
     """
     access-token accesskey api-key api-sign api-token apikey authentication authorization cb-access-key
     cb-access-passphrase cb-access-sign cf-access-client-secret cf-access-jwt-assertion cf-access-token circle-token
@@ -168,7 +169,7 @@ HEADERS = _words(
 )
 """Headers that carry secrets, as APIs, proxies and frameworks document them."""
 
-HARMLESS_HEADERS = _words(
+HARMLESS_HEADERS = words_of(
     """
     accept-signature anthropic-ratelimit-tokens-limit anthropic-ratelimit-tokens-remaining authentication-info
     authority cache-key cross-origin-embedder-policy idempotency-key proxy-authenticate proxy-authentication-info
@@ -181,7 +182,7 @@ HARMLESS_HEADERS = _words(
 )
 """Headers whose names have a secret's word, and whose values are none."""
 
-QUERIES = _words(
+QUERIES = words_of(
     """
     __cf_chl_tk __gda__ __token__ _sid _wpnonce access_token accesskeyid actor_token api_key apikey appid
     appsecret_proof assertion auth awsaccesskeyid client_assertion code code_verifier crumb device_code devkey
@@ -196,7 +197,7 @@ QUERIES = _words(
 )
 """Parameters of URLs that are secret there, though not everywhere: OAuth, SAML, CAS, signed URLs, API keys."""
 
-DOUBTFUL_QUERIES = _words(
+DOUBTFUL_QUERIES = words_of(
     """
     _sid appid auth code crumb hmac key pass pw samlrequest sid sig sign signature ticket user_code
     """
@@ -214,5 +215,8 @@ HARMLESS_HEADER_STARTS = (
 )
 """How headers begin that are no secrets, whatever their names have."""
 
-HEADER_HEADS = _words("key auth signature session hmac cookie passcode sessionid jwt")
+HEADER_ENDS = ("-2fa-code", "-login-ticket", "-login-code", "-mfa-code")
+"""Ends of headers that are secret, of more than one word."""
+
+HEADER_HEADS = words_of("key auth signature session hmac cookie passcode sessionid jwt pass pin bearer")
 """Last words of headers that are secret: a header `-key` opens something, unlike a field."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from otel_har.redaction.policy import NO_REDACTION, RedactionPolicy
 from otel_har.redaction.redactor import Redactor
 
 SECRET = "Xq7v/T2mB9+kLw4zRd8pYs=ä"  # noqa: S105 - of nothing
+ODD = "Xq7\"v\\T2m/<B9&k'Lw4z"
 MARK = "[REDACTED]"
 
 if TYPE_CHECKING:
@@ -42,6 +44,10 @@ def _encoded(prefix: bytes, *, url_safe: bool = False) -> str:
         SECRET,
         json.dumps(SECRET)[1:-1],
         json.dumps(SECRET, ensure_ascii=False)[1:-1],
+        json.dumps(SECRET)[1:-1].replace("/", "\\/"),
+        json.dumps(SECRET)[1:-1].replace("\\u00e4", "\\u00E4"),
+        quote(SECRET.encode("latin-1"), safe=""),
+        repr(SECRET.encode())[2:-1],
         quote(SECRET, safe=""),
         quote(SECRET),
         *(_encoded(prefix) for prefix in (b"", b"1", b"12", b"123")),
@@ -57,6 +63,131 @@ def test_a_secret_goes_wherever_it_stands_again(written: str, member: str) -> No
     assert MARK in redacted[member] or "%5BREDACTED%5D" in redacted[member]
     assert (True, True) == (redacted[member].startswith("before "), redacted[member].endswith(" after"))
     assert written[4:16] not in redacted[member]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        json.dumps(json.dumps({"b": ODD, "c": 1})),
+        json.dumps({"b": ODD, "c": 1}).replace("/", "\\/"),
+        json.dumps({"b": html.escape(ODD), "c": 1}),
+        json.dumps({"b": html.escape(ODD, quote=False), "c": 1}),
+        json.dumps({"b": html.escape(ODD).replace("&#x27;", "&#39;"), "c": 1}),
+    ],
+)
+def test_a_secret_of_odd_characters_goes_wherever_it_stands_again(written: str) -> None:
+    """In JSON within JSON, and as pages have it; JSON stays JSON."""
+    entry = {"a": {"password": ODD}, "postData": {"mimeType": "application/json", "text": written}}
+    redacted = json.loads(_redacted(entry)["postData"]["text"])
+    said = json.loads(redacted) if isinstance(redacted, str) else redacted
+    assert {"b": MARK, "c": 1} == said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("password", "password"),
+        ("token", "title"),
+        ("password", "shop.example.com"),
+        ("password", "1.20.1"),
+        ("password", "12345678"),
+        ("password", "v1abc"),
+    ],
+)
+def test_a_value_that_stands_elsewhere_by_chance(name: str, value: str) -> None:
+    """Words, hosts and short numbers are no secrets elsewhere; the names of members and parameters stay."""
+    body = json.dumps({value if name != value else "title": 1, "id": 12345678, "b": '"v1abc": 1'})
+    url = "https://shop.example.com/list?title=1&v1abc=2"
+    entry = {"a": {name: value}, "url": url, "postData": {"mimeType": "application/json", "text": body}}
+    redacted = _redacted(entry)
+    assert (MARK, url, body) == (redacted["a"][name], redacted["url"], redacted["postData"]["text"])
+
+
+GITHUB = "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+
+
+def test_a_secret_that_is_a_name() -> None:
+    """Where a query, a form or JSON is one value without a name, producers write the value as a name."""
+    body = '{"password": "pwB=3"}'
+    redacted = _redacted(
+        {
+            "request": {
+                "url": f"https://a.test/?{GITHUB}",
+                "queryString": [{"name": GITHUB, "value": ""}, {"name": "a", "value": "1"}],
+                "postData": {
+                    "mimeType": "application/x-www-form-urlencoded",
+                    "params": [{"name": body, "value": ""}, {"name": SECRET, "value": ""}],
+                    "text": body,
+                },
+                "headers": [{"name": "X-Api-Key", "value": SECRET}],
+            }
+        }
+    )["request"]
+    assert "https://a.test/?%5BREDACTED%5D" == redacted["url"] or f"https://a.test/?{MARK}" == redacted["url"]
+    assert [{"name": MARK, "value": ""}, {"name": "a", "value": "1"}] == redacted["queryString"]
+    assert ['{"password": "[REDACTED]"}', MARK] == [one["name"] for one in redacted["postData"]["params"]]
+    assert '{"password": "[REDACTED]"}' == redacted["postData"]["text"]
+
+
+@pytest.mark.parametrize("name", ["connection", "method", "encoding", "mimeType", "httpVersion", "traceId", "spanId"])
+def test_no_name_lets_everything_pass(name: str) -> None:
+    """Members that HAR has for a fact may say anything: of a span's event, in files of other producers."""
+    entry = {"_otel": {"events": [{name: f"token {GITHUB}", "again": SECRET}]}, "request": {name: f"password={SECRET}"}}
+    redacted = _redacted(entry)
+    assert (f"token {MARK}", MARK) == tuple(redacted["_otel"]["events"][0].values())
+    assert f"password={MARK}" == redacted["request"][name]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("startedDateTime", "2030-01-02T03:04:05.678+01:00"), ("serverIPAddress", "2001:db8::1"), ("connection", "443"),
+     ("traceId", "0af7651916cd43dd8448eb211c80319c"), ("mimeType", "text/html; charset=utf-8"),
+     ("mimeType", "multipart/form-data; boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW"), ("httpVersion", "HTTP/1.1")],
+)  # fmt: skip
+def test_facts_stay(name: str, value: str) -> None:
+    """What HAR has such members for is no secret."""
+    assert {name: value} == _redacted({name: value})
+
+
+def test_the_query_of_a_span() -> None:
+    """OpenTelemetry's `url.query` has no question mark."""
+    redacted = _redacted({"_otel": {"attributes": {"url.query": "code=x1&a=1&sig=x2"}}})
+    assert {"url.query": "code=%5BREDACTED%5D&a=1&sig=%5BREDACTED%5D"} == redacted["_otel"]["attributes"]
+
+
+def test_a_secret_of_which_each_letter_is_escaped() -> None:
+    """JSON may write any character by its number, and as deep as it is nested."""
+    value = "Xq7/vT2mB9kLw4zRd8pY"
+    written = "".join(f"\\u{ord(one):04X}" for one in value)
+    text = json.dumps({"b": "WRITTEN", "c": 1}).replace("WRITTEN", written)
+    entry = {"a": {"password": value}, "x": text, "y": json.dumps(text)}
+    redacted = _redacted(entry)
+    expected = {"b": MARK, "c": 1}
+    assert (expected, expected) == (json.loads(redacted["x"]), json.loads(json.loads(redacted["y"])))
+
+
+def test_a_short_secret_that_stands_again() -> None:
+    """Letters and digits are no word; a number that stood as one is one elsewhere."""
+    entry = {"a": {"password": "pa55w"}, "comment": "it is pa55w, not pa55words", "b": {"text": '{"b":12345678}'}}
+    number = {"mimeType": "application/json", "text": '{"token":12345678}'}
+    redacted = _redacted({**entry, "postData": number})
+    assert (f"it is {MARK}, not pa55words", f'{{"b":"{MARK}"}}') == (redacted["comment"], redacted["b"]["text"])
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["en-US", "zh-Hans-CN", "Europe/Berlin", "/products/list", "shop.example.com", "https://shop.example.com/a/",
+     "12345678", "192.168.100.17", "2030-01-02T03:04:05Z", "accepted-by-default", "localhost:8080"],
+)  # fmt: skip
+def test_what_cookies_say_by_the_way(value: str) -> None:
+    """A locale, a zone, a place, a number: redacted as a cookie, and nowhere else."""
+    cookies = {"headers": [{"name": "Cookie", "value": f"a={value}"}], "cookies": [{"name": "a", "value": value}]}
+    redacted = _redacted({"request": cookies, "comment": f"is {value} here"})
+    assert (f"a={MARK}", MARK) == (
+        redacted["request"]["headers"][0]["value"],
+        redacted["request"]["cookies"][0]["value"],
+    )
+    assert f"is {value} here" == redacted["comment"]
 
 
 def test_lower_case_escapes() -> None:
@@ -78,7 +209,9 @@ def test_a_url_stays_a_url(member: str) -> None:
         ('{"a": 123456789012, "b": [1, 123456789012]}', '{"a": "[REDACTED]", "b": [1, "[REDACTED]"]}'),
         ('{"a": -123456789012.5e3, "b": 12}', '{"a": "[REDACTED]", "b": 12}'),
         ('{"a": "call 123456789012, now"}', '{"a": "call [REDACTED], now"}'),
-        ('{"a\\": 123456789012, ": 1}', '{"a\\": [REDACTED], ": 1}'),
+        ('{"a\\": 123456789012, ": 1}', '{"a\\": \\"[REDACTED]\\", ": 1}'),
+        ('{"a": "{\\"b\\": 123456789012}"}', '{"a": "{\\"b\\": \\"[REDACTED]\\"}"}'),
+        ('f({"a": 123456789012});', 'f({"a": "[REDACTED]"});'),
         ("number 123456789012, again", "number [REDACTED], again"),
     ],
 )
@@ -376,3 +509,90 @@ def test_kept_names_in_strict_mode() -> None:
     assert ["2", MARK] == [pair["value"] for pair in request["queryString"]]
     assert "2" == request["postData"]["params"][0]["value"]
     assert ["7", MARK] == [*redacted["_otel"]["attributes"].values()]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f'{{"a":"{GITHUB[:24]}', f'{{"a":"{MARK}'),
+        ("see eyJhbGciOiJIUzI1NiJ9.eyJzdWIiO", f"see {MARK}"),
+        (f"you sent {SECRET[:12]}", f"you sent {MARK}"),
+        (f"you sent {SECRET[:12]} today", f"you sent {SECRET[:12]} today"),
+        ("a token is a word", "a token is a word"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["", "base64"])
+def test_the_end_of_a_body_that_is_cut(text: str, expected: str, encoding: str) -> None:
+    """A secret of which the beginning is left goes, too: of a known form, or found elsewhere."""
+
+    def written(said: str) -> str:
+        return base64.b64encode(said.encode()).decode() if encoding else said
+
+    content = {"mimeType": "text/plain", "encoding": encoding, "text": written(text), "_bodyState": "truncated"}
+    assert written(expected) == _redacted(_with_header(response={"content": content}))["response"]["content"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('{"grant_type":"authorization_code","code":"x1"}', f'{{"grant_type":"authorization_code","code":"{MARK}"}}'),
+        ('{"country":"fr","code":"x1"}', '{"country":"fr","code":"x1"}'),
+        (
+            '{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7","d":"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4B"}',
+            f'{{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7","d":"{MARK}"}}',
+        ),
+    ],
+)
+def test_members_that_tell_of_others(body: str, expected: str) -> None:
+    """A code beside its grant, the private members of a key; alone they are anything."""
+    content = {"mimeType": "application/json", "text": body}
+    assert expected == _redacted({"response": {"content": content}})["response"]["content"]["text"]
+
+
+_PEM = f"-----BEGIN PRIVATE KEY-----\n{'Xq7vT2mB9kLw4zRd' * 12}\n-----END PRIVATE KEY-----\n"
+_ENV = "DB_PASSWORD=Zq9xKw7Lm3Tp\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ({"data": {"id_rsa": base64.b64encode(_PEM.encode()).decode()}}, {"data": {"id_rsa": MARK}}),
+        (
+            {"encoding": "base64", "content": base64.encodebytes(_ENV.encode()).decode()},
+            {"encoding": "base64", "content": MARK},
+        ),
+        (
+            {"a": f"data:text/plain;base64,{base64.b64encode(_ENV.encode()).decode()}"},
+            {"a": f"data:text/plain;base64,{MARK}"},
+        ),
+        (
+            {"a": f"data:image/png;base64,{base64.b64encode(b'no picture').decode()}"},
+            {"a": f"data:image/png;base64,{base64.b64encode(b'no picture').decode()}"},
+        ),
+    ],
+)
+def test_files_in_base64_within_json(text: Json, expected: Json) -> None:
+    """Keys, files of GitHub's, URLs with the scheme data."""
+    content = {"mimeType": "application/json", "text": json.dumps(text)}
+    assert expected == json.loads(_redacted({"response": {"content": content}})["response"]["content"]["text"])
+
+
+def test_a_signed_form() -> None:
+    """A key beside a signature is one."""
+    content = {"mimeType": "application/x-www-form-urlencoded", "text": "key=x1&a=1&sig=x2"}
+    redacted = _redacted({"request": {"postData": content}})["request"]["postData"]["text"]
+    assert "key=%5BREDACTED%5D&a=1&sig=%5BREDACTED%5D" == redacted
+
+
+def test_further_fields_hold_everywhere() -> None:
+    """A field that is named to be secret is one as a parameter, and as a header field."""
+    policy = RedactionPolicy(fields=("tenant_ref",))
+    request = {
+        "url": "https://a.test/?tenant_ref=x1",
+        "queryString": [{"name": "tenant_ref", "value": "x1"}],
+        "headers": [{"name": "Tenant-Ref", "value": "x1"}],
+    }
+    redacted = _redacted({"request": request, "http.request.header.tenant_ref": ["x1"]}, policy)
+    assert "https://a.test/?tenant_ref=%5BREDACTED%5D" == redacted["request"]["url"]
+    assert MARK == redacted["request"]["queryString"][0]["value"]
+    assert (MARK, [MARK]) == (redacted["request"]["headers"][0]["value"], redacted["http.request.header.tenant_ref"])

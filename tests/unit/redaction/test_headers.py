@@ -12,6 +12,7 @@ from otel_har.redaction.spans import plain_mark, replaced
 
 NAMES = Names()
 R = "[REDACTED]"
+GITHUB = "ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,13 @@ R = "[REDACTED]"
         ("Cookie", "a=x1; b=\"x2\"; c=; d", f'a={R}; b="{R}"; c=; {R}'),
         ("Cookie", "a=x=1,2;b=x2", f"a={R};b={R}"),
         ("Set-Cookie", "a=x1; Path=/; Max-Age=5; HttpOnly; SameSite=Lax", f"a={R}; Path=/; Max-Age=5; HttpOnly; SameSite=Lax"),
-        ("Set-Cookie", 'a="x;1"', f"a={R};1\""),
+        ("Set-Cookie", 'a="x;1"; Path=/', f'a="{R}"; Path=/'),
+        ("Set-Cookie", 'a="x\\";1", b=x2', f'a="{R}", b={R}'),
+        ("Set-Cookie", 'a="x1; Path=/', f"a={R}; Path=/"),
+        ("Set-Cookie", "a=x1; Path=/, b=x2; Path=/; HttpOnly,c=x3", f"a={R}; Path=/, b={R}; Path=/; HttpOnly,c={R}"),
+        ("Set-Cookie", "a=x1; Expires=Wed, 09 Jun 2027 10:18:14 GMT, b=x2; Secure", f"a={R}; Expires=Wed, 09 Jun 2027 10:18:14 GMT, b={R}; Secure"),
+        ("Set-Cookie", "a=x1, b=x2; Secure", f"a={R}, b={R}; Secure"),
+        ("Set-Cookie", "a=x1,x2==; Secure", f"a={R}; Secure"),
         ("Set-Cookie", "a=; Max-Age=0", "a=; Max-Age=0"),
         ("Set-Cookie", "a=x1; Path=/\nb=x2; Secure", f"a={R}; Path=/\nb={R}; Secure"),
         ("X-Api-Key", "x1 x2", R),
@@ -46,6 +53,18 @@ R = "[REDACTED]"
         ("Link", '<https://h/?token=x1>; rel="next", <https://h/?a=1>; rel="x"', '<https://h/?token=%5BREDACTED%5D>; rel="next", <https://h/?a=1>; rel="x"'),
         ("Refresh", "0; url=https://h/?token=x1", "0; url=https://h/?token=%5BREDACTED%5D"),
         ("WWW-Authenticate", 'Digest realm="r", nonce="n1"', 'Digest realm="r", nonce="n1"'),
+        ("WWW-Authenticate", "Negotiate", "Negotiate"),
+        ("WWW-Authenticate", "Negotiate YII1=, NTLM TlRM1", f"Negotiate {R}, NTLM {R}"),
+        ("WWW-Authenticate", f'Bearer error="invalid_token", error_description="token {GITHUB} expired"', f'Bearer error="invalid_token", error_description="token {R} expired"'),
+        ("WWW-Authenticate", 'Bearer realm="https://h/t?access_token=x1&a=1", scope="a b"', 'Bearer realm="https://h/t?access_token=%5BREDACTED%5D&a=1", scope="a b"'),
+        ("WWW-Authenticate", 'Bearer realm="r", service=registry, scope=pull', 'Bearer realm="r", service=registry, scope=pull'),
+        ("Proxy-Authenticate", 'Basic realm="a, Basic b"', 'Basic realm="a, Basic b"'),
+        ("Authentication-Info", 'nextnonce="n1", access_token="x1"', f'nextnonce="n1", access_token="{R}"'),
+        ("Sec-WebSocket-Protocol", "bearer, x1", f"bearer, {R}"),
+        ("Sec-WebSocket-Protocol", "graphql-ws,access_token,x1", f"graphql-ws,access_token,{R}"),
+        ("Sec-WebSocket-Protocol", "base64url.bearer.authorization.k8s.io.eDE, v4.channel.k8s.io", f"base64url.bearer.authorization.k8s.io.{R}, v4.channel.k8s.io"),
+        ("Sec-WebSocket-Protocol", f"graphql-transport-ws, {GITHUB}", f"graphql-transport-ws, {R}"),
+        ("Sec-WebSocket-Protocol", "graphql-transport-ws, mqtt", "graphql-transport-ws, mqtt"),
         ("Content-Type", "text/html; charset=utf-8", "text/html; charset=utf-8"),
         ("Connection", "Keep-Alive", "Keep-Alive"),
         ("ETag", '"3f2504e0"', '"3f2504e0"'),

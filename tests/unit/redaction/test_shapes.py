@@ -38,6 +38,19 @@ HEADER = _encoded({"alg": "HS256", "typ": "JWT"})
 CLAIMS = _encoded({"sub": "1234567890", "iat": 1516239022})
 
 WHOLE = [
+    ("circleci-token", f"CCIPAT_{made(22)}_{made(40, HEX)}"),
+    ("fernet-token", f"gAAAAAB{made(92, WORD)}="),
+    ("paseto", f"v4.public.{made(90, WORD)}.{made(20, WORD)}"),
+    ("paserk", f"k4.local.{made(43, WORD)}"),
+    ("dropbox-token", f"sl.u.{made(120, WORD)}"),
+    ("artifactory-key", f"AKCp{made(69)}"),
+    ("artifactory-token", f"cmVmdGtuOj{made(54)}"),
+    ("nuget-key", f"oy2{made(43, string.ascii_lowercase + string.digits)}"),
+    ("crates-token", f"cio{made(32)}"),
+    ("launchdarkly-key", "sdk-12345678-1234-4123-8123-123456789abc"),
+    ("discord-token", f"mfa.{made(84, WORD)}"),
+    ("azure-key", f"{made(52)}JQQJ99{made(26)}"),
+    ("terraform-token", f"{made(14)}.atlasv1.{made(67)}"),
     ("jwt", f"{HEADER}.{CLAIMS}.{made(43, WORD)}"),
     ("jwt", f"{_encoded({'alg': 'none'})}.{CLAIMS}."),
     ("jwt", f"{HEADER}..{made(43, WORD)}"),
@@ -298,6 +311,7 @@ def test_every_beginning_is_looked_for(beginning: str) -> None:
         f"{made(40)}%3D{made(40)}",
     ]
     bodies += [f"{made(20)}.{made(20)}.{made(20)}", made(33, WORD)]
+    bodies += [made(54), made(69), made(84, WORD), "12345678-1234-4123-8123-123456789abc"]
     before = "123456789:" if beginning == "AA" else ""
     found = {span.rule for body in bodies for span in shape_spans(f"{before}{beginning}{body}")}
     assert rules & found == rules

@@ -379,3 +379,16 @@ def given_mode_of(descriptor: int, status: os.stat_result) -> None:
     if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
         with contextlib.suppress(OSError):
             os.fchmod(descriptor, mode)
+
+
+def read(descriptor: int, start: int, end: int) -> bytes:
+    """The bytes of a range; fewer where the file ends before it."""
+    os.lseek(descriptor, start, os.SEEK_SET)
+    parts = []
+    while start < end:
+        part = os.read(descriptor, end - start)
+        if not part:
+            break
+        parts.append(part)
+        start += len(part)
+    return b"".join(parts)

@@ -7,21 +7,19 @@ the rest.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from otel_har.errors import SettingError
 from otel_har.export.files import access
-from otel_har.export.interfaces import HarBatch, HarStatistics
+from otel_har.export.files.standing import Growth, Series, Standing, comment_on, counts, standing_of_tail, weakest
+from otel_har.export.interfaces import HarBatch
 from otel_har.har.models import Browser, Creator, Page
 from otel_har.har.writer import HarLayout
 from otel_har.version import __version__
@@ -29,48 +27,6 @@ from otel_har.version import __version__
 _MAX_INDENT = 16
 FOOTER_BYTES = 4096  # the place stands within the last so many bytes, indented and followed by blanks too
 _PLACE = re.compile(rb'"entriesEnd":\s*(\d{1,18})\s*\}\s*\}\s*\}\s*\Z')
-_NOT_ALL = "Not all that happened is in this file: "
-_OUR_COMMENT = re.compile(re.escape(_NOT_ALL) + r"[^.]*\.")
-_POLICIES = ("default", "strict")  # each takes out what the one before does
-_MAX_COUNT = 2**53 - 1  # the largest that every reader of JSON has exactly (RFC 8259, 6)
-
-
-@dataclass(frozen=True, slots=True)
-class TextEnd:
-    """Where the text of the entries ends, in a document that is packed.
-
-    Attributes:
-        length: The byte after the last entry in the unpacked document.
-        crc32: The checksum of what is before it.
-    """
-
-    length: int = 0
-    crc32: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a document holds, without its entries.
-
-    Attributes:
-        recording: The name of the recording, the same for every process that takes part in it.
-        entries_end: The byte of the file after the last entry, or after the list's opening bracket.
-        entries: How many entries there are.
-        pages: By their ids, in the order of their coming.
-        statistics: What was lost.
-        comment: What somebody else said of the recording.
-        redaction: The policy by which all entries and pages were redacted, at least; None where that is not known.
-        text: The same place in the text, where the file has it packed.
-    """
-
-    recording: str
-    entries_end: int
-    entries: int = 0
-    pages: Mapping[str, Page] = field(default_factory=dict)
-    statistics: HarStatistics = field(default_factory=HarStatistics)
-    comment: str | None = None
-    redaction: str | None = None
-    text: TextEnd | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +42,6 @@ class Unpacked:
     descriptor: int
     is_whole: bool = True
     is_source: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """One addition to a document.
-
-    Attributes:
-        entries: The bytes to put where the entries ended.
-        tail: The bytes after them, which end the document.
-        standing: What the document holds then.
-    """
-
-    entries: bytes
-    tail: bytes
-    standing: Standing
 
 
 class HarDocument:
@@ -138,9 +79,11 @@ class HarDocument:
         """
         return self._layout.head(others, beside)
 
-    def new(self, recording: str) -> Growth:
+    def new(self, recording: str, series: Series | None = None) -> Growth:
         """A document without entries; its head stands in `entries`."""
-        return self._growth(self.head(), Standing(recording, 0))
+        head = self.head()
+        start = len(head)
+        return self._growth(head, Standing(recording, 0, list_start=start, entries_start=start, series=series))
 
     def grown(self, standing: Standing, batch: HarBatch, known_pages: Mapping[str, Page]) -> Growth:
         """The document with a batch more.
@@ -152,11 +95,14 @@ class HarDocument:
                 was written is not written either, because readers take it that a page has one.
         """
         added = self._layout.entries(batch.entries, first=not standing.entries)
+        number = standing.retired + standing.entries
+        last = {entry.pageref: number + index for index, entry in enumerate(batch.entries) if entry.pageref is not None}
         after = replace(
             standing,
             entries=standing.entries + len(batch.entries),
             pages=_with_pages(standing.pages, batch, known_pages),
             statistics=standing.statistics + batch.statistics,
+            last_entries={**standing.last_entries, **last},
             redaction=_redaction_with(standing, batch),
         )
         return self._growth(added, after)
@@ -191,12 +137,18 @@ class HarDocument:
         return standing
 
     @contextmanager
-    def unpacked(self, source: int, directory: Path | None) -> Iterator[Unpacked]:  # noqa: ARG002 - nothing is packed
+    def unpacked(
+        self,
+        source: int,
+        directory: Path | None,  # noqa: ARG002 - nothing is packed
+        most_bytes: int | None = None,  # noqa: ARG002 - as above
+    ) -> Iterator[Unpacked]:
         """The text of a file, as far as it can be read.
 
         Args:
             source: A descriptor.
             directory: Where it may stand meanwhile, the system's own for such by default.
+            most_bytes: How much of it is asked for, about; all by default.
         """
         yield Unpacked(source)
 
@@ -207,14 +159,22 @@ class HarDocument:
             OSError: When the file cannot be read.
         """
         size = os.fstat(descriptor).st_size
-        found = _PLACE.search(read(descriptor, max(0, size - FOOTER_BYTES), size))
+        found = _PLACE.search(access.read(descriptor, max(0, size - FOOTER_BYTES), size))
         if found is None:
             return None
         place = int(found[1])
         if not 0 < place < size:
             return None
-        before, tail = read(descriptor, place - 1, place), read(descriptor, place, size)
-        return standing_of_tail(tail, place) if before in b"[}" else None
+        before, standing = (
+            access.read(descriptor, place - 1, place),
+            standing_of_tail(access.read(descriptor, place, size), place),
+        )
+        if standing is None or before not in (b"[", b"}", b" "):
+            return None
+        if before == b" " and (standing.entries or standing.entries_start != place):
+            return None
+        is_right = _begins_where_it_says(descriptor, standing)
+        return standing if is_right else replace(standing, list_start=0, entries_start=0)
 
     def _growth(self, added: bytes, standing: Standing) -> Growth:
         """An addition to what is told of the document but for the place where the entries end."""
@@ -225,11 +185,20 @@ class HarDocument:
         about = {
             "recording": standing.recording,
             "statistics": counts(standing.entries, standing.statistics),
+            "retiredEntries": standing.retired,
+            "lastEntries": {page: last for page, last in standing.last_entries.items() if page in standing.pages},
+            **_told_series(standing.series),
+            "listStart": standing.list_start,
+            "entriesStart": standing.entries_start,
             **place,
         }
         told = standing.redaction and {"policy": standing.redaction}
         members = {"comment": _comment(standing), "_redaction": told, "_otel_har": about}
         return self._layout.tail(standing.pages.values(), members)
+
+
+def _told_series(series: Series | None) -> dict[str, Any]:
+    return {} if series is None else {"series": {"name": series.name, "begun": series.begun}}
 
 
 def _with_pages(pages: Mapping[str, Page], batch: HarBatch, known_pages: Mapping[str, Page]) -> dict[str, Page]:
@@ -254,25 +223,9 @@ def _redaction_with(standing: Standing, batch: HarBatch) -> str | None:
     return weakest(standing.redaction, batch.redaction)
 
 
-def weakest(*redactions: str | None) -> str | None:
-    """The policy that holds of all that several hold of."""
-    return next((policy for policy in (None, *_POLICIES) if policy in redactions), None)
-
-
 def _is_older(page: Page, than: Page) -> bool:
     """Whether a process tells of a page what it was before another one saw it end."""
     return page.page_timings.on_load == -1 != than.page_timings.on_load
-
-
-def counts(entries: int, lost: HarStatistics) -> dict[str, int]:
-    """The counts of a recording as its document has them."""
-    return {
-        "entries": entries,
-        "droppedEntries": lost.dropped_entries,
-        "droppedBodies": lost.dropped_bodies,
-        "failedEntries": lost.failed_entries,
-        "failedExports": lost.failed_exports,
-    }
 
 
 def _comment(standing: Standing) -> str | None:
@@ -281,89 +234,10 @@ def _comment(standing: Standing) -> str | None:
     return " ".join(said for said in (standing.comment, ours) if said) or None
 
 
-def comment_on(lost: HarStatistics) -> str | None:
-    """What a person must know of what is missing."""
-    whats = (
-        (lost.dropped_entries, "exchanges were dropped, because too many waited to be written"),
-        (lost.dropped_bodies, "bodies were left out or cut, because those that waited held too many bytes"),
-        (lost.failed_entries, "exchanges could not be written"),
-    )
-    told = [f"{count} {what}" for count, what in whats if count]
-    return f"{_NOT_ALL}{'; '.join(told)}." if told else None
-
-
-def _comment_of_others(comment: object) -> str | None:
-    """A comment without the sentence that was ours."""
-    return _OUR_COMMENT.sub("", comment).strip() or None if isinstance(comment, str) else None
-
-
-def standing_of_tail(tail: bytes, entries_end: int) -> Standing | None:
-    """What a document holds, from what is behind its entries; None where that is not of ours."""
-    # The tail closes a list of entries and the objects around it: opened so, it is a document of its own.
-    log = _parsed(b'{"log":{"entries":[' + tail)
-    return None if log is None else _standing(log, entries_end)
-
-
-def _parsed(document: bytes) -> dict[str, Any] | None:
-    try:
-        log = json.loads(document)["log"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return log if isinstance(log, dict) else None
-
-
-def _standing(log: dict[str, Any], place: int) -> Standing | None:
-    try:
-        told = standing_from(log, log["_otel_har"]["recording"])
-        entries = _count(log["_otel_har"]["statistics"]["entries"])
-        pages = [Page.model_validate(page) for page in log.get("pages", [])]
-    except (ValueError, KeyError, TypeError, ValidationError):
-        return None
-    if entries is None:
-        return None
-    return replace(told, entries_end=place, entries=entries, pages={page.id: page for page in pages})
-
-
-def standing_from(log: Mapping[str, Any], recording: str) -> Standing:
-    """The recording and the counts that the members of a log tell of, as far as they do.
-
-    Args:
-        log: The members.
-        recording: The recording, where they do not tell it.
-    """
-    about = log.get("_otel_har")
-    comment = _comment_of_others(log.get("comment"))
-    redaction = _redaction_of(log.get("_redaction"))
-    if not isinstance(about, dict):
-        return Standing(recording, 0, comment=comment, redaction=redaction)
-    told = about.get("statistics")
-    by_name = told if isinstance(told, dict) else {}
-    names = ("droppedEntries", "droppedBodies", "failedEntries", "failedExports")
-    lost = HarStatistics(*(_count(by_name.get(name)) or 0 for name in names))
-    name = str(about.get("recording", recording))
-    return Standing(name, 0, statistics=lost, comment=comment, redaction=redaction)
-
-
-def _redaction_of(told: object) -> str | None:
-    policy = told.get("policy") if isinstance(told, dict) else None
-    return policy if isinstance(policy, str) and policy in _POLICIES else None
-
-
-def _count(value: object) -> int | None:
-    """A count that may be one: anybody can write into the file."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if 0 <= value <= _MAX_COUNT else None
-
-
-def read(descriptor: int, start: int, end: int) -> bytes:
-    """The bytes of a range; fewer where the file ends before it."""
-    os.lseek(descriptor, start, os.SEEK_SET)
-    parts = []
-    while start < end:
-        part = os.read(descriptor, end - start)
-        if not part:
-            break
-        parts.append(part)
-        start += len(part)
-    return b"".join(parts)
+def _begins_where_it_says(descriptor: int, standing: Standing) -> bool:
+    """Whether there is a bracket where the list is told to begin, and where the first entry does what may be there."""
+    start, first = standing.list_start, standing.entries_start
+    if not 0 < start <= first <= standing.entries_end or access.read(descriptor, start - 1, start) != b"[":
+        return False
+    # A comma where a process was killed in place, before it blanked what goes.
+    return first == start or access.read(descriptor, first - 1, first) in (b" ", b",")

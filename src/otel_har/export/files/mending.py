@@ -18,7 +18,8 @@ from typing import Any, BinaryIO
 
 from otel_har.errors import HarFormatError
 from otel_har.export.files import access
-from otel_har.export.files.document import HarDocument, Standing, read, standing_from
+from otel_har.export.files.document import HarDocument
+from otel_har.export.files.standing import Standing, standing_from
 from otel_har.har.models import Page
 from otel_har.har.repair import Survey, repair, survey
 
@@ -117,8 +118,18 @@ def salvaged(
                 )
 
 
+def list_start(source: int, end: int) -> int | None:
+    """The byte after the bracket that opens a whole document's list of entries; None where it is not to be found.
+
+    Args:
+        source: A descriptor.
+        end: Where the entries end.
+    """
+    return _before_entries(access.read(source, 0, min(end, _MAX_HEAD_BYTES)))[0]
+
+
 def _begins_with(source: int, start: int, head: bytes) -> bool:
-    return start == len(head) and read(source, 0, start) == head
+    return start == len(head) and access.read(source, 0, start) == head
 
 
 def _surveyed(stream: BinaryIO) -> Survey | None:
@@ -133,11 +144,11 @@ def _salvage(source: int, found: Survey | None, document: HarDocument, recording
     end = None if found is None else found.entries_end
     if found is None or end is None:
         return None
-    head = read(source, 0, min(end, _MAX_HEAD_BYTES))
+    head = access.read(source, 0, min(end, _MAX_HEAD_BYTES))
     start, before = _before_entries(head)
     if start is None:
         return None
-    after = _document(b'{"log":{"entries":[' + read(source, end, found.size_bytes)) or {"log": {}}
+    after = _document(b'{"log":{"entries":[' + access.read(source, end, found.size_bytes)) or {"log": {}}
     members = before["log"] | after["log"]
     beside = {name: value for name, value in (before | after).items() if name != "log"}
     new_head = document.head({name: value for name, value in members.items() if name not in _OF_OURS}, beside)
@@ -145,6 +156,8 @@ def _salvage(source: int, found: Survey | None, document: HarDocument, recording
     standing = replace(
         told,
         entries_end=len(new_head) + end - start,
+        list_start=len(new_head),
+        entries_start=len(new_head),
         entries=found.entries,
         pages={page.id: page for page in (*_undated(members.get("pages")), *found.pages)},
     )

@@ -24,16 +24,8 @@ from pathlib import Path
 
 from otel_har.errors import DestinationError, HarFormatError
 from otel_har.export.files import access
-from otel_har.export.files.document import (
-    FOOTER_BYTES,
-    Growth,
-    HarDocument,
-    Standing,
-    TextEnd,
-    Unpacked,
-    read,
-    standing_of_tail,
-)
+from otel_har.export.files.document import FOOTER_BYTES, HarDocument, Unpacked
+from otel_har.export.files.standing import Growth, Standing, TextEnd, standing_of_tail
 from otel_har.har.packing import GZIP, beginning, begins_as, is_named_gzip, unpacked
 
 _HEADER = GZIP + b"\x08\0\0\0\0\0\0\xff"  # deflate, no name, no time, no system
@@ -79,18 +71,21 @@ class GzipDocument(HarDocument):
     def read_standing(self, descriptor: int) -> Standing | None:
         """What the document in a file holds; None where it is not a whole document of ours."""
         size = os.fstat(descriptor).st_size
-        found = _PLACE.search(read(descriptor, max(0, size - FOOTER_BYTES), size)[:-_TRAILER_BYTES])
+        found = _PLACE.search(access.read(descriptor, max(0, size - FOOTER_BYTES), size)[:-_TRAILER_BYTES])
         if found is None:
             return None
         end, crc32, text_end = (int(number) for number in found.groups())
-        if not len(_HEADER) < end < size or read(descriptor, end - len(_FLUSHED), end) != _FLUSHED:
+        if not len(_HEADER) < end < size or access.read(descriptor, end - len(_FLUSHED), end) != _FLUSHED:
             return None
-        data = read(descriptor, end, size)
+        data = access.read(descriptor, end, size)
         tail = _inflated_tail(data[:-_TRAILER_BYTES])
         if tail is None or data[-_TRAILER_BYTES:] != _trailer(TextEnd(text_end, crc32), tail):
             return None
         standing = standing_of_tail(tail, end)
-        return standing and replace(standing, text=TextEnd(text_end, crc32))
+        if standing is None:
+            return None
+        start = standing.list_start if standing.list_start <= text_end else 0
+        return replace(standing, list_start=start, entries_start=start, text=TextEnd(text_end, crc32))
 
     def begun(self, target: int, head: bytes, source: int, entries: tuple[int, int], standing: Standing) -> Standing:
         """Write head and entries to an empty file, in some pieces; what the document holds then."""
@@ -102,14 +97,16 @@ class GzipDocument(HarDocument):
         return written
 
     @contextmanager
-    def unpacked(self, source: int, directory: Path | None) -> Iterator[Unpacked]:
+    def unpacked(self, source: int, directory: Path | None, most_bytes: int | None = None) -> Iterator[Unpacked]:
         """The text of a file, as far as it can be read, in another one that is gone at the end."""
         with os.fdopen(os.dup(source), "rb") as packed, tempfile.TemporaryFile(dir=directory) as copy:
             is_whole = begins_as(packed, GZIP)
             text = unpacked(packed, beginning(packed))
             try:
-                while piece := text.read(_COPY_BYTES):
+                while piece := text.read(min(_COPY_BYTES, most_bytes or _COPY_BYTES)):
                     copy.write(piece)
+                    if most_bytes is not None and copy.tell() >= most_bytes:
+                        break
             except HarFormatError:
                 is_whole = False
             copy.flush()
@@ -137,7 +134,7 @@ class GzipDocument(HarDocument):
 
 def _pieces(source: int, start: int, end: int) -> Iterator[bytes]:
     while start < end:
-        piece = read(source, start, min(end, start + _COPY_BYTES))
+        piece = access.read(source, start, min(end, start + _COPY_BYTES))
         if not piece:
             raise DestinationError(f"the file ends at {start}, before its {end} bytes")
         yield piece

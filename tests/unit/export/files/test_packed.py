@@ -16,8 +16,9 @@ import pytest
 from children import PAGE, batch, completed, names, names_in
 from otel_har.errors import ExportError, SettingError
 from otel_har.export.file import FileHarExporter
-from otel_har.export.files.document import HarDocument, Standing
+from otel_har.export.files.document import HarDocument
 from otel_har.export.files.packed import GzipDocument, document_for
+from otel_har.export.files.standing import Standing
 from otel_har.export.interfaces import HarBatch
 from otel_har.har.models import Page
 
