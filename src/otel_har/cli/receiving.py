@@ -13,7 +13,7 @@ from otel_har.cli.check import count
 from otel_har.errors import OtelHarError, SettingError
 from otel_har.export.interfaces import HarExporter
 from otel_har.export.keeping import Retention, Rotation
-from otel_har.pipeline import exporter_of, exporter_to_all, file_exporter
+from otel_har.pipeline import exporter_of, exporter_to_all, file_maker
 from otel_har.receive.addresses import DEFAULT_ADDRESSES, Address, address_of
 from otel_har.receive.certificates import Certificates
 from otel_har.receive.destinations import Destinations, FileDestinations, OneDestination, check_directory
@@ -54,13 +54,10 @@ def run(  # noqa: PLR0913 - one for each option
         click.exceptions.Exit: With the command's status, where that is not 0.
     """
     try:
-        settings = ReceiverSettings(
-            [address_of(text) for text in listen] or DEFAULT_ADDRESSES,
-            _token(token_file),
-            _certificates(tls_cert, tls_key, tls_client_ca),
-            Sizes(message_bytes=max_message_mib * MEBIBYTE, queue_bytes=max_queue_mib * MEBIBYTE),
-            with_spans,
-        )
+        addresses = [address_of(text) for text in listen] or DEFAULT_ADDRESSES
+        certificates = _certificates(tls_cert, tls_key, tls_client_ca)
+        sizes = Sizes(message_bytes=max_message_mib * MEBIBYTE, queue_bytes=max_queue_mib * MEBIBYTE)
+        settings = ReceiverSettings(addresses, _token(token_file), certificates, sizes, with_spans)
         keeping = _keeping(max_age, max_entries, rotate_bytes, rotate_seconds)
         receiver = Receiver(_destinations(output, split, exporters, keeping, append=not is_new), settings)
         _say_who_may_send(settings)
@@ -98,7 +95,7 @@ def _destinations(
     names = [name.strip() for name in exporters.split(",") if name.strip()]
 
     def to_file(path: Path, append_to_it: bool) -> HarExporter:
-        return file_exporter(path, append=append_to_it, retention=retention, rotation=rotation)
+        return file_maker(path, append=append_to_it, retention=retention, rotation=rotation)()
 
     if names == ["file"]:
         if output is None:

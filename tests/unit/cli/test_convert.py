@@ -126,12 +126,9 @@ def test_several(tmp_path: Path) -> None:
 def test_rows(tmp_path: Path) -> None:
     """What a query of a store of logs gives is read, with texts for numbers and other names for attributes."""
     whole = [entry_event(one, PAGE) for one in ENTRIES[:2]] + parts_of(entry_event(ENTRIES[2], PAGE), 800)
-    clickhouse = [
-        {"TraceId": "x", "LogAttributes": {name: str(one) for name, one in event.attributes.items()}} for event in whole
-    ]
-    loki = [
-        {"labels": {name.replace(".", "_"): one for name, one in clickhouse[0]["LogAttributes"].items()}, "line": ""}
-    ]  # type: ignore[attr-defined] # a dict
+    texts = [{name: str(one) for name, one in event.attributes.items()} for event in whole]
+    clickhouse = [{"TraceId": "x", "LogAttributes": text} for text in texts]
+    loki = [{"labels": {name.replace(".", "_"): one for name, one in texts[0].items()}, "line": ""}]
     (tmp_path / "in").write_text("\n".join(map(json.dumps, [*clickhouse, *loki])))
     done = run(tmp_path / "in", tmp_path / "out.har")
     assert (0, f"{tmp_path / 'out.har'}: 3 entries, 1 came twice\n") == (done.exit_code, done.output)
