@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from otel_har.errors import DestinationError
-from otel_har.export.files.document import weakest
+from otel_har.export.files.standing import weakest
 from otel_har.export.interfaces import HarBatch, HarExportResult, HarStatistics
 from otel_har.guard import attempted, report
 from otel_har.receive.answers import Answer, Verdict
