@@ -26,12 +26,16 @@ ENTRIES = int(os.environ.get("TEST_FLEET_ENTRIES", "500"))
 _PROGRAM = """
 import sys
 import requests
+from opentelemetry import trace
 
 base, session = sys.argv[1], requests.Session()
 number = 0
 sizes = [0, 1, 100, 10_000, 3_000]
 large = {7: 8 << 20, 100: (4 << 20) - 1000}
 for line in sys.stdin:
+    if line == "flush\\n":
+        print(trace.get_tracer_provider().force_flush(120_000), flush=True)
+        continue
     for _ in range(int(line)):
         size = large.get(number, sizes[number % 5] if number % 50 else 300_000)
         if number % 3:
@@ -79,11 +83,18 @@ class Program:
 
     def make(self, requests: int) -> None:
         """Have it make requests, and wait until it has."""
+        assert "done" == self._told(str(requests))
+
+    def flush(self) -> None:
+        """Have it send what waits, also in its spool: without that it waits there for the next entry."""
+        assert "True" == self._told("flush")
+
+    def _told(self, line: str) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{requests}\n")
+        self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
-        assert "done\n" == self._process.stdout.readline()
+        return self._process.stdout.readline().strip()
 
     def end(self) -> list[str]:
         """Let it end by itself: what it wrote to standard error."""
@@ -164,10 +175,12 @@ def test_over_a_collector(
         program.make(entries // 4)
         between.start()
         program.make(entries // 4)
+        program.flush()
         _wait_for(path, entries * 3 // 4)
         between.end(signal.SIGKILL)
         program.make(entries - entries // 4 * 3)
         between.start()
+        program.flush()
         program.end()
         between.end(signal.SIGTERM)
     finally:
