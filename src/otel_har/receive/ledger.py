@@ -8,6 +8,7 @@ a file, which is written anew with each addition: so their number is bounded, an
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 from otel_har.har.models import Entry, Page
@@ -18,6 +19,7 @@ DEFAULT_MAX_PAGES = 1000
 _OF_TRACE = "trace_"
 _OTHERS = "others"
 _MAX_RENAMED = 100_000
+_MAX_HEARD = 10_000
 
 
 class PageLedger:
@@ -32,15 +34,18 @@ class PageLedger:
         self._pages: dict[str, Page] = {}
         self._ids: dict[tuple[str, str], str] = {}
         self._changed: dict[str, Page] = {}
+        self._heard: OrderedDict[tuple[str, str], Page] = OrderedDict()
 
     def entered(self, arrivals: Iterable[Arrival]) -> tuple[list[Page], list[Entry]]:
         """Pages to write and entries, with the ids that they have in this file."""
         entries: list[Entry] = []
         for arrival in arrivals:
-            page_id = self._page_of(arrival)
-            if arrival.entry is None:
-                continue
             entry = arrival.entry
+            if entry is None and not self._is_of_entries(arrival):
+                continue
+            page_id = self._page_of(arrival)
+            if entry is None:
+                continue
             if entry.pageref != page_id:
                 entry = entry.model_copy(update={"pageref": page_id})
             entries.append(entry)
@@ -55,13 +60,27 @@ class PageLedger:
     def __contains__(self, page_id: str) -> bool:
         return page_id in self._pages
 
+    def _is_of_entries(self, arrival: Arrival) -> bool:
+        """Whether a page that is told alone has entries here. If not it waits for the first one, as long as it can."""
+        page = arrival.page
+        if page is None:
+            return False
+        key = page.id, _source(arrival.resource, page)
+        if key in self._ids:
+            return True
+        self._heard[key] = _better(self._heard.pop(key, None), page)
+        if len(self._heard) > _MAX_HEARD:
+            self._heard.popitem(last=False)
+        return False
+
     def _page_of(self, arrival: Arrival) -> str:
         """The page of an arrival; it is noted with what is new of it."""
         page = arrival.page if arrival.page is not None else _page_without_facts(arrival)
-        source = "" if page.id.startswith(_OF_TRACE) else _source(arrival.resource)
+        source = _source(arrival.resource, page)
         page_id = self._ids.get((page.id, source))
         if page_id is None:
             page_id = self._new_id(page.id, source)
+            page = _better(self._heard.pop((page.id, source), None), page)
             if len(self._ids) < _MAX_RENAMED:
                 self._ids[page.id, source] = page_id
         if page_id == _OTHERS:
@@ -104,9 +123,9 @@ def _of_others(known: Page | None, page: Page) -> Page:
     return known or Page(started_date_time=page.started_date_time, id=_OTHERS, title="further traces")
 
 
-def _source(resource: Mapping[str, str]) -> str:
-    """Whose page it is, as far as the resource tells programs apart."""
-    return repr(sorted(resource.items()))
+def _source(resource: Mapping[str, str], page: Page) -> str:
+    """Whose page it is, as far as the resource tells programs apart; that of a trace is everybody's."""
+    return "" if page.id.startswith(_OF_TRACE) else repr(sorted(resource.items()))
 
 
 def _started(model: Entry | Page) -> float:

@@ -236,6 +236,18 @@ def test_many_pages() -> None:
     assert ["trace_0", "trace_1", "others"] == [page.id for page in memory.pages]
 
 
+def test_pages_without_entries() -> None:
+    """A page that no entry is of takes no place of others; one that is told before its first entry is not forgotten."""
+    memory = InMemoryHarExporter()
+    to = deliverer(OneDestination(memory, max_pages=2))
+    pages = [PAGE.model_copy(update={"id": f"trace_{number}", "title": f"title {number}"}) for number in range(5)]
+    for page in pages:
+        to.deliver([message(request_of_page(page))])
+    unnamed = pages[3].model_copy(update={"title": "3"})
+    to.deliver([message(request(entry(1, page="trace_3"), page=unnamed))])
+    assert ([pages[3]], ["trace_3"]) == (list(memory.pages), [one.pageref for one in memory.entries])
+
+
 def _files(path: Path, split: str, **options: Any) -> FileDestinations:
     make: Callable[[Path, bool], HarExporter] = lambda path, append: FileHarExporter(path, append=append)  # noqa: E731
     return FileDestinations(NameTemplate(str(path), split), make, **options)
