@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 from consumers import install
 from consumers.running import require
-from servers.receiving import Command
+from servers.receiving import PATIENCE_S, Command
 from servers.server import unused_port
 
 
@@ -41,6 +43,8 @@ class Collector:
     def start(self) -> None:
         """Have it run and listen."""
         self._running = Command(self._command, "Starting Rotel", self._environment)
+        for address in (self.grpc, self.http):  # it says so before it listens
+            _wait_for(address)
 
     @property
     def process(self) -> int | None:
@@ -52,6 +56,18 @@ class Collector:
         if self._running is not None:
             self._running.end(number)
             self._running = None
+
+
+def _wait_for(address: str) -> None:
+    host, _, port = address.partition(":")
+    waiting = threading.Event()
+    for _ in range(int(PATIENCE_S * 20)):
+        try:
+            with socket.create_connection((host, int(port)), PATIENCE_S):
+                return
+        except ConnectionRefusedError:
+            waiting.wait(0.05)
+    raise AssertionError(f"nobody listens at {address}")
 
 
 def require_collector() -> None:
