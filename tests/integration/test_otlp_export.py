@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -275,3 +278,31 @@ def test_spooled_file_is_a_request(receiver: Receiver, tmp_path: Path) -> None:
     found = [event for _, event in events_in(ExportLogsServiceRequest.FromString(path.read_bytes()))]
     assert [json.loads(_BATCH.entries[0].to_json())] == log_of(found)["entries"]
     exporter.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("missing", "protocol", "told"),
+    [
+        ("google.protobuf", "grpc", "it needs otel-har[otlp]"),
+        ("grpc", "grpc", "OTLP over grpc needs otel-har[otlp]"),
+        ("requests", "http/protobuf", "OTLP over http/protobuf needs otel-har[otlp]"),
+    ],
+)
+def test_without_the_extra(missing: str, protocol: str, told: str) -> None:
+    """Where a library is missing, one line says what to install; the other protocol does not need it."""
+    program = f"""
+import sys
+sys.modules[{missing!r}] = None
+from otel_har.errors import SettingError
+from otel_har.pipeline import exporter_of
+from otel_har.settings import settings_from
+try:
+    exporter_of("otlp", settings_from({{}})[0])
+except SettingError as error:
+    print(error)
+"""
+    environ = {**os.environ, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert told in done.stdout

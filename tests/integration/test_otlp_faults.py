@@ -270,7 +270,7 @@ def test_killed_and_restarted(protocol: str) -> None:
 
 def _until_taken(exporter: OtlpHarExporter, batch: HarBatch) -> None:
     """As a processor does; gRPC looks for a server again after a moment."""
-    for _ in range(100):
+    for _ in range(600):
         try:
             assert _SUCCESS is exporter.export(batch)
         except DestinationError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
@@ -27,6 +27,7 @@ _ENTRIES = st.builds(
     st.dictionaries(_TEXTS, _ANYTHING, max_size=3),
     st.dictionaries(st.sampled_from(["traceId", "spanId", "attributes"]), _ANYTHING | _TEXTS, max_size=3),
 )
+_SOME = settings(max_examples=40, deadline=None)
 _PAGES = st.builds(
     lambda page, foreign: Page.model_validate({**page.model_dump(), "_foreign": foreign}),
     strategies.pages,
@@ -44,6 +45,7 @@ def _members(model: Any) -> str:
     return json.dumps(model.model_dump())
 
 
+@_SOME
 @given(_ENTRIES, st.none() | _PAGES, st.booleans())
 def test_entry(entry: Entry, page: Page | None, with_bodies: bool) -> None:
     """Entry and page come back equal, their members in the same order, and so do the attributes for filters."""
@@ -55,6 +57,7 @@ def test_entry(entry: Entry, page: Page | None, with_bodies: bool) -> None:
     assert page == page_of(got)
 
 
+@_SOME
 @given(_PAGES)
 def test_page(page: Page) -> None:
     """A page comes back equal."""
@@ -62,6 +65,7 @@ def test_page(page: Page) -> None:
     assert page == page_of(got)
 
 
+@_SOME
 @given(_ENTRIES, st.integers(1, 400), st.randoms(use_true_random=False))
 def test_parts(entry: Entry, max_bytes: int, order: Any) -> None:
     """An entry in parts comes back equal, whatever the order of the parts, and with some of them twice."""
@@ -74,6 +78,7 @@ def test_parts(entry: Entry, max_bytes: int, order: Any) -> None:
     assert all(len(str(part.attributes["otel_har.part.data"]).encode()) <= max(4, max_bytes) for part in parts)
 
 
+@_SOME
 @given(st.lists(_ENTRIES, max_size=3), st.dictionaries(_TEXTS, _TEXTS | st.integers(), max_size=3))
 def test_size(entries: list[Entry], resource: dict[str, Any]) -> None:
     """A request is at most as large as was reckoned."""
@@ -83,6 +88,7 @@ def test_size(entries: list[Entry], resource: dict[str, Any]) -> None:
     assert reckoned >= request_of(records, origin).ByteSize()
 
 
+@_SOME
 @given(_ENTRIES)
 def test_id(entry: Entry) -> None:
     """An entry that is built anew has the same id."""

@@ -23,7 +23,6 @@ _OPTIONS = (
     ("grpc.primary_user_agent", f"otel-har/{__version__}"),
     # A receiver that is back is found again soon: the default waits for up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
 _CODE = grpc.StatusCode
