@@ -130,7 +130,7 @@ def exporter_of(
     """The exporter of a name.
 
     Args:
-        name: `file`, `console`, `logging`, or that of an entry point of the group `otel_har_exporter`.
+        name: `file`, `otlp`, `console`, `logging`, or that of an entry point of the group `otel_har_exporter`.
         settings: The settings; for `file` its `path` must be set.
         recording: A name that processes have in common which write one file together.
         first_process: The number of the first of them, this one by default.
@@ -158,8 +158,23 @@ def exporter_of(
         "file": to_file,
         "console": ConsoleHarExporter,
         "logging": LoggingHarExporter,
+        "otlp": partial(_otlp_exporter, settings, recording),
     }
     return exporter_named(name, builtins)
+
+
+def _otlp_exporter(settings: HarSettings, recording: str | None) -> HarExporter:
+    try:
+        from otel_har.export.otlp import OtlpHarExporter  # noqa: PLC0415 - what it needs is an extra
+    except ImportError as missing:
+        raise SettingError(f"it needs otel-har[otlp]: {missing}") from missing
+    return OtlpHarExporter(
+        max_request_bytes=settings.otlp_max_request_bytes,
+        with_bodies=settings.otlp_bodies,
+        recording=recording,
+        spool=settings.otlp_spool,
+        max_spool_bytes=settings.otlp_max_spool_bytes,
+    )
 
 
 def exporter_to_all(exporters: Sequence[HarExporter]) -> HarExporter:

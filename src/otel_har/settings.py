@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from otel_har import environment
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.keeping import DEFAULT_ROTATED_FILES, Retention, Rotation
+from otel_har.export.otlp_limits import DEFAULT_MAX_REQUEST_BYTES, DEFAULT_MAX_SPOOL_BYTES, MIN_REQUEST_BYTES
 from otel_har.filters import HarFilter
 from otel_har.har.models import Entry
 from otel_har.limits import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_INITIATOR_FRAMES, DEFAULT_MAX_QUEUE_BYTES
@@ -98,7 +99,7 @@ class HarSettings(BaseModel):
     path: str | None = Field(None, alias=environment.OTEL_PYTHON_HAR)
     """The HAR file; without one nothing is recorded. `{pid}` in its name gives each process a file of its own."""
     exporters: Exporters = Field(("file",), alias=environment.OTEL_PYTHON_HAR_EXPORTER)
-    """Where entries go, separated by commas: `file`, `console`, `logging`, or the name of a package's own exporter."""
+    """Where entries go, separated by commas: `file`, `otlp`, `console`, `logging`, or the name of a package's own."""
     live: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_LIVE)
     """Write each exchange as soon as it is complete."""
     in_background: Literal["thread", "process"] = Field("thread", alias=environment.OTEL_PYTHON_HAR_IN_BACKGROUND)
@@ -171,6 +172,18 @@ class HarSettings(BaseModel):
     """Whether only exchanges are recorded that went wrong."""
     predicate: Predicate | None = Field(None, alias=environment.OTEL_PYTHON_HAR_FILTER)
     """A function of the program's, `package.module:function`, that says of each entry whether it is recorded."""
+    otlp_max_request_bytes: int = Field(
+        DEFAULT_MAX_REQUEST_BYTES, ge=MIN_REQUEST_BYTES, alias=environment.OTEL_PYTHON_HAR_OTLP_MAX_REQUEST_BYTES
+    )
+    """The most bytes of a request of OTLP, before compression; larger entries go in parts."""
+    otlp_bodies: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_OTLP_BODIES)
+    """Whether bodies are sent as attributes of their own, too: `http.response.body.content` and its like."""
+    otlp_spool: str | None = Field(None, alias=environment.OTEL_PYTHON_HAR_OTLP_SPOOL)
+    """A directory where requests of OTLP wait for a receiver that does not take them, beyond the program's end, too."""
+    otlp_max_spool_bytes: int = Field(
+        DEFAULT_MAX_SPOOL_BYTES, ge=0, alias=environment.OTEL_PYTHON_HAR_OTLP_MAX_SPOOL_BYTES
+    )
+    """The most bytes in that directory; beyond it the oldest requests are dropped."""
     schedule_delay_millis: int = Field(
         int(_BATCH.schedule_delay_millis),
         ge=1,

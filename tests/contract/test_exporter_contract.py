@@ -29,10 +29,12 @@ from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, H
 from otel_har.export.logger import LoggingHarExporter
 from otel_har.export.memory import InMemoryHarExporter
 from otel_har.export.model import to_har_model
+from otel_har.export.otlp import OtlpHarExporter
 from otel_har.export.process import BackgroundProcessHarExporter
 from otel_har.export.stream import StreamHarExporter
 from otel_har.guard import attempted
 from otel_har.har.models import Entry, Page, PageTimings, Request
+from servers.otlp import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -186,6 +188,7 @@ def _pool() -> ProcessPoolExecutor:
 def _pool_ends() -> Iterator[None]:
     yield
     _pool().shutdown()
+    _receiver().kill()
     for reader in _READERS:
         reader.close()
 
@@ -255,6 +258,20 @@ def _faulty_flow(directory: Path) -> Made:
     return StreamHarExporter(stream), read
 
 
+@functools.cache
+def _receiver() -> Receiver:
+    return Receiver()
+
+
+def _otlp(protocol: str) -> Callable[[Path], Made]:
+    def make(directory: Path) -> Made:
+        sender = _receiver().sender(protocol)
+        sender.is_answered(full=str(directory / "full"))
+        return OtlpHarExporter(**sender.options), sender.log
+
+    return make
+
+
 _NOTHING = b'{"log":{"entries":[],"pages":[]}}'
 _FAULTY = EVERYTHING | {FAULTS}
 _BUGGY = _FAULTY - {REDACTION} | {BUGS}
@@ -278,6 +295,8 @@ CASES = {
     "executor of threads": Case(_in_threads, child="shared"),
     "executor of processes": Case(_in_pool, child="shared"),
     "background process": Case(_in_process, child="shared"),
+    "OTLP over HTTP": Case(_otlp("http/protobuf"), _FAULTY, child="shared"),
+    "OTLP over gRPC": Case(_otlp("grpc"), _FAULTY, child="shared"),
     "custom": Case(_custom, _BUGGY, "shared"),
     "custom, in a composite": Case(_custom_in_composite, _BUGGY, "shared"),
     "custom, in threads": Case(_custom_in(lambda: ThreadPoolExecutor(1)), _BUGGY, "shared"),

@@ -15,8 +15,11 @@ from opentelemetry.util.http import OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SA
 
 from otel_har.har.checker import check
 from otel_har.settings import HarSettings
+from servers.otlp import Receiver
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from servers import RecordingServer
 
 ROOT = Path(__file__).parents[2]
@@ -42,12 +45,23 @@ def _title(block: str) -> str:
     return named[1] if named else "example.py"
 
 
+@pytest.fixture(scope="module")
+def otlp_receiver() -> Iterator[Receiver]:
+    """What the examples send entries to."""
+    receiver = Receiver()
+    yield receiver
+    receiver.kill()
+
+
 @pytest.mark.parametrize(("page", "block"), PYTHON_BLOCKS, ids=[page for page, _ in PYTHON_BLOCKS])
-def test_every_python_example_runs(page: str, block: str, tmp_path: Path, server: RecordingServer) -> None:
+def test_every_python_example_runs(
+    page: str, block: str, tmp_path: Path, server: RecordingServer, otlp_receiver: Receiver
+) -> None:
     """A pasted example runs without a word on standard error, and its HAR file is without faults."""
     assert page
     program = tmp_path / "example.py"
-    program.write_text(block.replace("https://example.org/", server.url("/json")))
+    source = block.replace("https://example.org/", server.url("/json"))
+    program.write_text(source.replace("http://localhost:4318", otlp_receiver.http))
     result = _run([sys.executable, "-W", "error", str(program)], tmp_path)
     assert (0, "") == (result.returncode, result.stderr)
     recording = tmp_path / "out.har"

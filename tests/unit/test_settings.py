@@ -51,6 +51,10 @@ DEFAULTS = {
     "min_duration_millis": 0,
     "errors_only": False,
     "predicate": None,
+    "otlp_max_request_bytes": 4 * 1024 * 1024 - 64 * 1024,
+    "otlp_bodies": False,
+    "otlp_spool": None,
+    "otlp_max_spool_bytes": 256 * 1024 * 1024,
     "schedule_delay_millis": 1_000,
     "max_queue_size": 10_000,
     "max_queue_bytes": 64 * 1024 * 1024,
@@ -67,6 +71,8 @@ NUMBERS = {
     environment.OTEL_PYTHON_HAR_ROTATION_SECONDS: ("rotation_seconds", 1, None),
     environment.OTEL_PYTHON_HAR_ROTATION_FILES: ("rotation_files", 1, None),
     environment.OTEL_PYTHON_HAR_MAX_BODY_BYTES: ("max_body_bytes", 0, None),
+    environment.OTEL_PYTHON_HAR_OTLP_MAX_REQUEST_BYTES: ("otlp_max_request_bytes", 16_384, None),
+    environment.OTEL_PYTHON_HAR_OTLP_MAX_SPOOL_BYTES: ("otlp_max_spool_bytes", 0, None),
     environment.OTEL_PYTHON_HAR_INITIATOR_FRAMES: ("initiator_frames", 0, 100),
     environment.OTEL_PYTHON_HAR_MAX_PAGES: ("max_pages", 1, None),
     environment.OTEL_PYTHON_HAR_MIN_DURATION_MILLIS: ("min_duration_millis", 0, None),
@@ -85,6 +91,7 @@ FLAGS = {
     environment.OTEL_PYTHON_HAR_SIGNALS: "signals",
     environment.OTEL_PYTHON_HAR_ERRORS_ONLY: "errors_only",
     environment.OTEL_PYTHON_HAR_REDACT_HASHES: "redact_hashes",
+    environment.OTEL_PYTHON_HAR_OTLP_BODIES: "otlp_bodies",
 }
 WORDS = {
     environment.OTEL_PYTHON_HAR_IN_BACKGROUND: ("in_background", ("thread", "process")),
@@ -107,7 +114,13 @@ FILTERS = (
     environment.OTEL_PYTHON_HAR_BODIES,
     environment.OTEL_PYTHON_HAR_FILTER,
 )
-OTHERS = (environment.OTEL_PYTHON_HAR, environment.OTEL_PYTHON_HAR_REDACTOR, SANITIZE_FIELDS, *FILTERS)
+OTHERS = (
+    environment.OTEL_PYTHON_HAR,
+    environment.OTEL_PYTHON_HAR_OTLP_SPOOL,
+    environment.OTEL_PYTHON_HAR_REDACTOR,
+    SANITIZE_FIELDS,
+    *FILTERS,
+)
 ALL = (*NUMBERS, *FLAGS, *WORDS, *LISTS, *OTHERS)
 # What takes out secrets: a value of theirs that cannot be used lets out nothing.
 REDACTING = (environment.OTEL_PYTHON_HAR_REDACT, environment.OTEL_PYTHON_HAR_REDACTOR, SANITIZE_FIELDS)
@@ -142,11 +155,11 @@ def test_what_stays_in_the_file() -> None:
     assert (Retention(0.5), Rotation(1000, files=2), []) == (settings.retention, settings.rotation, problems)
 
 
-@pytest.mark.parametrize(("name", "field"), [(name, field) for name, (field, _, _) in NUMBERS.items()])
-def test_numbers(name: str, field: str) -> None:
+@pytest.mark.parametrize(("name", "field", "least"), [(name, *rest[:2]) for name, rest in NUMBERS.items()])
+def test_numbers(name: str, field: str, least: int) -> None:
     """Each number is read, blanks around it do not matter."""
-    settings, problems = settings_from({name: " 7 "})
-    assert DEFAULTS | {field: 7} == settings.model_dump()
+    settings, problems = settings_from({name: f" {least + 7} "})
+    assert DEFAULTS | {field: least + 7} == settings.model_dump()
     assert [] == problems
 
 

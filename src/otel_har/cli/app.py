@@ -3,6 +3,8 @@
 import click
 
 from otel_har.cli.check import check
+from otel_har.cli.convert import convert
+from otel_har.cli.receive import receive
 from otel_har.cli.record import record
 from otel_har.cli.redact import redact
 from otel_har.cli.repair import repair
@@ -19,5 +21,7 @@ def app() -> None:
 
 app.add_command(record)
 app.add_command(check)
+app.add_command(convert)
+app.add_command(receive)
 app.add_command(redact)
 app.add_command(repair)

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -48,8 +48,7 @@ def run_child(become: Callable[[], object]) -> int:
     Raises:
         NotStartedError: When `become` raised an OSError.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush_standard_streams()
     with _Noted() as noted, _Witness(noted) as witness:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         broken, broke = os.pipe()
@@ -246,7 +245,7 @@ def die_as(status: int) -> int:
     with contextlib.suppress(OSError, ValueError):  # SIGKILL's cannot be set, and need not
         signal.signal(number, signal.SIG_DFL)
     _leave_no_core()
-    sys.stderr.flush()
+    _flush_standard_streams()
     os.kill(os.getpid(), number)
     return 128 + number
 
@@ -256,3 +255,12 @@ def _leave_no_core() -> None:
     import resource  # noqa: PLC0415 - Windows has none
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _flush_standard_streams() -> None:
+    """Write what is buffered; services and scripts may close either stream."""
+    streams: tuple[TextIO | None, ...] = (sys.stdout, sys.stderr)
+    for stream in streams:
+        with contextlib.suppress(OSError, ValueError):
+            if stream is not None:
+                stream.flush()
