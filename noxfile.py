@@ -20,7 +20,7 @@ nox.options.sessions = ["tests", "urllib3", "uvloop"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 PYTHONS = nox.project.python_versions({"project": PROJECT})
-RUN_TIME_EXTRAS = ("requests", "aiohttp", "brotli", "reader", "cli")
+RUN_TIME_EXTRAS = ("requests", "aiohttp", "brotli", "otlp", "reader", "cli")
 # Not the tests of scale, of other people's readers, and of the source, which one environment tells as well as many.
 TESTS = ("tests/unit", "tests/contract", "tests/properties", "tests/integration")
 TESTS_OPTIONS = ("--ignore=tests/integration/test_scale.py", "-p", "no:cacheprovider", "-q")

@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from otel_har.export.files.document import Growth, HarDocument, Standing
+from otel_har.export.files.document import HarDocument
 from otel_har.export.files.growing import Claim, GrowingFile
 from otel_har.export.files.in_place import InPlaceFile
+from otel_har.export.files.standing import Growth, Standing
 from otel_har.export.files.swapped import SwappedFile
 from otel_har.export.interfaces import HarBatch
 from otel_har.har.models import Content, Entry, Page, PageTimings, Request, Response

@@ -12,9 +12,12 @@ from typing import Any
 from opentelemetry.trace import Span, SpanContext
 
 from otel_har.exchange import Exchange
-from otel_har.limits import CaptureLimits
+from otel_har.guard import guarded
+from otel_har.limits import CaptureLimits, Interest
 
 SpanKey = tuple[int, int]
+InterestOf = Callable[[str, str], Interest]
+"""How much of an exchange is of use to a processor, by its method and its URL."""
 
 
 class SpanCapture:
@@ -28,10 +31,11 @@ class SpanCapture:
             the span is the current one; None where the client does not ask for them.
     """
 
-    __slots__ = ("_closers", "_watchers", "exchanges", "limits", "on_audit_event", "owner")
+    __slots__ = ("_closers", "_interests", "_watchers", "exchanges", "limits", "on_audit_event", "owner")
 
-    def __init__(self, limits: CaptureLimits) -> None:
+    def __init__(self, limits: CaptureLimits, interest: InterestOf | None = None) -> None:
         self.limits = limits
+        self._interests = [interest]
         self.exchanges: list[Exchange] = []
         self.owner: object = None
         self.on_audit_event: Callable[[str, tuple[Any, ...], int], None] | None = None
@@ -42,9 +46,21 @@ class SpanCapture:
         """Call `closer` when the span has ended or nobody watches it any more, before anyone looks at the exchanges."""
         self._closers.append(closer)
 
-    def watch(self) -> None:
+    def take_in(self, exchange: Exchange) -> None:
+        """One more exchange of the span; nothing of it is noted yet but its method and its URL."""
+        self.weigh(exchange)
+        self.exchanges.append(exchange)
+
+    def weigh(self, exchange: Exchange) -> None:
+        """Limit an exchange to what is of use to any of the processors; once more where its URL becomes another."""
+        if any(self._interests):
+            interest = _greatest(self._interests, exchange)
+            exchange.limit_to(Interest.ALL if interest is None else interest)
+
+    def watch(self, interest: InterestOf | None = None) -> None:
         """One more processor watches the span."""
         self._watchers += 1
+        self._interests.append(interest)
 
     def release(self, *, ended: bool) -> bool:
         """A processor watches no longer, because the span ended or by itself; True when nobody does any more."""
@@ -52,6 +68,12 @@ class SpanCapture:
         while self._closers and (ended or self._watchers <= 0):
             self._closers.pop()()
         return self._watchers <= 0
+
+
+@guarded("weighing an exchange")
+def _greatest(interests: list[InterestOf | None], exchange: Exchange) -> Interest:
+    of = (Interest.ALL if interest is None else interest(exchange.method, exchange.url) for interest in interests)
+    return max(of, default=Interest.ALL)
 
 
 _open: dict[SpanKey, SpanCapture] = {}
@@ -62,13 +84,13 @@ def key_of(context: SpanContext) -> SpanKey:
     return context.trace_id, context.span_id
 
 
-def expect(key: SpanKey, limits: CaptureLimits) -> None:
-    """A processor watches the client span that has just started."""
+def expect(key: SpanKey, limits: CaptureLimits, interest: InterestOf | None = None) -> None:
+    """A processor watches the client span that has just started; all is of use to one that does not say."""
     capture = _open.get(key)
     if capture is None:
-        _open[key] = SpanCapture(limits)
+        _open[key] = SpanCapture(limits, interest)
     else:
-        capture.watch()
+        capture.watch(interest)
 
 
 def find(span: Span) -> SpanCapture | None:

@@ -34,7 +34,7 @@ class Passage:
 
     def note(self, piece: bytes | bytearray | memoryview, at: int) -> None:
         """Note a piece, and the instant of its passing in nanoseconds of the exchange's clock."""
-        if self.is_cut or len(self._ends) >= _MAX_PIECES or not self._has_room():
+        if self.body.rule == "none" or self.is_cut or len(self._ends) >= _MAX_PIECES or not self._has_room():
             self.body.size_bytes += piece.nbytes if isinstance(piece, memoryview) else len(piece)
             return
         before = self.body.kept_bytes

@@ -7,6 +7,7 @@ business of `timings` and `mapping`, in the worker.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from dataclasses import dataclass
 from otel_har.budget import Charge
 from otel_har.duplex import Duplex
 from otel_har.guard import guarded
-from otel_har.limits import CaptureLimits
-from otel_har.message import Body, HeaderText, RawHeaders, SomeHeaders, memory_of
+from otel_har.limits import CaptureLimits, Interest
+from otel_har.message import Body, BodyRule, HeaderText, RawHeaders, SomeHeaders, memory_of
 
 # What an exchange takes besides texts and bodies, with its record: measured with tracemalloc, on Python 3.11.
 _OWN_BYTES = 3 * 1024
@@ -107,6 +108,7 @@ class Exchange:
         end_reason: Why an unread or partial body ends here, in words.
         is_over_budget: True when there was no room for the heads: they are not kept, and no entry is made.
         lost_attempts: How often the request was sent before, beyond what is noted of one request.
+        interest: How much of it can be of use to anyone.
     """
 
     __slots__ = (
@@ -120,6 +122,7 @@ class Exchange:
         "http_version",
         "initiator",
         "instants",
+        "interest",
         "is_over_budget",
         "lost_attempts",
         "method",
@@ -169,6 +172,7 @@ class Exchange:
         self.finished = False
         self.is_over_budget = False
         self.lost_attempts = 0
+        self.interest = Interest.ALL
         self._charge = Charge(limits.budget)
         self._listeners: list[Callable[[Exchange], None]] = []
 
@@ -191,13 +195,31 @@ class Exchange:
     @guarded("accounting for an exchange")
     def charge(self) -> None:
         """Take the room for what was noted of the heads since the last time; without it let go of them."""
+        if self.interest is Interest.NOTHING:  # nobody will ask for them
+            self._let_go_of_heads()
+            return
         if self.is_over_budget or not self._charge.raise_to(_OWN_BYTES + self._text_bytes()):
             self.is_over_budget = True
             self.url = self.url[:_MAX_TEXT_OVER_BUDGET]
-            self.request_head = None
-            self.request_headers = self.response_headers = self.response_body.trailers = SomeHeaders()
-            self.reason = ""
+            self._let_go_of_heads()
             self.error = self.error[:_MAX_TEXT_OVER_BUDGET] if self.error is not None else None
+
+    def _let_go_of_heads(self) -> None:
+        self.request_head = None
+        self.request_headers = self.response_headers = self.response_body.trailers = SomeHeaders()
+        self.reason = ""
+
+    def limit_to(self, interest: Interest) -> None:
+        """Note no more than is of use; said before any of its bodies passes."""
+        self.interest = interest
+        self.request_body.rule = self.response_body.rule = "all" if interest is Interest.ALL else "none"
+
+    def under(self, request_rule: BodyRule, response_rule: BodyRule) -> Exchange:
+        """The same exchange with its bodies as they are under rules; what it holds stays this one's."""
+        other = copy.copy(self)
+        other.request_body = self.request_body.under(request_rule)
+        other.response_body = self.response_body.under(response_rule)
+        return other
 
     def _text_bytes(self) -> int:
         head_bytes = len(self.request_head) if self.request_head is not None else 0

@@ -8,7 +8,8 @@ What a signal handler of the program raises (a time limit by `SIGALRM`) is no fa
 two bytecodes, ours among them. It goes on to the program, as it would have from anywhere else.
 
 A function that the program lends to us is held tighter: what it raises to end the program or a task, `SystemExit` for
-example, is a fault like others. Only what comes from outside goes on: a signal handler's, and Ctrl-C.
+example, is a fault like others. Only what comes from outside goes on: a signal handler's, Ctrl-C, and what another
+greenlet throws into this one to end it or its time.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ R = TypeVar("R")
 
 _logger = logging.getLogger("otel_har")
 _MAX_KINDS = 1_000
+_GREENLET_LIBRARIES = frozenset({"greenlet", "gevent", "eventlet"})
 Faults = Counter[tuple[str, str]]
 """How often each kind of fault happened."""
 
@@ -72,15 +74,32 @@ def guarded(task: str, faults: type[BaseException] = Exception) -> Callable[[Cal
     return decorate
 
 
+def attempted(function: Callable[[], R]) -> R | BaseException:
+    """What a callable gives, or whatever it raises: for who has to tell the fault to somebody.
+
+    What comes from outside goes on to the program.
+    """
+    try:
+        return function()
+    except BaseException as fault:
+        if _is_from_outside(fault):
+            raise
+        return fault
+
+
 def _settle(task: str, fault: BaseException) -> BaseException | None:
     """Report a fault; what is the program's own, and has to be raised."""
     try:
-        if is_of_signal_handler(fault) or _is_interrupt(fault):
+        if _is_from_outside(fault):
             return fault
         report(task, fault)
-    except Exception as later:  # noqa: BLE001 - in the program's logging, or a signal meanwhile
-        return later if is_of_signal_handler(later) else None
+    except BaseException as later:  # noqa: BLE001 - in the program's logging, or a signal meanwhile
+        return later if _is_from_outside(later) else None
     return None
+
+
+def _is_from_outside(fault: BaseException) -> bool:
+    return is_of_signal_handler(fault) or _is_interrupt(fault) or _is_thrown(fault)
 
 
 def is_of_signal_handler(fault: BaseException) -> bool:
@@ -100,6 +119,13 @@ def is_of_signal_handler(fault: BaseException) -> bool:
 def _is_interrupt(fault: BaseException) -> bool:
     """Whether this is Ctrl-C, which Python's own handler raises, in the main thread only; it leaves no frame."""
     return isinstance(fault, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+
+
+def _is_thrown(fault: BaseException) -> bool:
+    """Whether this is what greenlets throw into each other: `GreenletExit`, the `Timeout` of gevent and eventlet."""
+    if isinstance(fault, Exception):
+        return False
+    return any(kind.__module__.partition(".")[0] in _GREENLET_LIBRARIES for kind in type(fault).__mro__)
 
 
 def _is_handler(frame: FrameType) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 
 from otel_har.budget import ByteBudget
@@ -9,6 +10,15 @@ from otel_har.budget import ByteBudget
 DEFAULT_MAX_BODY_BYTES = 10 * 1024 * 1024
 DEFAULT_MAX_QUEUE_BYTES = 64 * 1024 * 1024
 DEFAULT_MAX_INITIATOR_FRAMES = 10
+
+
+class Interest(enum.IntEnum):
+    """How much of an exchange can be of use to anyone, as far as its method and its URL tell."""
+
+    NOTHING = 0
+    FACTS = 1
+    """Everything but what its bodies are."""
+    ALL = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,11 @@ HeaderText = str | bytes
 RawHeaders = Iterable[tuple[HeaderText, HeaderText]]
 """Header fields in their order, with duplicates."""
 
-BodyState = Literal["whole", "truncated", "partial", "unread", "dropped"]
+BodyState = Literal["whole", "truncated", "partial", "unread", "dropped", "excluded"]
+BodyRule = Literal["all", "text", "none"]
+"""What of a body is wanted: all, what is text, or nothing but its size."""
+
+_STRICTNESS: tuple[BodyRule, ...] = ("all", "text", "none")
 
 
 _TEXT_BYTES = 80  # of each of two texts, their pair and its place, besides the characters
@@ -52,6 +56,7 @@ class Body:
         wire_bytes_lost: True when more came than anyone counted: `wire_size_bytes` is the least it can be.
         has_gaps: True when bytes of it came that were not noted, and not only behind those that were.
         is_over_budget: True when bytes of it were not kept because of what others hold, whatever its own limit.
+        rule: What of it is wanted; where that is nothing, nothing is kept.
         framing_bytes: The bytes of the chunked transfer coding around them; 0 without it, or when not known.
         trailers: The trailer fields (RFC 9110, 6.5).
     """
@@ -66,6 +71,7 @@ class Body:
         "framing_bytes",
         "has_gaps",
         "is_over_budget",
+        "rule",
         "size_bytes",
         "trailers",
         "wire_bytes_lost",
@@ -84,6 +90,7 @@ class Body:
         self.wire_bytes_lost = False
         self.has_gaps = False
         self.is_over_budget = False
+        self.rule: BodyRule = "all"
         self.framing_bytes = 0
         self.trailers: RawHeaders = ()
 
@@ -92,7 +99,9 @@ class Body:
         length = chunk.nbytes if isinstance(chunk, memoryview) else len(chunk)
         was_whole = self._kept_bytes == self.size_bytes
         self.size_bytes += length
-        if not was_whole or not length:  # behind a gap nothing more is kept: what is kept is a prefix
+        if (
+            not was_whole or not length or self.rule == "none"
+        ):  # behind a gap nothing more is kept: what is kept is a prefix
             return
         room = self._limits.max_body_bytes - self._kept_bytes
         kept_length = min(length, room)
@@ -132,11 +141,23 @@ class Body:
         Arrivals, framing and trailers stay: only what is read has them.
         """
         other = Body(self._limits)
+        other.rule = self.rule
         other.encoded, other.ended, other.size_bytes = self.encoded, self.ended, self.size_bytes
         other.wire_size_bytes = self.wire_size_bytes
         other.is_over_budget, self.is_over_budget = self.is_over_budget, False
         other._chunks, other._kept_bytes = self._chunks, self._kept_bytes
         self._chunks, self._kept_bytes, self.size_bytes, self.ended = [], 0, 0, False
+        return other
+
+    def under(self, rule: BodyRule) -> Body:
+        """The same body as it is under a rule; this one stays as it is. It is for reading, while this one is there."""
+        other = _BorrowedBody(self._limits)
+        rule = max(rule, self.rule, key=_STRICTNESS.index)
+        known = {name: getattr(self, name) for name in Body.__slots__} | {"rule": rule}
+        if rule == "none":
+            known |= {"_chunks": [], "_kept_bytes": 0}
+        for name, value in known.items():
+            setattr(other, name, value)
         return other
 
     def clear(self) -> None:
@@ -164,6 +185,8 @@ class Body:
     @property
     def state(self) -> BodyState:
         """What is held of the body; only `whole` is all of it."""
+        if self.rule == "none" and self.size_bytes:
+            return "excluded"
         if self._kept_bytes < self.size_bytes:
             return "truncated" if self._kept_bytes else "dropped"
         if self.ended:
@@ -177,3 +200,12 @@ class Body:
     def __del__(self) -> None:
         if getattr(self, "_kept_bytes", 0):  # a signal handler of the program may have raised in `__init__`
             self._limits.budget.give_back(self._kept_bytes)
+
+
+class _BorrowedBody(Body):
+    """One whose bytes are another one's, which gives them back."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        """Nothing is taken."""

@@ -19,7 +19,7 @@ from otel_har.exchange import Exchange
 from otel_har.export.interfaces import HarProcessor
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
-from otel_har.limits import CaptureLimits
+from otel_har.limits import CaptureLimits, Interest
 from otel_har.mapping.spans import is_http_client_span
 from otel_har.pages import DEFAULT_MAX_PAGES, PageBook, Trace
 from otel_har.record import HarRecord, SpanFacts
@@ -76,7 +76,7 @@ class HarSpanProcessor(SpanProcessor):
         if span.kind is SpanKind.CLIENT and context.trace_flags.sampled:
             key = correlation.key_of(context)
             self._open[key] = span
-            correlation.expect(key, self._limits)
+            correlation.expect(key, self._limits, self._processor.interest)
             if len(self._open) > _MAX_OPEN:
                 self._give_up(next(iter(list(self._open))), reason=_TOO_MANY)
 
@@ -137,18 +137,29 @@ class HarSpanProcessor(SpanProcessor):
         is_unhooked = capture is None or not capture.exchanges
         if is_unhooked and not is_http_client_span(span.attributes or {}):
             return
+        exchanges = self._wanted(capture.exchanges) if capture is not None else []
+        if not exchanges and not is_unhooked:
+            return
         facts = _span_facts(span, context, Charge(self._limits.budget))
         if capture is None or is_unhooked:
             self._hand_on(None, facts, trace)
             return
         if reason is not None:
             _cut_short(capture.exchanges[-1], reason)
-        for exchange in tuple(capture.exchanges):
+        for exchange in exchanges:
             waiting = _Waiting(self, facts, trace)
             self._waiting[id(waiting)] = waiting, exchange
             exchange.when_finished(waiting.hand_on)
         while len(self._waiting) > _MAX_WAITING:
             self._hand_on_oldest()
+
+    def _wanted(self, exchanges: list[Exchange]) -> list[Exchange]:
+        """Those that are of use to anyone; the others are counted."""
+        wanted = [exchange for exchange in exchanges if exchange.interest is not Interest.NOTHING]
+        if len(wanted) < len(exchanges):
+            unwanted = [exchange for exchange in exchanges if exchange.interest is Interest.NOTHING]
+            self._processor.on_unwanted(len(unwanted) + sum(exchange.lost_attempts for exchange in unwanted))
+        return wanted
 
     def _hand_on_oldest(self) -> None:
         for waiting, exchange in list(self._waiting.values())[:1]:

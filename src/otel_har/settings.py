@@ -10,13 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from opentelemetry.util.http import OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from otel_har import environment
 from otel_har.export.batch_settings import BatchSettings
+from otel_har.export.keeping import DEFAULT_ROTATED_FILES, Retention, Rotation
+from otel_har.export.otlp_limits import DEFAULT_MAX_REQUEST_BYTES, DEFAULT_MAX_SPOOL_BYTES, MIN_REQUEST_BYTES
+from otel_har.filters import HarFilter
 from otel_har.har.models import Entry
 from otel_har.limits import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_INITIATOR_FRAMES, DEFAULT_MAX_QUEUE_BYTES
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions, Params
@@ -43,14 +47,43 @@ def _imported(value: object) -> object:
     return ImportedRedactor(value) if isinstance(value, str) else value
 
 
+def _at_least_one(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("names no exporter")
+    return value
+
+
+def _rule_of_a_filter(name: str) -> AfterValidator:
+    """Whether a filter understands the value; it says itself what is wrong."""
+
+    def check(value: str) -> str:
+        rule: dict[str, Any] = {name: value}
+        HarFilter(**rule)
+        return value
+
+    return AfterValidator(check)
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_separated)]
+Exporters = Annotated[Names, AfterValidator(_at_least_one)]
 Patterns = Annotated[tuple[re.Pattern[str], ...], BeforeValidator(_patterns)]
 Redactor = Annotated[Callable[[Entry], Entry | None], BeforeValidator(_imported)]
+IncludeUrls = Annotated[str, _rule_of_a_filter("include_urls")]
+ExcludeUrls = Annotated[str, _rule_of_a_filter("exclude_urls")]
+Methods = Annotated[str, _rule_of_a_filter("methods")]
+Statuses = Annotated[str, _rule_of_a_filter("statuses")]
+ContentTypes = Annotated[str, _rule_of_a_filter("content_types")]
+Bodies = Annotated[str, _rule_of_a_filter("bodies")]
+Predicate = Annotated[str, _rule_of_a_filter("predicate")]
 # Of these a value that cannot be used must not let out what a user meant to keep in.
 _REDACTING = frozenset(
     {
         environment.OTEL_PYTHON_HAR_REDACT,
         environment.OTEL_PYTHON_HAR_REDACTOR,
+        environment.OTEL_PYTHON_HAR_INCLUDE_URLS,
+        environment.OTEL_PYTHON_HAR_EXCLUDE_URLS,
+        environment.OTEL_PYTHON_HAR_BODIES,
+        environment.OTEL_PYTHON_HAR_FILTER,
         OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS,
     }
 )
@@ -65,10 +98,32 @@ class HarSettings(BaseModel):
 
     path: str | None = Field(None, alias=environment.OTEL_PYTHON_HAR)
     """The HAR file; without one nothing is recorded. `{pid}` in its name gives each process a file of its own."""
+    exporters: Exporters = Field(("file",), alias=environment.OTEL_PYTHON_HAR_EXPORTER)
+    """Where entries go, separated by commas: `file`, `otlp`, `console`, `logging`, or the name of a package's own."""
+    live: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_LIVE)
+    """Write each exchange as soon as it is complete."""
+    in_background: Literal["thread", "process"] = Field("thread", alias=environment.OTEL_PYTHON_HAR_IN_BACKGROUND)
+    """Who writes: a `thread` of the program, or a `process` of its own."""
     append: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_APPEND)
     """Go on with the HAR file that is there, instead of starting it anew."""
     indent: int | None = Field(None, ge=0, le=16, alias=environment.OTEL_PYTHON_HAR_INDENT)
     """Spaces for each level of the file; without it each entry is one line."""
+    retention_seconds: float | None = Field(
+        None, gt=0, allow_inf_nan=False, alias=environment.OTEL_PYTHON_HAR_RETENTION_SECONDS
+    )
+    """Entries that started longer ago are dropped from the file's beginning."""
+    retention_entries: int | None = Field(None, ge=1, alias=environment.OTEL_PYTHON_HAR_RETENTION_ENTRIES)
+    """The most entries of the file; the oldest go."""
+    retention_bytes: int | None = Field(None, ge=1, alias=environment.OTEL_PYTHON_HAR_RETENTION_BYTES)
+    """The most bytes of the file; the oldest entries go."""
+    rotation_bytes: int | None = Field(None, ge=1, alias=environment.OTEL_PYTHON_HAR_ROTATION_BYTES)
+    """Before the file would get larger it becomes `out.1.har`, and is begun anew."""
+    rotation_seconds: float | None = Field(
+        None, gt=0, allow_inf_nan=False, alias=environment.OTEL_PYTHON_HAR_ROTATION_SECONDS
+    )
+    """After so long the file becomes `out.1.har`, and is begun anew."""
+    rotation_files: int = Field(DEFAULT_ROTATED_FILES, ge=1, alias=environment.OTEL_PYTHON_HAR_ROTATION_FILES)
+    """The most files `out.1.har`, `out.2.har` and so on."""
     max_body_bytes: int = Field(DEFAULT_MAX_BODY_BYTES, ge=0, alias=environment.OTEL_PYTHON_HAR_MAX_BODY_BYTES)
     """The most bytes kept of one body; 0 keeps none."""
     initiator_frames: int = Field(
@@ -99,6 +154,36 @@ class HarSettings(BaseModel):
     """A function of the program's, `package.module:function`, which sees each entry last."""
     redact_header_patterns: Patterns = Field((), alias=OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS)
     """OpenTelemetry's own: regular expressions, separated by commas; header fields in whose name one is found."""
+    include_urls: IncludeUrls | None = Field(None, alias=environment.OTEL_PYTHON_HAR_INCLUDE_URLS)
+    """Patterns of URLs, separated by commas; only these are recorded."""
+    exclude_urls: ExcludeUrls | None = Field(None, alias=environment.OTEL_PYTHON_HAR_EXCLUDE_URLS)
+    """Patterns of URLs that are not recorded."""
+    methods: Methods | None = Field(None, alias=environment.OTEL_PYTHON_HAR_METHODS)
+    """The request methods that are recorded; all by default."""
+    statuses: Statuses | None = Field(None, alias=environment.OTEL_PYTHON_HAR_STATUSES)
+    """The statuses that are recorded: `404`, `4xx`, `500-599`, `error` for exchanges without an answer."""
+    content_types: ContentTypes | None = Field(None, alias=environment.OTEL_PYTHON_HAR_CONTENT_TYPES)
+    """Patterns of the media types of answers that are recorded."""
+    bodies: Bodies = Field("all", alias=environment.OTEL_PYTHON_HAR_BODIES)
+    """What is recorded of bodies: `all`, `text`, `none`, or by media type, `image/*=none,*=text`."""
+    min_duration_millis: int = Field(0, ge=0, alias=environment.OTEL_PYTHON_HAR_MIN_DURATION_MILLIS)
+    """The least time of an exchange that is recorded, milliseconds."""
+    errors_only: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_ERRORS_ONLY)
+    """Whether only exchanges are recorded that went wrong."""
+    predicate: Predicate | None = Field(None, alias=environment.OTEL_PYTHON_HAR_FILTER)
+    """A function of the program's, `package.module:function`, that says of each entry whether it is recorded."""
+    otlp_max_request_bytes: int = Field(
+        DEFAULT_MAX_REQUEST_BYTES, ge=MIN_REQUEST_BYTES, alias=environment.OTEL_PYTHON_HAR_OTLP_MAX_REQUEST_BYTES
+    )
+    """The most bytes of a request of OTLP, before compression; larger entries go in parts."""
+    otlp_bodies: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_OTLP_BODIES)
+    """Whether bodies are sent as attributes of their own, too: `http.response.body.content` and its like."""
+    otlp_spool: str | None = Field(None, alias=environment.OTEL_PYTHON_HAR_OTLP_SPOOL)
+    """A directory where requests of OTLP wait for a receiver that does not take them, beyond the program's end, too."""
+    otlp_max_spool_bytes: int = Field(
+        DEFAULT_MAX_SPOOL_BYTES, ge=0, alias=environment.OTEL_PYTHON_HAR_OTLP_MAX_SPOOL_BYTES
+    )
+    """The most bytes in that directory; beyond it the oldest requests are dropped."""
     schedule_delay_millis: int = Field(
         int(_BATCH.schedule_delay_millis),
         ge=1,
@@ -129,7 +214,7 @@ class HarSettings(BaseModel):
     )
     """How long the program may wait for room before something of an entry is left out, milliseconds; 0: never."""
 
-    @field_validator("params", "redact", mode="before")
+    @field_validator("in_background", "params", "redact", mode="before")
     @classmethod
     def _in_any_case(cls, value: object) -> object:
         """OpenTelemetry specification: values of an enumeration are read without regard to case."""
@@ -154,6 +239,33 @@ class HarSettings(BaseModel):
         return policy if salt is None else replace(policy, salt=salt)
 
     @property
+    def filter(self) -> HarFilter:
+        """Which exchanges are recorded, and what of their bodies."""
+        return HarFilter(
+            include_urls=self.include_urls or (),
+            exclude_urls=self.exclude_urls or (),
+            methods=self.methods or (),
+            statuses=self.statuses or (),
+            content_types=self.content_types or (),
+            bodies=self.bodies,
+            min_duration_ms=self.min_duration_millis,
+            errors_only=self.errors_only,
+            predicate=self.predicate,
+        )
+
+    @property
+    def retention(self) -> Retention | None:
+        """Which entries stay in the file."""
+        return Retention(self.retention_seconds, self.retention_entries, self.retention_bytes) or None
+
+    @property
+    def rotation(self) -> Rotation | None:
+        """When the file is put aside."""
+        if self.rotation_bytes is None and self.rotation_seconds is None:
+            return None
+        return Rotation(self.rotation_bytes, self.rotation_seconds, self.rotation_files)
+
+    @property
     def options(self) -> MappingOptions:
         """The form of the entries."""
         return MappingOptions(params=self.params)
@@ -164,7 +276,7 @@ class HarSettings(BaseModel):
         return BatchSettings(
             max_queue_size=self.max_queue_size,
             schedule_delay_millis=self.schedule_delay_millis,
-            max_export_batch_size=self.max_export_batch_size,
+            max_export_batch_size=1 if self.live else self.max_export_batch_size,
             export_timeout_millis=self.export_timeout_millis,
             block_timeout_millis=self.block_timeout_millis,
         )
@@ -181,7 +293,7 @@ def settings_from(environ: Mapping[str, str]) -> tuple[HarSettings, list[str]]:
     try:
         return HarSettings.model_validate(values), []
     except ValidationError as invalid:
-        faults = {str(error["loc"][0]): error["msg"] for error in invalid.errors(include_url=False)}
+        faults = {str(error["loc"][0]): _message(error) for error in invalid.errors(include_url=False)}
     problems = []
     for name, message in faults.items():
         value = values.pop(name, None)
@@ -191,3 +303,9 @@ def settings_from(environ: Mapping[str, str]) -> tuple[HarSettings, list[str]]:
         elif value is not None:
             problems.append(f"{name}={value!r} is ignored: {message}")
     return HarSettings.model_validate(values), problems
+
+
+def _message(error: ErrorDetails) -> str:
+    """What is wrong, in our own words where a check of ours said it: pydantic puts "Value error" before them."""
+    said = error.get("ctx", {}).get("error")
+    return str(said) if isinstance(said, ValueError) else error["msg"]

@@ -3,14 +3,16 @@
     python3 tests/consumers/install.py
 
 The npm packages come into `node_modules`, the Python ones into an environment of their own, `.venv`, both beside this
-file; Chromium is Debian's, and is installed where this runs as root. Node.js with npm has to be there. What is there
-already is left alone. The exit status is 0 when nothing is missing any more.
+file, and an OpenTelemetry collector into `.venv-collector`, where there is one for this Python and machine. Chromium is
+Debian's, and is installed where this runs as root. Node.js with npm has to be there. What is there already is left
+alone. The exit status is 0 when nothing is missing any more.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -23,9 +25,12 @@ HOME = Path(__file__).resolve().parent
 NODE_MODULES = HOME / "node_modules"
 ENVIRONMENT = HOME / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
+COLLECTOR_ENVIRONMENT = HOME / ".venv-collector"
 
 _LOCK = HOME / "package-lock.json"
 _REQUIREMENTS = HOME / "requirements.txt"
+_COLLECTOR_REQUIREMENTS = HOME / "requirements-collector.txt"
+_COLLECTOR_IS_FOR = ((3, 11), "linux", "x86_64")
 _OLDEST_NODE = (20, 11)
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 _STAMP = ".installed"  # holds the digest of the list of packages that was installed
@@ -52,6 +57,24 @@ def missing_python_packages() -> str | None:
     return None if _is_stamped(ENVIRONMENT, _REQUIREMENTS) else f"the Python packages of {_REQUIREMENTS.name}"
 
 
+def no_collector_here() -> str | None:
+    """Say why there can be no collector, where its package has none: it is made for one kind of machine."""
+    here = (sys.version_info[:2], sys.platform, platform.machine())
+    return None if here == _COLLECTOR_IS_FOR else f"the collector is for {_COLLECTOR_IS_FOR}, and this is {here}"
+
+
+def missing_collector() -> str | None:
+    """Say what is missing for the tests that send through a collector of OpenTelemetry's."""
+    if no_collector_here() or _is_stamped(COLLECTOR_ENVIRONMENT, _COLLECTOR_REQUIREMENTS):
+        return None
+    return f"the collector of {_COLLECTOR_REQUIREMENTS.name}"
+
+
+def collector() -> str:
+    """The collector's path."""
+    return str(next(COLLECTOR_ENVIRONMENT.glob("lib/python*/site-packages/rotel/rotel-agent")))
+
+
 def missing_chromium() -> str | None:
     """Say what is missing for the readers that run in a browser."""
     return None if chromium() else "Chromium"
@@ -71,6 +94,13 @@ def _install_python_packages() -> None:
     venv.create(ENVIRONMENT, clear=True, with_pip=True)
     if _run([str(PYTHON), "-m", "pip", "install", "--quiet", "--requirement", str(_REQUIREMENTS)]):
         _stamp(ENVIRONMENT, _REQUIREMENTS)
+
+
+def _install_collector() -> None:
+    venv.create(COLLECTOR_ENVIRONMENT, clear=True, with_pip=True)
+    python = COLLECTOR_ENVIRONMENT / "bin" / "python"
+    if _run([str(python), "-m", "pip", "install", "--quiet", "--requirement", str(_COLLECTOR_REQUIREMENTS)]):
+        _stamp(COLLECTOR_ENVIRONMENT, _COLLECTOR_REQUIREMENTS)
 
 
 def _install_chromium() -> None:
@@ -103,6 +133,7 @@ _STEPS: tuple[tuple[Callable[[], str | None], Callable[[], None] | None], ...] =
     (missing_node, None),
     (missing_npm_packages, _install_npm_packages),
     (missing_python_packages, _install_python_packages),
+    (missing_collector, _install_collector),
     (missing_chromium, _install_chromium),
 )
 

@@ -56,13 +56,14 @@ class Recording:
         return Recording(path, log)
 
 
-def record(directory: Path, *options: str) -> Recording:
+def record(directory: Path, *options: str, name: str = "out.har") -> Recording:
     """Run the program to its end under the real command, its servers being shut down by then."""
     with RecordingServer() as server, RecordingServer(tls=True) as tls_server:
         authority = directory / "authority.pem"
         authority.write_bytes(tls_server.ca_pem)
         env = {"TEST_TLS_BASE": tls_server.url(""), "TEST_TLS_CA": str(authority)}
-        run = run_instrumented_program(server, directory, PROGRAM.read_text("utf-8"), *options, env=env)
+        source = PROGRAM.read_text("utf-8")
+        run = run_instrumented_program(server, directory, source, *options, env=env, har_path=directory / name)
         assert [] == server.gates.expired
     assert (0, "", "") == (run.returncode, run.stdout, run.stderr)
     assert run.har is not None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import json
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from consumers.facts import Json, body
-from consumers.recording import Recording
+from consumers.recording import Recording, record
 from consumers.running import Change, Changed, Read, Reader
+from otel_har.har.reader import load
 
 pytestmark = pytest.mark.consumers
 
@@ -55,6 +59,39 @@ def test_every_cookie_is_set_again(recording: Recording, replayed: Json) -> None
     assert cookies
     expected = {(cookie["name"], cookie["value"], cookie.get("httpOnly", False)) for cookie in cookies}
     assert expected == {(cookie["name"], cookie["value"], cookie["httpOnly"]) for cookie in replayed["cookies"]}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """A recording as an archive with the bodies beside the HAR; its log with the bodies in it."""
+    path = record(tmp_path_factory.mktemp("archive"), name="out.har.zip").path
+    document = load(path).to_json()
+    path.with_suffix("").write_bytes(document)
+    return Recording(path, json.loads(document)["log"])
+
+
+def test_archive(playwright: Read, archive: Recording) -> None:
+    """An archive answers with the same, its bodies being files of their own."""
+    replayed = playwright(archive)
+    test_every_request_gets_its_answer_again(archive, replayed)
+    test_every_request_gets_its_body_again(archive, replayed)
+    with zipfile.ZipFile(archive.path) as packed:
+        entries = json.loads(packed.read("har.har"))["log"]["entries"]
+        named = {entry["response"]["content"].get("_file") for entry in entries} - {None}
+        assert len(named) > 10
+        assert named <= set(packed.namelist())
+    assert not any("text" in entry["response"]["content"] for entry in entries if entry["response"]["content"]["size"])
+
+
+def test_body_of_an_archive_that_is_gone_is_noticed(playwright: Read, archive: Recording, tmp_path: Path) -> None:
+    """Playwright takes the bodies from their files."""
+    changed = tmp_path / "out.har.zip"
+    (tmp_path / "out.har").write_bytes(archive.path.with_suffix("").read_bytes())
+    with zipfile.ZipFile(archive.path) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name) if name == "har.har" else b"changed")
+    with pytest.raises(AssertionError):
+        test_every_request_gets_its_body_again(archive, playwright(Recording(changed, archive.log)))
 
 
 def _answers(recording: Recording, replayed: Json) -> list[tuple[Json, Json]]:

@@ -15,12 +15,15 @@ from opentelemetry.util.http import OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SA
 
 from otel_har.har.checker import check
 from otel_har.settings import HarSettings
+from servers.otlp import Receiver
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from servers import RecordingServer
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -36,19 +39,36 @@ def _run(command: list[str], directory: Path) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
 
+def _title(block: str) -> str:
+    """That of an example's only page."""
+    named = re.search(r'start_as_current_span\("(\w+)"\)', block)
+    return named[1] if named else "example.py"
+
+
+@pytest.fixture(scope="module")
+def otlp_receiver() -> Iterator[Receiver]:
+    """What the examples send entries to."""
+    receiver = Receiver()
+    yield receiver
+    receiver.kill()
+
+
 @pytest.mark.parametrize(("page", "block"), PYTHON_BLOCKS, ids=[page for page, _ in PYTHON_BLOCKS])
-def test_every_python_example_runs(page: str, block: str, tmp_path: Path, server: RecordingServer) -> None:
+def test_every_python_example_runs(
+    page: str, block: str, tmp_path: Path, server: RecordingServer, otlp_receiver: Receiver
+) -> None:
     """A pasted example runs without a word on standard error, and its HAR file is without faults."""
     assert page
     program = tmp_path / "example.py"
-    program.write_text(block.replace("https://example.org/", server.url("/json")))
+    source = block.replace("https://example.org/", server.url("/json"))
+    program.write_text(source.replace("http://localhost:4318", otlp_receiver.http))
     result = _run([sys.executable, "-W", "error", str(program)], tmp_path)
     assert (0, "") == (result.returncode, result.stderr)
     recording = tmp_path / "out.har"
-    if "FileHarExporter" in block:
+    if "FileHarExporter" in block or "record_to_file(" in block:
         assert [] == list(check(recording))
         log = json.loads(recording.read_text())["log"]
-        assert ["greeting"] == [entry_page["title"] for entry_page in log["pages"]]
+        assert [_title(block)] == [entry_page["title"] for entry_page in log["pages"]]
         assert [server.url("/json")] == [entry["request"]["url"] for entry in log["entries"]]
 
 
@@ -91,7 +111,8 @@ def test_every_setting_is_documented_with_its_default() -> None:
             assert f"| `{field.alias}` | " in table
             continue
         option = (field.alias or "").removeprefix("OTEL_PYTHON_").lower()
-        default = "" if field.default in (None, ()) else f"{str(field.default).lower()} "
+        value = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+        default = "" if value in (None, "") else f"{str(value).lower()} "
         assert f"| `{field.alias}` | `--{option}` | {default}| " in table
 
 

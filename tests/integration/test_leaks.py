@@ -92,7 +92,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind
 from otel_har.instrumentor import HarInstrumentor
-from otel_har.recording import span_processor
+from otel_har.pipeline import span_processor
 from otel_har.settings import HarSettings
 
 def record():
@@ -109,6 +109,24 @@ for _ in range(10):
     record()
 told = {"before": held()}
 for _ in range(300):
+    record()
+told["after"] = held()
+print(json.dumps(told))
+"""
+
+_RECORDINGS_FROM_CODE = """
+from otel_har import record_to_file, record_to_model
+
+again = record_to_file(os.path.join(sys.argv[1], "again.har"))
+
+def record():
+    with record_to_file(os.path.join(sys.argv[1], "one.har"), live=True), record_to_model(context_only=True), again:
+        pass
+
+for _ in range(10):
+    record()
+told = {"before": held()}
+for _ in range(200):
     record()
 told["after"] = held()
 print(json.dumps(told))
@@ -304,3 +322,9 @@ asyncio.run(main())
 def test_what_is_dropped_goes_when_it_would_without_recording(tmp_path: Path, program: str) -> None:
     """By reference counting alone: responses, requests, connections, sockets, bodies, sessions, tasks."""
     assert_no_difference(tmp_path, _LET_GO_HEAD + program)
+
+
+def test_recordings_from_code_leave_nothing(tmp_path: Path) -> None:
+    """Nor do recordings that are begun and ended by `with`, hundreds of times."""
+    told = _told(_RECORDINGS_FROM_CODE, str(tmp_path))
+    assert told["before"] == told["after"]

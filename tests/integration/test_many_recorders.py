@@ -14,6 +14,7 @@ from children import Child, batch, completed, doubled, names, names_in
 from otel_har.errors import DestinationError
 from otel_har.export.file import FileHarExporter
 from otel_har.har.models import Har
+from servers.programs import har_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,9 +34,10 @@ def _deliver(exporter: FileHarExporter, name: str) -> None:
         return
 
 
-def test_writers_that_are_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["out.har", "out.har.gz"])
+def test_writers_that_are_killed(tmp_path: Path, name: str) -> None:
     """Each reader finds a whole document; each batch that was accepted is there once, and nobody hangs."""
-    path = tmp_path / "out.har"
+    path = tmp_path / name
     exporter = FileHarExporter(path)
 
     def write(child: Child, most: int | None) -> None:
@@ -53,7 +55,7 @@ def test_writers_that_are_killed(tmp_path: Path) -> None:
         writer.go_on()
     reads = 0
     while doomed or any(len(writer.told()) < _BATCHES for writer in writers[_KILLED:]):
-        Har.model_validate_json(path.read_bytes())
+        Har.model_validate_json(har_text(path))
         reads += 1
         for writer in [writer for writer, most in doomed.items() if len(writer.told()) > most]:
             writer.kill()

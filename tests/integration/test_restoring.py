@@ -24,7 +24,7 @@ from opentelemetry import trace
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from otel_har.instrumentor import CAPTURES, HarInstrumentor
-from otel_har.recording import span_processor
+from otel_har.pipeline import span_processor
 from otel_har.settings import HarSettings
 
 faulthandler.dump_traceback_later(240, exit=True)  # should it hang, where

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -214,5 +216,19 @@ def read_checked(har_path: Path) -> dict[str, Any]:
 
     faults = [str(fault) for fault in check(har_path)]
     assert not faults, "\n".join(faults)
-    parsed: dict[str, Any] = json.loads(har_path.read_text(encoding="utf-8"))
+    parsed: dict[str, Any] = json.loads(har_text(har_path))
     return parsed
+
+
+def har_text(har_path: Path) -> bytes:
+    """The text of a HAR file, unpacked where its first bytes say that it is packed."""
+    data = har_path.read_bytes()
+    if data.startswith(b"PK"):
+        with zipfile.ZipFile(har_path) as archive:
+            return archive.read("har.har")
+    return text_of(data)
+
+
+def text_of(data: bytes) -> bytes:
+    """The text of what was read of a file, which may be gzip."""
+    return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data

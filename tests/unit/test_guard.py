@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gc
+import importlib
 import logging
 import signal
 import sys
 import weakref
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from otel_har import guard
-from otel_har.guard import fault_counts, guarded
+from otel_har.guard import attempted, fault_counts, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -222,3 +224,67 @@ def test_a_fault_beside_a_frame_is_none_of_a_handler() -> None:
     assert 1 == fault_counts()["a task of test_a_fault_beside_a_frame: _TimeLimitError"]
     gc.collect()
     assert [None] == [fault() for fault in faults]
+
+
+@pytest.mark.parametrize("stop", [KeyError, SystemExit, GeneratorExit, asyncio.CancelledError])
+def test_whatever_lent_code_raises(stop: type[BaseException]) -> None:
+    """A function that the program lends to us ends nothing, whatever it raises; who asks for the fault gets it."""
+
+    def fail() -> None:
+        raise stop
+
+    assert None is guarded("a task of test_whatever_lent_code_raises", BaseException)(fail)()
+    assert stop is type(attempted(fail))
+
+
+greenlet: Any = importlib.import_module("greenlet")  # has no types
+_Timeout = type("Timeout", (BaseException,), {"__module__": "gevent.timeout"})  # as gevent's is, without loading it
+
+
+@pytest.mark.parametrize("stop", [greenlet.GreenletExit, _Timeout])
+def test_what_greenlets_throw_passes(stop: type[BaseException]) -> None:
+    """A greenlet that is killed, or whose time is over, is the program's, while lent code works, too."""
+
+    def wait() -> None:
+        parent.switch()
+
+    calls: list[Callable[[], object]] = [
+        guarded("a task of test_what_greenlets_throw_passes", BaseException)(wait),
+        lambda: attempted(wait),
+    ]
+    parent = greenlet.getcurrent()
+    found = []
+    for call in calls:
+        ended: list[type[BaseException]] = []
+
+        def work(call: Callable[[], object] = call, ended: list[type[BaseException]] = ended) -> None:
+            try:
+                call()
+            except BaseException as fault:  # noqa: BLE001 - whatever came
+                ended.append(type(fault))
+
+        child = greenlet.greenlet(work)
+        child.switch()
+        child.throw(stop())
+        found.append(ended)
+    assert [[stop], [stop]] == found
+
+
+class _Exiting(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise SystemExit(record.getMessage())
+
+
+def test_a_logging_handler_that_exits() -> None:
+    """A handler that our fault ends in does not end the program's call either."""
+
+    @guarded("a task of test_a_logging_handler_that_exits")
+    def fail() -> None:
+        raise ValueError
+
+    logger, handler = logging.getLogger("otel_har"), _Exiting()
+    logger.addHandler(handler)
+    try:
+        assert None is fail()
+    finally:
+        logger.removeHandler(handler)

@@ -148,6 +148,7 @@ class RequestTrace:
             exchange = self._exchange = _add_exchange(self._capture, params.method, params.url, now, time.time_ns())
         exchange.method = _method(params.method)
         exchange.url = str(params.url)
+        self._capture.weigh(exchange)
         exchange.request_headers = _as_sent(params.headers)
         exchange.charge()
         exchange.instants.request_started = now
@@ -181,11 +182,13 @@ class RequestTrace:
 
     def failed(self, params: aiohttp.TraceRequestExceptionParams) -> None:
         """The program gets an exception instead of a response."""
-        if self._found_capture() is None or self._exchange is None:
+        capture = self._found_capture()
+        if capture is None or self._exchange is None:
             return
         exchange = self._exchange
         if exchange.instants.request_started is None:  # it never came to sending
             exchange.method, exchange.url = _method(params.method), str(params.url)
+            capture.weigh(exchange)
             exchange.request_headers = _as_sent(params.headers)
         exchange.error = error_text(params.exception)
         _note_refused_response(exchange, params.exception)
@@ -299,8 +302,8 @@ def _add_exchange(capture: SpanCapture, method: str, url: Any, started: int, sta
     )
     if capture.exchanges:
         exchange.initiator = capture.exchanges[0].initiator
+    capture.take_in(exchange)
     exchange.charge()
-    capture.exchanges.append(exchange)
     return exchange
 
 

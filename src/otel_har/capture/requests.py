@@ -205,7 +205,7 @@ class _Sending:
             started=started,
             limits=self._capture.limits,
         )
-        self._capture.exchanges.append(exchange)
+        self._capture.take_in(exchange)
         return exchange
 
     def _note_request(self, exchange: Exchange, request: PreparedRequest) -> None:

@@ -46,6 +46,7 @@ def tap_websocket(exchange: Exchange, response: Any, limits: CaptureLimits) -> b
     if obstacle is not None:
         duplex.unrecorded = obstacle
         return False
+    duplex.sent.body.rule = duplex.received.body.rule = exchange.response_body.rule
     notes = WebSocketNotes(exchange, duplex)
     notes.received(protocol._tail)  # noqa: SLF001 - what came with the handshake's head: no other name tells of it
     transport.set_protocol(ProtocolTap(protocol, notes))

@@ -42,7 +42,8 @@ def check(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Check HAR files: structure, meaning, and what widespread readers need.
 
-    FILE is a path, or - for standard input. Every fault is printed as `FILE: place: message`.
+    FILE is a path, or - for standard input; it may be gzip, or a zip archive with bodies beside the HAR. Every fault is
+    printed as `FILE: place: message`.
 
     With --secrets the places of what looks secret are printed instead, never the values: what `otel-har redact` would
     take out. --mode, --header, --query, --field and --keep go with that.

@@ -16,6 +16,8 @@ from otel_har.cli.check import count
 from otel_har.cli.policy_options import policy_options
 from otel_har.errors import HarFormatError
 from otel_har.export.files.room import is_recorded
+from otel_har.har.attaching import ZIP, ArchiveWriter, is_named_zip
+from otel_har.har.packing import begins_as
 from otel_har.har.replacing import rewrite_file, rewrite_stream
 from otel_har.redaction.document import RedactionReport, redact_document
 from otel_har.redaction.policy import Mode, RedactionPolicy
@@ -48,10 +50,11 @@ def redact(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Copy a HAR file of any producer without its secrets.
 
-    IN and OUT are paths, or - for standard input and output. OUT takes its name when it is complete: one that is there
-    keeps the mode and the owner, a new one has the mode of IN as far as the umask lets. What was redacted is printed in
-    one line: how many entries, and in how many of them and of the log's other members each rule acted. Each entry, and
-    the log, tells in a member `_redaction` by which mode and rules.
+    IN and OUT are paths, or - for standard input and output. IN may be gzip or a zip archive, OUT is one where its name
+    ends in .gz or .zip. OUT takes its name when it is complete: one that is there keeps the mode and the owner, a new
+    one has the mode of IN as far as the umask lets. What was redacted is printed in one line: how many entries, and in
+    how many of them and of the log's other members each rule acted. Each entry, and the log, tells in a member
+    `_redaction` by which mode and rules.
 
     Exit status: 0 done, 1 IN is no HAR or is broken (`otel-har repair` mends it), 2 wrong usage or a file that cannot
     be read or written.
@@ -92,8 +95,13 @@ def _telling_faults(source: str) -> Iterator[None]:
 
 
 def _redacted(source: str, output: str | None, redactor: Redactor) -> RedactionReport:
+    is_archive = is_named_zip(output) if output else _is_archive(source)
+
     def rewrite(stream: BinaryIO, target: BinaryIO) -> RedactionReport:
-        return redact_document(stream, target, redactor)
+        if not is_archive:
+            return redact_document(stream, target, redactor)
+        with ArchiveWriter(target) as archive:
+            return redact_document(stream, archive, redactor, archive.attach)
 
     place = Path(output or source)
     if output != _STANDARD_STREAM and (place.is_file() or not place.exists()) and is_recorded(place.resolve()):
@@ -107,6 +115,13 @@ def _redacted(source: str, output: str | None, redactor: Redactor) -> RedactionR
         with Path(source).open("rb") as stream:
             return _to_standard_output(stream, rewrite)
     return rewrite_file(source, output, rewrite)
+
+
+def _is_archive(source: str) -> bool:
+    if not Path(source).is_file():  # opening a pipe would wait for a writer
+        return False
+    with Path(source).open("rb") as stream:
+        return begins_as(stream, ZIP)
 
 
 def _to_standard_output(stream: BinaryIO, rewrite: Callable[[BinaryIO, BinaryIO], RedactionReport]) -> RedactionReport:

@@ -16,8 +16,7 @@ from otel_har.cli.check import count
 from otel_har.errors import HarFormatError
 from otel_har.export.files.room import is_recorded
 from otel_har.har.repair import RepairReport
-from otel_har.har.repair import repair as mend
-from otel_har.har.replacing import repair_file, repair_stream
+from otel_har.har.replacing import mend, repair_file, repair_stream
 
 __all__ = ["repair"]
 

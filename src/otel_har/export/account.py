@@ -17,6 +17,7 @@ class Account:
 
     Attributes:
         exported_entries: Entries that were delivered.
+        filtered_entries: Exchanges that a filter left out: they are not lost.
         failures: Entries that failed, by the name of the fault, as `error.type` of OpenTelemetry's conventions has it.
     """
 
@@ -29,6 +30,7 @@ class Account:
         "_told",
         "exported_entries",
         "failures",
+        "filtered_entries",
     )
 
     def __init__(self) -> None:
@@ -39,12 +41,19 @@ class Account:
         self._failed_exports = 0
         self._told = HarStatistics()
         self.exported_entries = 0
+        self.filtered_entries = 0
         self.failures: Counter[str] = Counter()
 
     def drop(self, lost_attempts: int = 0) -> None:
         """One record was dropped, and with it what it knew to be lost already."""
         with self._lock:
             self._dropped_entries += 1 + lost_attempts
+
+    def leave_out(self, count: int) -> None:
+        """A filter left so many exchanges out."""
+        if count:
+            with self._lock:
+                self.filtered_entries += count
 
     def add(self, found: HarStatistics) -> None:
         """Count all this."""

@@ -19,12 +19,14 @@ from collections import deque
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import MeterProvider
 
+from otel_har.export.accounted import AccountedProcessor
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.building import MAX_BATCH_BYTES, QueueItem, losses_of, records_of
 from otel_har.export.delivery import INTERRUPTED, OTHER, Delivery, Outcome
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter
 from otel_har.export.metrics import Measured, observe
 from otel_har.export.orders import PARK, Flush, Order, Park
+from otel_har.filters import EVERYTHING, HarFilter
 from otel_har.forking import LOOKS_FOR_THREADS_LATE, call_around_fork, call_in_forked_child, thread_has_gone
 from otel_har.guard import guarded
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
@@ -39,7 +41,7 @@ _MAX_FORK_HOLD_S = 0.1
 _START_AGAIN_S = 1.0
 
 
-class BatchHarProcessor(HarProcessor):
+class BatchHarProcessor(AccountedProcessor):
     """Exports records in batches from a thread of its own.
 
     The thread starts with the first record, and anew in a forked child: what waited in the parent is exported by the
@@ -50,21 +52,23 @@ class BatchHarProcessor(HarProcessor):
         settings: Queue, delay and batch sizes.
         options: The form of the entries.
         redaction: What is taken out of them before the exporter sees them.
+        filter: Which exchanges become entries, and what of their bodies is recorded.
         meter_provider: Where the counts are told as metrics; the global one by default.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a program may choose
         self,
         exporter: HarExporter,
         settings: BatchSettings | None = None,
         *,
         options: MappingOptions = DEFAULT_OPTIONS,
         redaction: RedactionPolicy = DEFAULT_POLICY,
+        filter: HarFilter = EVERYTHING,  # noqa: A002 - what the program calls it
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self._exporter = exporter
         self._settings = settings if settings is not None else BatchSettings()
-        self._form = options, Redactor(redaction)
+        self._form = options, Redactor(redaction), filter
         self.waiting: WaitingRoom = WaitingRoom(self._settings.block_timeout_millis, self._may_make_room)
         self._shut_down = False
         self._start_afresh()
@@ -91,16 +95,6 @@ class BatchHarProcessor(HarProcessor):
         self._retry_at: float | None = None  # when to try a destination again that takes nothing for now
         self._failed_until_flush = 0
         self.waiting.forget()
-
-    @property
-    def dropped_entries(self) -> int:
-        """Records that did not fit into the queue."""
-        return self._account.statistics.dropped_entries
-
-    @property
-    def failed_entries(self) -> int:
-        """Entries that could not be built or delivered."""
-        return self._account.statistics.failed_entries
 
     def measured(self) -> Measured:
         """What the metrics tell."""
@@ -346,7 +340,7 @@ class BatchHarProcessor(HarProcessor):
         size = self._settings.max_export_batch_size if most is None else min(most, self._settings.max_export_batch_size)
         items = self._taken(size)
         self._pages_waiting.difference_update([item.id for item in items if isinstance(item, PageFacts)])
-        return self._deliver(items) if items else 0
+        return self._deliver(items) if items else self._delivery.rest()
 
     def _taken(self, size: int) -> list[QueueItem]:
         """Take at most so many items from the queue, and about as many bytes as a batch may have."""
@@ -390,7 +384,7 @@ class BatchHarProcessor(HarProcessor):
         self.waiting.wake()
         return count
 
-    @guarded("flushing the exporter")
+    @guarded("flushing the exporter", BaseException)
     def _finish(self, flush: Flush) -> bool:
         with suppress_instrumentation():
             flushed = self._exporter.force_flush(int(flush.left_s * 1000))

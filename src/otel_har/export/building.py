@@ -7,10 +7,11 @@ that the program read compressed is counted so while it waits, and may be a thou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from otel_har.export.interfaces import HarBatch, HarStatistics
+from otel_har.export.weight import text_length
+from otel_har.filters import EVERYTHING, HarFilter
 from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page
 from otel_har.mapping.entries import har_entry, page_from_facts
@@ -24,23 +25,16 @@ MAX_BATCH_BYTES = 8 * 1024 * 1024
 
 
 @guarded("building an entry")
-def _entry(record: HarRecord, options: MappingOptions, redactor: Redactor) -> Entry:
-    return Entry.model_validate(redactor.entry(har_entry(record, options)))
+def _entry(record: HarRecord, options: MappingOptions, redactor: Redactor, har_filter: HarFilter) -> Entry:
+    return Entry.model_validate(redactor.entry(har_entry(har_filter.limited(record), options)))
 
 
-def _entry_or_less(record: HarRecord, options: MappingOptions, redactor: Redactor) -> Entry | None:
+def _entry_or_less(
+    record: HarRecord, options: MappingOptions, redactor: Redactor, har_filter: HarFilter
+) -> Entry | None:
     """The entry; one that cannot be built is what the span tells of it."""
-    return _entry(record, options, redactor) or _entry(replace(record, exchange=None), options, redactor)
-
-
-@guarded("building an entry")
-def _last(record: HarRecord, options: MappingOptions, redactor: Redactor) -> tuple[Entry | None, int] | None:
-    """The entry as it is written and its length; none where the program's redactor wants it so."""
-    entry = _entry_or_less(record, options, redactor)
-    if entry is None:
-        return None
-    last = redactor.last(entry)
-    return last, 0 if last is None else _length(last)
+    form = options, redactor, har_filter
+    return _entry(record, *form) or _entry(replace(record, exchange=None), *form)
 
 
 @guarded("building a page")
@@ -49,9 +43,32 @@ def _page(facts: PageFacts, redactor: Redactor) -> Page:
     return page.model_copy(update={"title": redactor.text(page.title)})
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A batch, and what was left out of it on purpose.
+
+    Attributes:
+        batch: The batch.
+        filtered_entries: How many exchanges the filter left out.
+    """
+
+    batch: HarBatch
+    filtered_entries: int
+
+
 def build_batch(
     items: Iterable[QueueItem], options: MappingOptions = DEFAULT_OPTIONS, redactor: Redactor = DEFAULT_REDACTOR
 ) -> HarBatch:
+    """The batch of what was queued, without a filter; see `build`."""
+    return build(items, options, redactor).batch
+
+
+def build(
+    items: Iterable[QueueItem],
+    options: MappingOptions = DEFAULT_OPTIONS,
+    redactor: Redactor = DEFAULT_REDACTOR,
+    har_filter: HarFilter = EVERYTHING,
+) -> Built:
     """The batch of what was queued; a record that fails to build is left out, logged, and in the statistics.
 
     Nothing in it is as it was before the redactor saw it. It changes nothing: the same items may be built again.
@@ -60,47 +77,76 @@ def build_batch(
         items: In their order. Those that would make the batch too large are left, where this is an iterator.
         options: The form of the entries.
         redactor: Takes the secrets out of them.
+        har_filter: What becomes no entry.
     """
-    built_length = 0
-    dropped_entries = dropped_bodies = failed_entries = 0
-    pages: dict[str, PageFacts] = {}
-    entries: list[tuple[int, Entry]] = []
+    building = _Building(options, redactor, har_filter)
     for item in items:
         if isinstance(item, PageFacts):
-            pages[item.id] = item
+            building.pages[item.id] = item
             continue
-        built = _last(item, options, redactor)
-        if item.exchange is not None:
-            dropped_entries += item.exchange.lost_attempts
-            dropped_bodies += item.exchange.has_body_over_budget
+        building.take(item)
+        if building.length >= MAX_BATCH_BYTES:
+            break
+    return building.built()
+
+
+class _Building:
+    """A batch that is being built.
+
+    Attributes:
+        pages: Those of it, by id.
+        length: The characters of its texts that may be long.
+    """
+
+    def __init__(self, options: MappingOptions, redactor: Redactor, har_filter: HarFilter) -> None:
+        self._form = options, redactor, har_filter
+        self._redactor = redactor
+        self._filter = har_filter
+        self.pages: dict[str, PageFacts] = {}
+        self._entries: list[tuple[int, Entry]] = []
+        self.length = 0
+        self._dropped_entries = self._dropped_bodies = self._failed_entries = self._filtered_entries = 0
+
+    def take(self, record: HarRecord) -> None:
+        """One more record."""
+        if record.exchange is not None:
+            self._dropped_entries += record.exchange.lost_attempts
+        if not self._filter.lets_in(record):
+            self._filtered_entries += 1
+            return
+        if record.exchange is not None:
+            self._dropped_bodies += record.exchange.has_body_over_budget
+        built = self._entry(record)
         if built is None:
-            failed_entries += 1
-        elif built[0] is not None:
-            pages[item.page.id] = item.page
-            entries.append((_started(item), built[0]))
-            built_length += built[1]
-            if built_length >= MAX_BATCH_BYTES:
-                break
-    entries.sort(key=_start)
-    built_pages = (_page(page, redactor) for page in pages.values())
-    statistics = HarStatistics(dropped_entries, dropped_bodies, failed_entries)
-    return HarBatch(tuple(filter(None, built_pages)), tuple(entry for _, entry in entries), statistics, redactor.told)
+            self._failed_entries += 1
+            return
+        last, length = built
+        if last is None:
+            return
+        if not self._filter.lets_in_entry(last):
+            self._filtered_entries += 1
+            return
+        self.pages[record.page.id] = record.page
+        self._entries.append((_started(record), last))
+        self.length += length
 
+    @guarded("building an entry")
+    def _entry(self, record: HarRecord) -> tuple[Entry | None, int] | None:
+        """The entry as it is written and its length; none where the program's redactor wants it so."""
+        entry = _entry_or_less(record, *self._form)
+        if entry is None:
+            return None
+        last = self._redactor.last(entry)
+        return last, 0 if last is None else text_length(last)
 
-def _length(entry: Entry) -> int:
-    """The characters of its texts that may be long."""
-    sent, got = entry.request.post_data, entry.response.content
-    length = len(got.text or "") + (len(sent.text or "") if sent is not None else 0)
-    if sent is not None and sent.params:
-        length += sum(len(parameter.value or "") for parameter in sent.params)
-    return length + sum(map(_data_length, (entry.web_socket_messages, entry.event_source_messages)))
-
-
-def _data_length(messages: Any) -> int:
-    """That of messages, which the program's redactor may give any form."""
-    found = messages if isinstance(messages, list | tuple) else ()
-    data = [message.get("data") for message in found if isinstance(message, dict)]
-    return sum(len(one) for one in data if isinstance(one, str))
+    def built(self) -> Built:
+        """The batch, in its order."""
+        self._entries.sort(key=_start)
+        pages = (_page(page, self._redactor) for page in self.pages.values())
+        statistics = HarStatistics(self._dropped_entries, self._dropped_bodies, self._failed_entries)
+        entries = tuple(entry for _, entry in self._entries)
+        batch = HarBatch(tuple(filter(None, pages)), entries, statistics, self._redactor.told)
+        return Built(batch, self._filtered_entries)
 
 
 def records_of(items: Iterable[QueueItem]) -> int:

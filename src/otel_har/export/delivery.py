@@ -7,6 +7,7 @@ once a minute at most.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import logging
 import time
@@ -17,8 +18,9 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_har.errors import DestinationError
 from otel_har.export.account import Account
-from otel_har.export.building import QueueItem, build_batch
+from otel_har.export.building import QueueItem, build
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
+from otel_har.filters import HarFilter
 from otel_har.guard import faults_so_far, guarded, take_fault_counts
 from otel_har.mapping.options import MappingOptions
 from otel_har.redaction.redactor import Redactor
@@ -50,16 +52,21 @@ class Delivery:
         exporter: Where they go.
         options: The form of the entries.
         redactor: Takes the secrets out of them.
+        har_filter: What is let in.
 
     Attributes:
+        filter: As given.
         account: What became of the items.
         failed_attempts: How often in a row the destination took nothing.
     """
 
-    def __init__(self, exporter: HarExporter, options: MappingOptions, redactor: Redactor) -> None:
+    def __init__(
+        self, exporter: HarExporter, options: MappingOptions, redactor: Redactor, har_filter: HarFilter
+    ) -> None:
         self._exporter = exporter
         self._options = options
         self._redactor = redactor
+        self.filter = har_filter
         self.account = Account()
         self._faults_before = faults_so_far()
         self.failed_attempts = 0
@@ -75,15 +82,19 @@ class Delivery:
             waiting: How many entries wait, these among them, for the log.
         """
         with suppress_instrumentation():  # what the program's redactor requests is no traffic of the program
-            batch = build_batch(items, self._options, self._redactor)
-        found = batch.statistics
+            built = build(items, self._options, self._redactor, self.filter)
+        batch, found = built.batch, built.batch.statistics
         told = self.account.untold + found
+        if built.filtered_entries and not (batch.pages or batch.entries or told):
+            self.account.leave_out(built.filtered_entries)
+            return Outcome.DELIVERED  # of nothing
         result = self._exported(replace(batch, statistics=told))
         if isinstance(result, DestinationError):
             self.account.add(HarStatistics(failed_exports=1))
             self._interrupted(result, waiting)
             return Outcome.INTERRUPTED
         self.account.add(found)
+        self.account.leave_out(built.filtered_entries)
         if found.failed_entries:
             self.account.failures[BUILD_FAILED] += found.failed_entries
         if result is HarExportResult.SUCCESS:
@@ -95,7 +106,17 @@ class Delivery:
         self.account.fail(len(batch.entries), OTHER)
         return Outcome.FAILED
 
-    @guarded("exporting")
+    def rest(self) -> int:
+        """Nothing waits: let the exporter do what time brings. How much was delivered: nothing."""
+        self._keep_up()
+        return 0
+
+    @guarded("exporting", BaseException)
+    def _keep_up(self) -> None:
+        with suppress_instrumentation(), contextlib.suppress(DestinationError):
+            self._exporter.upkeep()
+
+    @guarded("exporting", BaseException)
     def _exported(self, batch: HarBatch) -> HarExportResult | DestinationError:
         """What the exporter returned, or said of its destination."""
         try:
@@ -144,7 +165,7 @@ class Delivery:
             _say(logging.WARNING, f"not everything was recorded: {'; '.join(said)}")
 
 
-@guarded("logging")
+@guarded("logging", BaseException)
 def _say(level: int, text: str) -> None:
     """Log a line; what a handler of the program's own raises ends nothing."""
     _logger.log(level, "otel-har: %s", text)

@@ -6,30 +6,38 @@ into the file `swapped` and `in_place`.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import sys
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from otel_har.errors import DestinationError, ExportError, SettingError
+from otel_har.errors import DestinationError, ExportError
 from otel_har.export.files import access
-from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
+from otel_har.export.files.aside import named_beside
+from otel_har.export.files.document import HarDocument
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, GrowingFile, TakenError, not_now
 from otel_har.export.files.in_place import InPlaceFile
+from otel_har.export.files.packed import document_for
 from otel_har.export.files.room import RoomError
+from otel_har.export.files.standing import Growth, Standing
 from otel_har.export.files.swapped import SwappedFile
+from otel_har.export.files.upkeep import Life
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
+from otel_har.export.keeping import Retention, Rotation
 from otel_har.forking import call_in_forked_child
 from otel_har.har.models import Page
 
-_MAX_INDENT = 16
 _PID = "{pid}"
 _START_SECONDS = 1.0  # so long the program's start waits for others that write the file
 _MOST_READ_AT_START = 4 * 1024 * 1024  # bytes of a file to append to; a larger one is read with the first entry
+_USUAL_RATIO = 16  # of text to what it is packed to
 _MOST_BESIDE = 100  # files of one process
 # Where a new file is refused for one of these, waiting does not help: a worker that gave up its rights gets none back.
 _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG})
@@ -44,6 +52,8 @@ class FileHarExporter(HarExporter):
     recording's file this one keeps away while that is at work, and writes `NAME.PID.har` beside it, where PID is the
     number of the recording's first process.
 
+    A name that ends in `.gz` makes the file gzip, as complete at every instant: one member, to which is added.
+
     The file is readable by its owner only (mode 0600) where this exporter creates it: traffic holds secrets. While it
     is recorded there is a hidden directory `.NAME.otel-har` beside it, with a second copy.
 
@@ -56,15 +66,19 @@ class FileHarExporter(HarExporter):
         recording: A name that processes have in common which write one file together: the first one starts it anew,
             the others go on with it. A random one by default.
         first_process: The number of the first of them, after which a file beside is named; this one by default.
+        retention: Which entries stay in the file; all by default.
+        rotation: When the file becomes `NAME.1.har` and is begun anew; never by default.
+        clock: The time that they go by, seconds since 1970.
 
     Raises:
         ExportError: When the file cannot be opened for writing: no directory, no permission, no regular file,
             somebody else's file in a directory that others may write to; or when what is there cannot be appended to.
             Of a file of more than 4 MiB that may show with the first entry only, which then goes to a file beside.
-        SettingError: When `indent` is out of its range.
+        SettingError: When `indent` is out of its range; when entries are to be dropped from a packed file that can
+            only be written in place, as all are on Windows.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each setting
         self,
         path: str | os.PathLike[str],
         indent: int | None = None,
@@ -72,20 +86,23 @@ class FileHarExporter(HarExporter):
         append: bool = False,
         recording: str | None = None,
         first_process: int | None = None,
+        retention: Retention | None = None,
+        rotation: Rotation | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        if indent is not None and not 0 <= indent <= _MAX_INDENT:
-            raise SettingError(f"indent must be between 0 and {_MAX_INDENT}, not {indent}")
         self._asked_path = access.with_home(path).absolute()
-        self._document = HarDocument(indent)
+        self._document = document_for(self._asked_path, indent)
+        self._life = Life(retention, rotation, clock)
         self._claim = Claim(recording or uuid.uuid4().hex, append)
         self._first_process = os.getpid() if first_process is None else first_process
         self._shut_down = False
         self._pages: dict[str, Page] = {}
-        self._path = _of_this_process(self._asked_path)
+        self._path = of_this_process(self._asked_path)
         self._file: GrowingFile | None = None
+        most_read = _MOST_READ_AT_START // (_USUAL_RATIO if self._document.is_packed else 1)
         try:
-            if not append or access.looked_over(self._path) <= _MOST_READ_AT_START:
-                self._file = _opened(self._path, self._document, self._claim, _START_SECONDS)
+            if not append or access.looked_over(self._path, self._document.beginnings) <= most_read:
+                self._file = self._opened(self._path, self._claim, _START_SECONDS)
         except (DestinationError, TakenError):  # there may be nothing to record: what is to be done waits for that
             self._leave_alone()
         call_in_forked_child(self._go_on_in_child)
@@ -117,17 +134,46 @@ class FileHarExporter(HarExporter):
         self._pages = pages
         return HarExportResult.SUCCESS
 
+    @property
+    def needs_upkeep(self) -> bool:
+        """Whether there is a limit of time, or a class has an upkeep of its own."""
+        return self._life.goes_by_time or type(self).upkeep is not FileHarExporter.upkeep
+
+    def upkeep(self) -> None:
+        """Drop what is too old by now, and put the file aside when its time has come.
+
+        Raises:
+            ExportError: When the file does not take that now.
+        """
+        if not self._shut_down and self._file is not None and self._life.clock() >= self._file.due:
+            self._file.tend()
+
+    def force_flush(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> bool:  # noqa: ARG002 - a turn is waited for briefly
+        """Do the `upkeep`; nothing is held back here."""
+        self._tend_if_possible()
+        return True
+
     def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:  # noqa: ARG002 - a turn is waited for briefly
         """Let the file go. Idempotent."""
+        self._tend_if_possible()
         self._shut_down = True
         if self._file is not None:
             self._file.close()
             self._file = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process that gets this goes on with the recording, as a forked child does."""
+        state = {**self.__dict__, "_file": None, "_pages": {}}
+        return _gone_on_with, (type(self), state)
+
+    def _tend_if_possible(self) -> None:
+        with contextlib.suppress(ExportError):  # what it takes no longer stays as it is
+            self.upkeep()
+
     def _go_on_in_child(self) -> None:
         """In a forked child: locks and descriptors are the parent's. The file is opened again when it is needed."""
         if _PID in self._asked_path.name:
-            self._path = _of_this_process(self._asked_path)
+            self._path = of_this_process(self._asked_path)
         else:
             self._leave_alone()  # should another recording have begun the file anew since
         file, self._file = self._file, None
@@ -141,7 +187,7 @@ class FileHarExporter(HarExporter):
     def _file_of_this_process(self) -> GrowingFile:
         if self._file is None:
             try:
-                self._file = _opened(self._path, self._document, self._claim)
+                self._file = self._opened(self._path, self._claim)
             except (DestinationError, TakenError):
                 raise
             except ExportError as fault:  # what cannot be opened now may be there later
@@ -158,10 +204,12 @@ class FileHarExporter(HarExporter):
             self._file = None
         claim = Claim(self._claim.recording, may_replace=False)
         for path in self._places_beside():
-            if not _is_free_for(path, claim):  # of a further recording of that process, or of an earlier one
+            if not _is_free_for(
+                path, self._document, claim
+            ):  # of a further recording of that process, or of an earlier one
                 continue
             try:
-                self._file = _opened(path, self._document, claim)
+                self._file = self._opened(path, claim)
             except TakenError:
                 continue
             except ExportError as fault:
@@ -173,35 +221,44 @@ class FileHarExporter(HarExporter):
             return self._file
         raise DestinationError(f"cannot write to {self._asked_path}, nor to a file beside it: {reason}")
 
+    def _opened(self, path: Path, claim: Claim, patience_s: float = LOCK_SECONDS) -> GrowingFile:
+        """The file, written in the best way that its filesystem has."""
+        real = access.resolved(path)
+        if sys.platform != "win32":
+            try:
+                return SwappedFile(real, self._document, claim, life=self._life, patience_s=patience_s)
+            except RoomError as fault:
+                _logger.debug("otel-har: %s is written in place: %s", path, fault)
+        return InPlaceFile(real, self._document, claim, life=self._life)
+
     def _places_beside(self) -> Iterator[Path]:
-        asked = _of_this_process(self._asked_path)
+        asked = of_this_process(self._asked_path)
         for number in range(1, _MOST_BESIDE + 1):
             suffix = f"{self._first_process}" if number == 1 else f"{self._first_process}.{number}"
-            yield asked.with_name(f"{asked.stem}.{suffix}{asked.suffix}")
+            yield named_beside(asked, suffix)
 
 
-def _is_free_for(path: Path, claim: Claim) -> bool:
+def _gone_on_with(kind: type[FileHarExporter], state: dict[str, Any]) -> FileHarExporter:
+    """What was an exporter in another process: the file is opened again when it is needed."""
+    exporter = kind.__new__(kind)
+    exporter.__dict__.update(state)
+    exporter._go_on_in_child()  # noqa: SLF001 - its own class's
+    call_in_forked_child(exporter._go_on_in_child)  # noqa: SLF001 - as above
+    return exporter
+
+
+def _is_free_for(path: Path, document: HarDocument, claim: Claim) -> bool:
     """Whether nothing has a name but, at most, the recording's own file."""
     if not os.path.lexists(path):
         return True
     try:
         with access.closing(access.opened(path, os.O_RDONLY)) as there:
-            standing = read_standing(there)
+            standing = document.read_standing(there)
     except OSError:
         return False
     return standing is not None and claim.continues(standing)
 
 
-def _of_this_process(path: Path) -> Path:
+def of_this_process(path: Path) -> Path:
+    """The path with the number of this process in the place of `{pid}`."""
     return path.with_name(path.name.replace(_PID, str(os.getpid())))
-
-
-def _opened(path: Path, document: HarDocument, claim: Claim, patience_s: float = LOCK_SECONDS) -> GrowingFile:
-    """The file, written in the best way that its filesystem has."""
-    real = access.resolved(path)
-    if sys.platform != "win32":
-        try:
-            return SwappedFile(real, document, claim, patience_s=patience_s)
-        except RoomError as fault:
-            _logger.debug("otel-har: %s is written in place: %s", path, fault)
-    return InPlaceFile(real, document, claim)

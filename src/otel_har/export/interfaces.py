@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from otel_har.har.models import Entry, Page
+from otel_har.limits import Interest
 from otel_har.record import HarRecord, PageFacts
 from otel_har.waiting import WaitingRoom
 
@@ -114,6 +115,17 @@ class HarExporter(ABC):
         """
         return True
 
+    @property
+    def needs_upkeep(self) -> bool:
+        """Whether `upkeep` may ever have something to do: so it is where a class has one of its own."""
+        return type(self).upkeep is not HarExporter.upkeep
+
+    def upkeep(self) -> None:  # noqa: B027 - most destinations need none
+        """Do what time brings, such as dropping what is too old; cheap, since it is called often.
+
+        A processor with a worker calls it whenever the worker wakes and nothing waits. May raise.
+        """
+
     @abstractmethod
     def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:
         """Deliver what is held, then close what this exporter opened, within the time. Idempotent."""
@@ -130,6 +142,18 @@ class HarProcessor(ABC):
     """
 
     waiting: WaitingRoom | None = None
+
+    def interest(self, method: str, url: str) -> Interest:  # noqa: ARG002 - for those that choose
+        """How much of an exchange will be of use, asked for before it is sent: what is not, is not even noted.
+
+        Args:
+            method: The request method.
+            url: The absolute URL as the client built it.
+        """
+        return Interest.ALL
+
+    def on_unwanted(self, count: int) -> None:  # noqa: B027 - nothing to do for those that do not choose
+        """So many exchanges ended that were of no use; they do not come as records."""
 
     @abstractmethod
     def on_record(self, record: HarRecord) -> None:

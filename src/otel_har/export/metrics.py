@@ -104,6 +104,10 @@ def _processed(state: Measured) -> Iterator[tuple[int, _Attributes]]:
     yield not_built, {"error.type": "build_failed"}
 
 
+def _filtered(state: Measured) -> Iterator[tuple[int, _Attributes]]:
+    yield state.account.filtered_entries, {}
+
+
 def _dropped_bodies(state: Measured) -> Iterator[tuple[int, _Attributes]]:
     yield state.account.statistics.dropped_bodies, {"error.type": "queue_full"}
 
@@ -126,6 +130,7 @@ _UP_DOWN_COUNTERS: tuple[tuple[str, str, str, Callable[[Measured], _Counts]], ..
 )
 _COUNTERS: tuple[tuple[str, str, str, Callable[[Measured], _Counts]], ...] = (
     ("otel_har.processor.entry.processed", "{entry}", "The entries whose processing has ended.", _processed),
+    ("otel_har.processor.entry.filtered", "{entry}", "The exchanges that a filter left out.", _filtered),
     (
         "otel_har.processor.body.dropped",
         "{body}",

@@ -1,21 +1,26 @@
 """`SimpleHarProcessor`: each record is exported on the thread that completes it.
 
 The rule: a record that completes while its own thread is exporting (a finaliser ran) is exported by that outer call.
-Nothing waits here, so nothing is tried again: what the destination does not take at once has failed.
+Nothing waits here but what the destination did not take for now. There is no thread that would try it again: the next
+record does, before its own turn, and so do flush and shutdown.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Collection
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import MeterProvider
 
-from otel_har.export.building import QueueItem, losses_of
+from otel_har.export.accounted import AccountedProcessor
+from otel_har.export.batch_settings import BatchSettings
+from otel_har.export.building import QueueItem, losses_of, records_of
 from otel_har.export.delivery import INTERRUPTED, OTHER, Delivery, Outcome
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, HarProcessor
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter
 from otel_har.export.metrics import Measured, observe
+from otel_har.filters import EVERYTHING, HarFilter
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
@@ -23,21 +28,24 @@ from otel_har.record import HarRecord, PageFacts
 from otel_har.redaction.policy import DEFAULT_POLICY, RedactionPolicy
 from otel_har.redaction.redactor import Redactor
 
+_MAX_WAITING = 2_048
+_MAX_BATCH = BatchSettings().max_export_batch_size
 
-class SimpleHarProcessor(HarProcessor):
+
+class SimpleHarProcessor(AccountedProcessor):
     """Exports each record at once: for tests and short scripts.
 
     The program waits for the destination, as long as that takes; only `force_flush` and `shutdown` have a time. What an
-    export did not deliver has failed.
+    exporter does not take for now (`DestinationError`) waits, and is tried again in its order with the next record, at
+    `force_flush` and at `shutdown`. At most 2,048 records do; beyond that they are dropped, and counted. What an export
+    did not deliver otherwise, or is not taken at `shutdown` either, has failed.
 
     Args:
         exporter: Where the entries go.
         options: The form of the entries.
         redaction: What is taken out of them before the exporter sees them.
+        filter: Which exchanges become entries, and what of their bodies is recorded.
         meter_provider: Where the counts are told as metrics; the global one by default.
-
-    Attributes:
-        failed_entries: Entries that could not be built or delivered.
     """
 
     def __init__(
@@ -46,11 +54,11 @@ class SimpleHarProcessor(HarProcessor):
         *,
         options: MappingOptions = DEFAULT_OPTIONS,
         redaction: RedactionPolicy = DEFAULT_POLICY,
+        filter: HarFilter = EVERYTHING,  # noqa: A002 - what the program calls it
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self._exporter = exporter
-        self._options = options
-        self._redactor = Redactor(redaction)
+        self._form = options, Redactor(redaction), filter
         observe("simple_har_processor", self, meter_provider)
         self._shut_down = False
         self._start_afresh()
@@ -61,13 +69,8 @@ class SimpleHarProcessor(HarProcessor):
         self._items: deque[QueueItem] = deque()
         self._lock = threading.RLock()  # of whoever calls the exporter; a finaliser of its own thread comes through
         self._is_exporting = False
-        self._delivery = Delivery(self._exporter, self._options, self._redactor)
+        self._delivery = Delivery(self._exporter, *self._form)
         self._failed_until_flush = 0
-
-    @property
-    def failed_entries(self) -> int:
-        """See above."""
-        return self._delivery.account.statistics.failed_entries
 
     def measured(self) -> Measured:
         """What the metrics tell."""
@@ -85,32 +88,33 @@ class SimpleHarProcessor(HarProcessor):
         self._take(page)
 
     def force_flush(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> bool:
-        """Flush the exporter; nothing waits here.
+        """Export what waits, and flush the exporter.
 
         Returns:
             False when the exporter could not or was busy for longer than `timeout_millis`, an export failed since the
-            last flush, or the processor was shut down.
+            last flush, something still waits, or the processor was shut down.
         """
         if self._shut_down or not self._lock.acquire(timeout=timeout_millis / 1000):
             return False
         try:
+            self._export_waiting()
             failed, self._failed_until_flush = self.failed_entries - self._failed_until_flush, self.failed_entries
-            with suppress_instrumentation():
-                return self._exporter.force_flush(timeout_millis) and not failed
+            return self._flush_exporter(timeout_millis) is True and not failed and not self._items
         finally:
             self._lock.release()
 
     def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:
-        """Shut the exporter down, unless it is busy for longer than `timeout_millis`. Idempotent."""
+        """Export what waits, shut the exporter down; not if it is busy for longer than `timeout_millis`. Idempotent."""
         if self._shut_down:
             return
         self._shut_down = True
         if not self._lock.acquire(timeout=timeout_millis / 1000):
             return
         try:
+            self._export_waiting()
+            self._give_up_after_end()
             self._tell_rest()
-            with suppress_instrumentation():
-                self._exporter.shutdown(timeout_millis)
+            self._shut_exporter_down(timeout_millis)
         finally:
             self._lock.release()
             self._delivery.say_what_was_lost()
@@ -118,26 +122,57 @@ class SimpleHarProcessor(HarProcessor):
     def _take(self, item: QueueItem) -> None:
         if self._shut_down:
             return
-        self._items.append(item)
+        if len(self._items) < _MAX_WAITING:
+            self._items.append(item)
+        elif isinstance(item, HarRecord):
+            self._delivery.account.drop(item.exchange.lost_attempts if item.exchange is not None else 0)
         with self._lock:
-            if self._is_exporting:  # this thread is, further up
-                return
-            self._is_exporting = True
-            try:
-                while self._items and not self._shut_down:
-                    self._export_next()
-            finally:
-                self._is_exporting = False
+            self._export_waiting()
+            self._give_up_after_end()  # the exporter may have shut this down
 
-    def _export_next(self) -> None:
-        item = self._items.popleft()
-        outcome = None
+    def _export_waiting(self) -> None:
+        """Export what is there, until the destination takes nothing for now."""
+        if self._is_exporting:  # this thread is, further up
+            return
+        self._is_exporting = True
         try:
-            outcome = self._delivery.deliver([item], waiting=1)
-        finally:  # what passes every guard is the program's: a signal handler's, Ctrl-C
-            if outcome in {None, Outcome.INTERRUPTED} and isinstance(item, HarRecord):
-                self._delivery.account.fail(1, OTHER if outcome is None else INTERRUPTED)
-                self._delivery.account.add(losses_of([item]))
+            while self._items and self._export_some() is not Outcome.INTERRUPTED:
+                pass
+        finally:
+            self._is_exporting = False
+
+    def _export_some(self) -> Outcome:
+        """Export one batch of what is there; what did not become part of it, or was not taken, goes back."""
+        size = 1 if self._delivery.failed_attempts else _MAX_BATCH  # building the others would cost the program as much
+        items = [self._items.popleft() for _ in range(min(len(self._items), size))]
+        outcome, left = None, iter(items)
+        try:
+            outcome = self._delivery.deliver(left, waiting=records_of(items) + records_of(self._items))
+        finally:
+            rest = items if outcome is Outcome.INTERRUPTED else list(left)
+            if outcome is None:  # what passes every guard is the program's: a signal handler's, Ctrl-C
+                self._fail(items[: len(items) - len(rest)], OTHER)
+            self._items.extendleft(reversed(rest))
+        return outcome
+
+    def _give_up_after_end(self) -> None:
+        if self._shut_down and not self._is_exporting:
+            self._fail(self._items, INTERRUPTED)
+            self._items.clear()
+
+    def _fail(self, items: Collection[QueueItem], fault: str) -> None:
+        self._delivery.account.fail(records_of(items), fault)
+        self._delivery.account.add(losses_of(items))
+
+    @guarded("flushing the exporter", BaseException)
+    def _flush_exporter(self, timeout_millis: int) -> bool:
+        with suppress_instrumentation():
+            return self._exporter.force_flush(timeout_millis)
+
+    @guarded("shutting down the exporter", BaseException)
+    def _shut_exporter_down(self, timeout_millis: int) -> None:
+        with suppress_instrumentation():
+            self._exporter.shutdown(timeout_millis)
 
     @guarded("exporting counts")
     def _tell_rest(self) -> None:

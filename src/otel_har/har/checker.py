@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from otel_har.errors import HarFormatError
-from otel_har.har.faults import Fault, describe, member
+from otel_har.har.faults import DOCUMENT, Fault, describe, member
 from otel_har.har.rules import ENTRY_RULES, started_date_time
 from otel_har.har.source import Source
 from otel_har.har.stream import HarStream, RawEntry, RawMember
@@ -29,9 +29,6 @@ from otel_har.har.structure import (
 )
 
 __all__ = ["DOCUMENT", "Checker", "check"]
-
-DOCUMENT = "document"
-"""The place of faults that concern the file as a whole."""
 
 _MEMBERS: dict[str, Shape] = {
     "version": VERSION,

@@ -5,7 +5,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["MAXIMUM_DEPTH", "Fault", "describe", "member"]
+__all__ = ["DOCUMENT", "MAXIMUM_DEPTH", "Fault", "describe", "member"]
+
+DOCUMENT = "document"
+"""The place of faults that concern the file as a whole."""
 
 MAXIMUM_DEPTH = 400
 """How many levels of containers there may be inside one entry, or any other member of the log.

@@ -229,6 +229,8 @@ class PostData(HarModel):
     comment: str | None = None
     body_state: Foreign = Field(default=None, alias="_bodyState")
     """Why `text` is not the whole body: `truncated`, `partial`, `unread` or `dropped`; None: it is the whole."""
+    file: Foreign = Field(default=None, alias="_file")
+    """The name of a file with the body, beside the HAR in an archive (Playwright's), in the place of `text`."""
 
     def body(self) -> bytes | None:
         """Return the exact bytes of `text`, None without one; raises HarFormatError when it is not what it claims."""
@@ -265,6 +267,8 @@ class Content(HarModel):
     comment: str | None = None
     body_state: Foreign = Field(default=None, alias="_bodyState")
     """Why `text` is not the whole body: `truncated`, `partial`, `unread` or `dropped`; None: it is the whole."""
+    file: Foreign = Field(default=None, alias="_file")
+    """The name of a file with the body, beside the HAR in an archive (Playwright's), in the place of `text`."""
 
     def body(self) -> bytes | None:
         """Return the exact bytes of `text`, None without one; raises HarFormatError when it is not what it claims."""

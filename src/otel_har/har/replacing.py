@@ -7,16 +7,20 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from otel_har.errors import HarFormatError
+from otel_har.har.attaching import ZIP
+from otel_har.har.faults import DOCUMENT, Fault
+from otel_har.har.packing import GZIP, begins_as, inflated, is_named_gzip, packing
 from otel_har.har.repair import Mending, RepairReport
 
 if sys.platform != "win32":  # Windows has neither advisory locks of this kind nor owners
     import fcntl
 
-__all__ = ["repair_file", "repair_stream", "rewrite_file", "rewrite_stream"]
+__all__ = ["mend", "repair_file", "repair_stream", "rewrite_file", "rewrite_stream"]
 
 _Report = TypeVar("_Report")
 Rewriting = Callable[[BinaryIO, BinaryIO], _Report]
@@ -28,7 +32,8 @@ def repair_file(path: str | os.PathLike[str], output: str | os.PathLike[str] | N
 
     The mended copy is written beside its destination and takes its name when it is complete and on the disk. It has
     the mode, the owner and the group of the file whose place it takes, as far as the system allows that; a new one has
-    the mode of the file that was mended, as far as the umask lets. A file that is whole stays as it is.
+    the mode of the file that was mended, as far as the umask lets. A file that is whole stays as it is. A file of gzip
+    stays one, and a copy is one where its name ends in `.gz`.
 
     Args:
         path: The file. Of a symbolic link, what it leads to.
@@ -39,11 +44,10 @@ def repair_file(path: str | os.PathLike[str], output: str | os.PathLike[str] | N
             recorded to or was changed meanwhile. Everything is as it was before.
         HarFormatError: It is no HAR, and not the beginning of one. Everything is as it was before.
     """
-    with _opened(path, output) as place:
-        mending = Mending(place.source)
+    with _opened(path, output) as place, _mending(place.source) as mending:
         if place.is_own and mending.found.is_whole:
             return RepairReport(mending.found)
-        return _write(mending.write, place.target_path, place.before, place.make_ready)
+        return _write(place.packed(mending.write), place.target_path, place.before, place.make_ready)
 
 
 def repair_stream(source: BinaryIO, output: str | os.PathLike[str]) -> RepairReport:
@@ -53,7 +57,19 @@ def repair_stream(source: BinaryIO, output: str | os.PathLike[str]) -> RepairRep
         OSError: The stream cannot be read, or the file not be written. It is as it was before.
         HarFormatError: It is no HAR, and not the beginning of one. The file is as it was before.
     """
-    return _write(Mending(source).write, _resolved(output), None, lambda: None)
+    with _mending(source) as mending:
+        return _write(_packed_by_name(output, mending.write), _resolved(output), None, lambda: None)
+
+
+def mend(source: BinaryIO, target: BinaryIO) -> RepairReport:
+    """Write the mended copy of what a stream has, packed or not, as `repair` does; it is not packed.
+
+    Raises:
+        OSError: The one cannot be read, or the other not be written.
+        HarFormatError: It is no HAR, and not the beginning of one. Nothing was written.
+    """
+    with _mending(source) as mending:
+        return mending.write(target)
 
 
 def rewrite_file(
@@ -70,7 +86,8 @@ def rewrite_file(
         OSError: As `repair_file`.
     """
     with _opened(path, output) as place:
-        return _write(lambda target: rewrite(place.source, target), place.target_path, place.before, place.make_ready)
+        write = place.packed(lambda target: rewrite(place.source, target))
+        return _write(write, place.target_path, place.before, place.make_ready)
 
 
 def rewrite_stream(source: BinaryIO, output: str | os.PathLike[str], rewrite: Rewriting[_Report]) -> _Report:
@@ -79,7 +96,8 @@ def rewrite_stream(source: BinaryIO, output: str | os.PathLike[str], rewrite: Re
     Raises:
         OSError: The stream cannot be read, or the file not be written. It is as it was before.
     """
-    return _write(lambda target: rewrite(source, target), _resolved(output), None, lambda: None)
+    write = _packed_by_name(output, lambda target: rewrite(source, target))
+    return _write(write, _resolved(output), None, lambda: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +109,11 @@ class _Place:
     target_path: Path
     is_own: bool
     before: os.stat_result
+    is_packed: bool
+
+    def packed(self, write: Callable[[BinaryIO], _Report]) -> Callable[[BinaryIO], _Report]:
+        """Writes as the place has it: in its own place as it is, elsewhere as the name says."""
+        return packing(write) if self.is_packed else write
 
     def make_ready(self) -> None:
         """Make sure that the place may be taken."""
@@ -112,7 +135,34 @@ def _opened(path: str | os.PathLike[str], output: str | os.PathLike[str] | None)
     with source_path.open("rb") as source:
         if is_own:
             _lock(source)
-        yield _Place(source, source_path, target_path, is_own, os.fstat(source.fileno()))
+        is_packed = begins_as(source, GZIP) if is_own else is_named_gzip(target_path)
+        yield _Place(source, source_path, target_path, is_own, os.fstat(source.fileno()), is_packed)
+
+
+@contextlib.contextmanager
+def _mending(source: BinaryIO) -> Iterator[Mending]:
+    """The repair of a file, of its text where it is packed."""
+    if begins_as(source, ZIP):
+        raise HarFormatError("it is a zip archive: unpack it, and mend the HAR that is in it")
+    if not begins_as(source, GZIP):
+        yield Mending(source)
+        return
+    with tempfile.TemporaryFile() as text:
+        faults: tuple[Fault, ...] = ()
+        try:
+            for piece in inflated(source):
+                text.write(piece)
+        except HarFormatError as error:
+            faults = (Fault(DOCUMENT, error.message, "cut"),)
+        mending = Mending(text)
+        mending.found = replace(mending.found, faults=(*faults, *mending.found.faults))
+        yield mending
+
+
+def _packed_by_name(
+    output: str | os.PathLike[str], write: Callable[[BinaryIO], _Report]
+) -> Callable[[BinaryIO], _Report]:
+    return packing(write) if is_named_gzip(output) else write
 
 
 def _resolved(path: str | os.PathLike[str]) -> Path:

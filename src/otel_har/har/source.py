@@ -4,6 +4,8 @@ Browsers decode the files they import leniently: a byte order mark is dropped, U
 not UTF-8 become U+FFFD, lone surrogates (`\ud83d`, from texts cut between the halves of an emoji) are harmless. JSON
 parsers are not like that, yajl even joins a lone surrogate with whatever escape follows. So all of it is settled here.
 Two characters that yajl takes for blanks and no browser does become what it refuses.
+
+What is gzip, by its first bytes, is inflated on the way, and of a zip archive the HAR is read that is in it.
 """
 
 import codecs
@@ -12,7 +14,11 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias, cast
+
+from otel_har.errors import HarFormatError
+from otel_har.har.attaching import ZIP, Attachments
+from otel_har.har.packing import Readable, beginning, unpacked
 
 __all__ = ["Source", "Utf8Source"]
 
@@ -46,7 +52,7 @@ class Utf8Source:
         encoding: The encoding found, `utf-8` or `utf-16-le` or `utf-16-be`.
         has_byte_order_mark: Whether the source began with one.
         has_undecodable_bytes: Whether bytes were met so far that are not of the encoding.
-        bytes_read: How many bytes were read so far.
+        bytes_read: How many bytes of text were read so far.
 
     Raises:
         OSError: The path cannot be opened.
@@ -61,6 +67,8 @@ class Utf8Source:
             raise TypeError("a HAR is read from bytes: open the file in binary mode ('rb')")
         else:
             self._stream = source
+        self._text: Readable | None = None
+        self._attachments: Attachments | None = None
         self.encoding = "utf-8"
         self.has_byte_order_mark = False
         self.has_undecodable_bytes = False
@@ -110,8 +118,23 @@ class Utf8Source:
             self._decoder.setstate(state)
             return self._decoder.decode(chunk, is_last)
 
+    def inlined(self, entry: Any) -> Any:
+        """An entry as JSON has it, with those bodies that are files of their own in the same archive."""
+        return entry if self._attachments is None else self._attachments.inlined(entry)
+
+    def _opened(self) -> Readable:
+        start = beginning(self._stream)
+        if not start.startswith(ZIP):
+            return unpacked(self._stream, start)
+        if not self._stream.seekable():
+            raise HarFormatError("a zip archive can be read from a file only")
+        self._attachments = Attachments(self._stream)
+        return self._attachments
+
     def _read(self) -> bytes:
-        chunk = self._stream.read(_CHUNK_BYTES)
+        if self._text is None:
+            self._text = self._opened()
+        chunk = self._text.read(_CHUNK_BYTES)
         self.bytes_read += len(chunk)
         return chunk
 

@@ -104,7 +104,7 @@ class HarStream:
                     if event == "end_array":
                         break
                     self._place = f"log.entries[{index}]"
-                    yield RawEntry(index, self._build(event, value))
+                    yield RawEntry(index, self.source.inlined(self._build(event, value)))
                     index += 1
             else:
                 yield RawMember("log", name, self._build(event, value))

@@ -34,6 +34,7 @@ _MISSING_PARTS: dict[BodyState, str] = {
     "truncated": "cut: the first {kept} of {size} bytes",
     "dropped": "left out: {size} bytes over the limit",
 }
+_EXCLUDED = "left out by a filter"
 OVER_BUDGET = "too many bytes, or exchanges, were waiting"
 _NOT_READ: dict[BodyState, str] = {
     "partial": "the first {size} bytes; the rest was not read",
@@ -168,9 +169,17 @@ def missing_part(body: Body, state: BodyState, *, sent: bool) -> str:
         state: What is held of it; not `whole`.
         sent: True for a request's body, which the program sends, False for a response's, which it reads.
     """
+    if state == "excluded":
+        broke_off = not sent and not body.ended
+        return f"{_EXCLUDED}: {(_NOT_READ['partial'] if broke_off else '{size} bytes').format(size=body.size_bytes)}"
     words = _MISSING_PARTS | (_NOT_SENT if sent else _NOT_SEEN if body.has_gaps else _NOT_READ)
     missing = words[state].format(kept=body.kept_bytes, size=body.size_bytes)
     return f"{missing}; {OVER_BUDGET}" if body.is_over_budget and body.kept_bytes < body.size_bytes else missing
+
+
+def is_textual(content_type: str) -> bool:
+    """Whether a body of this Content-Type may be written as text."""
+    return bool(_charsets(content_type))
 
 
 def _charsets(content_type: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from otel_har.exchange import Exchange
-from otel_har.mapping.bodies import as_text, decode_content, missing_part
+from otel_har.mapping.bodies import Text, as_text, decode_content, missing_part
 from otel_har.mapping.cookies import request_cookies
 from otel_har.mapping.forms import Form, form_of, is_multipart_form
 from otel_har.mapping.headers import Headers, fields_of_head, first, har_headers, head_size, values
@@ -93,8 +93,10 @@ def _post_data(body: Body, state: BodyState, headers: Headers, options: MappingO
     """HAR 1.2 has no place for a binary request body; `encoding` is what HAR 1.3 proposes."""
     content_type = first(headers, "content-type")
     text = as_text(body.kept(), content_type, cut=state != "whole")
+    if text.base64 and body.rule == "text" and body.size_bytes:
+        return _post_data(body.under("none"), "excluded", headers, options)
     post_data: dict[str, Any] = {"mimeType": content_type, "text": text.text}
-    if text.base64:
+    if text.base64 and state != "excluded":
         post_data["encoding"] = "base64"
     comments: list[str] = []
     if state != "whole":
@@ -102,9 +104,7 @@ def _post_data(body: Body, state: BodyState, headers: Headers, options: MappingO
         comments.append(missing_part(body, state, sent=True))
     if _is_compressed_later(body, headers) and body.size_bytes:
         comments.append(f"before its compression ({', '.join(values(headers, 'content-encoding'))})")
-    is_asked_for = options.params == "always" or (
-        options.params == "auto" and text.base64 and is_multipart_form(content_type)
-    )
+    is_asked_for = state != "excluded" and _has_params(text, content_type, options)
     form = _form(body, state, content_type, headers) if is_asked_for else None
     if form is not None:
         post_data["params"] = form.params
@@ -112,6 +112,11 @@ def _post_data(body: Body, state: BodyState, headers: Headers, options: MappingO
     if comments:
         post_data["comment"] = "; ".join(comments)
     return post_data
+
+
+def _has_params(text: Text, content_type: str, options: MappingOptions) -> bool:
+    is_unreadable_form = text.base64 and is_multipart_form(content_type)
+    return options.params == "always" or (options.params == "auto" and is_unreadable_form)
 
 
 def _form(body: Body, state: BodyState, content_type: str, headers: Headers) -> Form | None:

@@ -31,7 +31,7 @@ def har_response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str
     version = exchange.http_version or "HTTP/1.1"
     status_line = octets(f"{version} {exchange.status:03d} ") + octets(exchange.reason)
     headers_size = head_size(status_line, exchange.response_headers)
-    content = _content(exchange, headers)
+    content = _content(exchange, exchange.response_body, headers)
     body_size = _response_body_size(exchange, headers)
     if body_size >= 0 and content["size"] >= 0 and "_bodyState" not in content:
         content["compression"] = content["size"] - body_size
@@ -81,15 +81,14 @@ def _no_response(error: str) -> dict[str, Any]:
     }
 
 
-def _content(exchange: Exchange, headers: Headers) -> dict[str, Any]:
-    body = exchange.response_body
+def _content(exchange: Exchange, body: Body, headers: Headers) -> dict[str, Any]:
     content_type = first(headers, "content-type")
     # Chrome shows events of exactly this type. To them its parameters say nothing (HTML 9.2.5), to the text they do.
     mime_type = MEDIA_TYPE if is_event_stream(content_type) else content_type or _UNKNOWN_MIME_TYPE
     content: dict[str, Any] = {"size": body.size_bytes, "mimeType": mime_type}
     if not body.size_bytes:
         empty = {"text": ""} if body.ended else {}  # some readers fail without the text of an empty body
-        return content | empty | _missing(exchange, body.state, [])
+        return content | empty | _missing(exchange, body, body.state, [])
     data, state = body.kept(), body.state
     comments: list[str] = []
     coding = ", ".join(values(headers, "content-encoding"))
@@ -103,18 +102,19 @@ def _content(exchange: Exchange, headers: Headers) -> dict[str, Any]:
             if state == "whole" and not decoded.whole:
                 comments.append(f"the first {len(data)} bytes of {coding} content")
                 state = "truncated"
-            content["size"] = -1 if state in {"truncated", "dropped"} else len(data)
-    if state != "dropped":
+            content["size"] = -1 if state in {"truncated", "dropped", "excluded"} else len(data)
+    if state not in {"dropped", "excluded"}:
         text = as_text(data, content_type, cut=state != "whole")
+        if text.base64 and body.rule == "text":
+            return _content(exchange, body.under("none"), headers) | {"size": content["size"]}
         content["text"] = text.text
         if text.base64:
             content["encoding"] = "base64"
-    return content | _missing(exchange, state, comments)
+    return content | _missing(exchange, body, state, comments)
 
 
-def _missing(exchange: Exchange, state: BodyState, comments: list[str]) -> dict[str, Any]:
+def _missing(exchange: Exchange, body: Body, state: BodyState, comments: list[str]) -> dict[str, Any]:
     """What is missing of the body, for programs and for people, behind what else there is to say of it."""
-    body = exchange.response_body
     if body.state != "whole":
         words = missing_part(body, body.state, sent=False)
         comments = [*comments, f"{words}: {exchange.end_reason}" if exchange.end_reason else words]

@@ -15,7 +15,7 @@ from typing import Any
 from otel_har.duplex import Passage
 from otel_har.exchange import Exchange, Instants
 from otel_har.mapping.bodies import OVER_BUDGET
-from otel_har.mapping.frames import CLOSE, TEXT, Message, Reading, read_messages
+from otel_har.mapping.frames import BINARY, CLOSE, TEXT, Message, Reading, read_messages
 
 _CLOSE_CODE_BYTES = 2
 _STILL_OPEN = "the WebSocket was still open when the recording ended"
@@ -47,6 +47,9 @@ def har_websocket(exchange: Exchange) -> dict[str, Any]:
         return {}
     if duplex.unrecorded is not None:
         return {"comment": f"WebSocket messages are left out: {duplex.unrecorded}"}
+    if exchange.response_body.rule == "none":
+        sizes = f"{duplex.sent.body.size_bytes} bytes sent, {duplex.received.body.size_bytes} received"
+        return {"comment": f"WebSocket messages are left out by a filter: {sizes}"}
     sent, received = read_messages(duplex.sent), read_messages(duplex.received)
     messages = [
         (message.at, _har_message(exchange, kind, message, is_cut=passage.is_cut or reading.full))
@@ -82,6 +85,8 @@ def _har_message(exchange: Exchange, kind: str, message: Message, *, is_cut: boo
     unix_ns = exchange.started_unix_ns + message.at - exchange.instants.started
     data = bytes(message.data)
     har: dict[str, Any] = {"type": kind, "time": round(unix_ns / 1e9, 6), "opcode": message.opcode}
+    if exchange.response_body.rule == "text" and message.opcode == BINARY:
+        return har | {"data": "", "_bodyState": "excluded", "comment": f"left out by a filter: {len(data)} bytes"}
     if message.opcode == TEXT:
         har["data"] = codecs.getincrementaldecoder("utf-8")("replace").decode(data, final=message.whole)
         if message.whole and har["data"].encode() != data:

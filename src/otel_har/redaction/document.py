@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol, cast
 
 from otel_har.errors import HarFormatError
+from otel_har.har.attaching import attached
 from otel_har.har.faults import member
 from otel_har.har.source import Source, Utf8Source
 from otel_har.har.window import BrokenError, JsonWindow
@@ -20,6 +21,7 @@ from otel_har.redaction.redactor import TOLD, Redactor, stricter
 
 _ENTRIES = "log.entries"
 _RECORDER = "_otel_har"
+_STARTS = ("listStart", "entriesStart")
 _END = "entriesEnd"
 
 
@@ -104,6 +106,10 @@ class Parts:
     def close(self) -> None:
         """Close what was opened here."""
         self._source.close()
+
+    def inlined(self, entry: Any) -> Any:
+        """An entry's value with those bodies that are files of their own in the same archive."""
+        return self._source.inlined(entry)
 
     def __iter__(self) -> Iterator[Part]:
         try:
@@ -218,7 +224,9 @@ class Target(Protocol):
         """Write them."""
 
 
-def redact_document(source: Source, target: Target, redactor: Redactor) -> RedactionReport:
+def redact_document(
+    source: Source, target: Target, redactor: Redactor, attach: Callable[[str, bytes], None] | None = None
+) -> RedactionReport:
     """Write a HAR without its secrets.
 
     The log tells so in a member `_redaction`, with the policy's mode. Everything else stays what it is and where it is.
@@ -228,6 +236,8 @@ def redact_document(source: Source, target: Target, redactor: Redactor) -> Redac
         source: A path, or a stream of bytes, which is left open.
         target: Where it goes. After an error it has the beginning.
         redactor: The policy at work.
+        attach: Takes the bodies, redacted, each with the name of its file; without it they are in the document, also
+            those that an archive has as files.
 
     Raises:
         OSError: It cannot be read or written.
@@ -235,7 +245,7 @@ def redact_document(source: Source, target: Target, redactor: Redactor) -> Redac
     """
     parts = Parts(source)
     try:
-        return _Rewriting(target, redactor).write(parts)
+        return _Rewriting(target, redactor, attach).write(parts)
     finally:
         parts.close()
 
@@ -243,11 +253,12 @@ def redact_document(source: Source, target: Target, redactor: Redactor) -> Redac
 class _Rewriting:
     """One document on its way."""
 
-    def __init__(self, target: Target, redactor: Redactor) -> None:
+    def __init__(self, target: Target, redactor: Redactor, attach: Callable[[str, bytes], None] | None) -> None:
         self._target = target
+        self._attach = attach
         self._redactor = redactor
         self._report = RedactionReport()
-        self._written = self._entries_end = 0
+        self._written = self._list_start = self._entries_end = 0
         self._has_told = False
         self._members = 0
         self._blanks = b""
@@ -256,12 +267,12 @@ class _Rewriting:
         """Write all of it."""
         for part in parts:
             if part.kind is Kind.ENTRY:
-                self._put(part.before, self._entry(part))
+                self._put(part.before, self._entry(part, parts))
                 self._entries_end = self._written
             elif part.kind is Kind.ENTRIES:
                 self._put(part.before)
                 self._members += 1
-                self._entries_end = self._written
+                self._list_start = self._entries_end = self._written
             elif part.kind is Kind.END:
                 self._put(part.before.rstrip(), b"" if self._has_told else self._told_at_the_end(), part.blanks)
             else:
@@ -274,16 +285,20 @@ class _Rewriting:
             self._target.write(one)
             self._written += len(one)
 
-    def _entry(self, part: Part) -> bytes:
+    def _entry(self, part: Part, parts: Parts) -> bytes:
         exact = ExactJson(part.raw.decode())
-        if isinstance(exact.value, dict):
-            value, rules = self._redactor.entry_and_rules(exact.value)
+        whole = parts.inlined(exact.value)
+        if isinstance(whole, dict):
+            value, rules = self._redactor.entry_and_rules(whole)
         else:
             value, rules = self._redactor.member_and_rules("entries", exact.value)
         self._report.entries += 1
-        self._report.changed += value != exact.value
+        self._report.changed += value != whole
         self._report.rules.update(rules)
-        return exact.changed(value).encode()
+        if self._attach is not None:
+            value = attached(value, self._attach)
+        is_same = self._attach is None and whole is exact.value
+        return (exact.changed(value) if is_same else dumped(value)).encode()
 
     def _member(self, part: Part) -> None:
         exact = ExactJson(part.raw.decode())
@@ -322,7 +337,8 @@ class _Rewriting:
         return f'"{TOLD}":{" " if blanks else ""}{dumped(self._told())}'.encode()
 
     def _with_place(self, value: Any) -> Any:
-        """The recorder's own member, with the place where the entries end now."""
+        """The recorder's own member, with the places where the entries begin and end now."""
         if isinstance(value, dict) and isinstance(value.get(_END), int):
-            return {**value, _END: self._entries_end}
+            starts = {name: self._list_start for name in _STARTS if name in value}
+            return {**value, **starts, _END: self._entries_end}
         return value

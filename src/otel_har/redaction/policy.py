@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -11,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from otel_har.errors import SettingError
 from otel_har.har.models import Entry
+from otel_har.importing import ImportedFunction
 
 Mode = Literal["default", "none", "strict"]
 EntryRedactor = Callable[[Entry], Entry | None]
@@ -92,35 +92,8 @@ def _pattern(given: Any) -> re.Pattern[str]:
     return pattern
 
 
-class ImportedRedactor:
-    """A program's redactor by its place, which is imported with the first entry: the program stands by then.
-
-    Args:
-        place: `package.module:function`.
-
-    Raises:
-        ValueError: When that is no place.
-    """
-
-    def __init__(self, place: str) -> None:
-        self._module, _, self._name = place.strip().partition(":")
-        if not self._module or not self._name:
-            raise ValueError("is not of the form package.module:function")
-        self._function: EntryRedactor | None = None
-
-    def __call__(self, entry: Entry) -> Entry | None:
-        """Call it.
-
-        Raises:
-            Exception: What importing it or the function itself raises.
-        """
-        if self._function is None:
-            found: Any = importlib.import_module(self._module)
-            for part in self._name.split("."):
-                found = getattr(found, part)
-            self._function = found
-        function: EntryRedactor = self._function
-        return function(entry)
+class ImportedRedactor(ImportedFunction):
+    """A program's redactor by its place."""
 
 
 DEFAULT_POLICY = RedactionPolicy()

@@ -50,6 +50,8 @@ class SecretSearch:
 
     def _found(self, part: Part) -> Iterator[Fault]:
         value = ExactJson(part.raw.decode()).value
+        if part.kind is Kind.ENTRY:
+            value = self._parts.inlined(value)
         is_entry = part.kind is Kind.ENTRY and isinstance(value, dict)
         self.entries += part.kind is Kind.ENTRY
         redacted, rules = self._redacted(value, part.name, is_entry=is_entry)

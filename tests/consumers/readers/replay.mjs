@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { launch } from './browser.mjs'
 
 const [, , harPath, browserPath] = process.argv
-const { entries } = JSON.parse(readFileSync(harPath, 'utf8')).log
+// The entries of an archive stand beside it, with their bodies: Node.js reads no zip.
+const { entries } = JSON.parse(readFileSync(harPath.replace(/\.zip$/, ''), 'utf8')).log
 
 // Runs in the page: makes one request, and tells of the answer or that there was none.
 async function send({ method, url, headers, postData }) {

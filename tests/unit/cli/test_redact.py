@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import stat
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from children import PAGE, batch
 from otel_har.cli.app import app
+from otel_har.export.archive import ArchiveHarExporter
 from otel_har.export.file import FileHarExporter
+from otel_har.export.interfaces import HarBatch
 from otel_har.har.checker import check
+from otel_har.har.models import Content, Response
+from otel_har.har.reader import load
 
 ROOT = Path(__file__).parents[3]
 VALID = ROOT / "tests" / "data" / "har" / "valid.har"
@@ -192,3 +199,52 @@ def test_the_page_about_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(commands) > 3
     for command, expected in commands:
         assert expected == CliRunner().invoke(app, command.split()).output
+
+
+_BODY = "password=hunter2secret"
+
+
+def _archive(path: Path) -> Path:
+    exporter = ArchiveHarExporter(path)
+    [entry] = batch("a").entries
+    content = Content(size=len(_BODY), mime_type="application/x-www-form-urlencoded", text=_BODY)
+    response = Response(status=200, http_version="HTTP/1.1", content=content, transfer_size=0)
+    exporter.export(HarBatch((PAGE,), (entry.model_copy(update={"response": response}),)))
+    exporter.shutdown()
+    return path
+
+
+@pytest.mark.parametrize("output", ["to.har", "to.har.gz", "to.har.zip", None])
+def test_archive(tmp_path: Path, output: str | None) -> None:
+    """The bodies are redacted, too, whatever the copy's form is, which its name decides."""
+    source = _archive(tmp_path / "out.har.zip")
+    done = run(source, tmp_path / output) if output else run("--in-place", source)
+    assert (0, f"{source}: 1 entry, 1 redacted (body: form-field 1)\n") == (done.exit_code, done.output)
+    target = tmp_path / (output or source.name)
+    [entry] = load(target).log.entries
+    assert (b"password=%5BREDACTED%5D", []) == (entry.response.content.body(), list(check(target)))
+    beginning = {"to.har": b'{"', "to.har.gz": b"\x1f\x8b"}.get(target.name, b"PK")
+    assert beginning == target.read_bytes()[:2]
+    if target.suffix == ".zip":
+        with zipfile.ZipFile(target) as archive:
+            assert 2 == len(archive.namelist())
+            assert not any(b"hunter2" in archive.read(name) for name in archive.namelist())
+
+
+def test_gzip(tmp_path: Path) -> None:
+    """A file of gzip stays one in its place, and can be gone on with."""
+    path = tmp_path / "out.har.gz"
+    path.write_bytes(gzip.compress(VALID.read_bytes()))
+    assert (0, f"{path}: {DONE}\n") == ((done := run("--in-place", path)).exit_code, done.output)
+    assert b"basket=7" not in gzip.decompress(path.read_bytes())
+    assert [] == list(check(path))
+
+
+def test_archive_that_is_recorded(tmp_path: Path) -> None:
+    """It is left alone."""
+    exporter = ArchiveHarExporter(tmp_path / "out.har.zip")
+    exporter.export(batch("a"))
+    exporter.force_flush()
+    done = run("--in-place", exporter.path)
+    assert (2, f"otel-har: {exporter.path}: a process records to it\n") == (done.exit_code, done.output)
+    exporter.shutdown()

@@ -101,6 +101,7 @@ def test_queue_and_counts() -> None:
         ("processor.entry.processed", BATCH, ""): 3,
         ("processor.entry.processed", BATCH, "queue_full"): 2,
         ("processor.entry.processed", BATCH, "build_failed"): 0,
+        ("processor.entry.filtered", BATCH, ""): 0,
         ("processor.body.dropped", BATCH, "queue_full"): 2,
         ("exporter.entry.exported", BATCH, ""): 3,
         ("exporter.export.failed", BATCH, ""): 0,

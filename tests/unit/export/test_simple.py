@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
+from otel_har.errors import DestinationError
 from otel_har.exchange import Exchange
-from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
+from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
@@ -129,3 +131,106 @@ def test_options() -> None:
     SimpleHarProcessor(exporter).on_record(record)
     SimpleHarProcessor(exporter, options=MappingOptions(params="always")).on_record(record)
     assert [False, True] == exporter.has_params
+
+
+class _Exiting(_Exporter):
+    """Would end the program, wherever it is called."""
+
+    def export(self, batch: HarBatch) -> HarExportResult:
+        raise SystemExit(len(batch.entries))
+
+    def force_flush(self, timeout_millis: int = 0) -> bool:
+        raise SystemExit(timeout_millis)
+
+    def shutdown(self, timeout_millis: int = 0) -> None:
+        raise SystemExit(timeout_millis)
+
+
+def test_an_exporter_that_exits() -> None:
+    """The call that completes a record goes on, and so do flush and shutdown."""
+    processor = SimpleHarProcessor(_Exiting())
+    processor.on_record(_record("1"))
+    assert not processor.force_flush()
+    processor.shutdown()
+    assert 1 == processor.failed_entries
+
+
+class _Interrupted(_Exporter):
+    """Takes nothing for now, as long as it is told so; notes how many entries came at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fault: DestinationError | None = DestinationError(28, "No space left on device")
+        self.attempts = 0
+        self.sizes: list[int] = []
+        self.told = HarStatistics()
+
+    def export(self, batch: HarBatch) -> HarExportResult:
+        self.attempts += 1
+        if self.fault is not None:
+            raise self.fault
+        self.sizes.append(len(batch.entries))
+        self.told += batch.statistics
+        return super().export(batch)
+
+
+def test_what_is_not_taken_for_now_comes_before_the_next() -> None:
+    """Records wait in their order, each costs one attempt, and the next one that is taken brings all of them."""
+    exporter = _Interrupted()
+    processor = SimpleHarProcessor(exporter)
+    for path in ("1", "2", "3"):
+        processor.on_record(_record(path))
+    assert ([], 3) == (exporter.urls, exporter.attempts)
+    exporter.fault = None
+    processor.on_record(_record("4"))
+    assert (["1", "2", "3", "4"], [1, 3]) == (exporter.urls, exporter.sizes)
+    assert (0, HarStatistics(failed_exports=3)) == (processor.failed_entries, exporter.told)
+
+
+@pytest.mark.parametrize("end", ["force_flush", "shutdown"])
+def test_what_waits_is_tried_again_at(end: str) -> None:
+    """Flush and shutdown bring what waits; a flush that cannot says so."""
+    exporter = _Interrupted()
+    processor = SimpleHarProcessor(exporter)
+    processor.on_record(_record("1"))
+    assert not processor.force_flush()
+    exporter.fault = None
+    getattr(processor, end)()
+    assert (["1"], 0) == (exporter.urls, processor.failed_entries)
+
+
+def test_what_is_never_taken_has_failed() -> None:
+    """At shutdown what still waits has failed, once."""
+    processor = SimpleHarProcessor(_Interrupted())
+    for path in ("1", "2"):
+        processor.on_record(_record(path))
+    assert 0 == processor.failed_entries
+    processor.shutdown()
+    processor.shutdown()
+    assert (2, 0) == (processor.failed_entries, processor.dropped_entries)
+
+
+def test_what_waits_is_bounded() -> None:
+    """Beyond 2,048 records the newest are dropped and counted; the others come in several batches."""
+    exporter = _Interrupted()
+    processor = SimpleHarProcessor(exporter)
+    record = HarRecord(None, SPAN, PAGE)
+    for _ in range(2_050):
+        processor.on_record(record)
+    exporter.fault = None
+    processor.shutdown()
+    assert (2_048, 2) == (sum(exporter.sizes), processor.dropped_entries)
+    assert 512 == max(exporter.sizes)
+
+
+def test_shut_down_by_an_exporter_that_takes_nothing() -> None:
+    """A record that waits when the exporter itself ends the recording has failed, and nothing hangs."""
+
+    class Ending(_Interrupted):
+        def export(self, batch: HarBatch) -> HarExportResult:
+            processor.shutdown()
+            return super().export(batch)
+
+    processor = SimpleHarProcessor(Ending())
+    processor.on_record(_record("1"))
+    assert 1 == processor.failed_entries

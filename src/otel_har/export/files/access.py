@@ -127,8 +127,12 @@ def must_be_ours_alone(path: Path, status: os.stat_result) -> None:
         raise PermissionError(errno.EACCES, "it has further names, in a directory that others may write to")
 
 
-def looked_over(path: Path) -> int:
+def looked_over(path: Path, beginnings: tuple[bytes, ...]) -> int:
     """See, from its first bytes alone, that a file may be a HAR; its size in bytes, 0 of none.
+
+    Args:
+        path: The file.
+        beginnings: How it may begin, blanks apart.
 
     Raises:
         ExportError: When it is not one, or not one that this process may record to.
@@ -142,7 +146,7 @@ def looked_over(path: Path) -> int:
         return 0
     except OSError as fault:
         raise cannot_write(path, fault) from fault
-    if start and not start.startswith(b"{"):
+    if start and not start.startswith(beginnings):
         raise cannot_write(path, OSError(errno.EINVAL, "it is no HAR file to append to"))
     return size
 
@@ -375,3 +379,16 @@ def given_mode_of(descriptor: int, status: os.stat_result) -> None:
     if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
         with contextlib.suppress(OSError):
             os.fchmod(descriptor, mode)
+
+
+def read(descriptor: int, start: int, end: int) -> bytes:
+    """The bytes of a range; fewer where the file ends before it."""
+    os.lseek(descriptor, start, os.SEEK_SET)
+    parts = []
+    while start < end:
+        part = os.read(descriptor, end - start)
+        if not part:
+            break
+        parts.append(part)
+        start += len(part)
+    return b"".join(parts)

@@ -7,75 +7,63 @@ the rest.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from otel_har.export.interfaces import HarBatch, HarStatistics
+from otel_har.errors import SettingError
+from otel_har.export.files import access
+from otel_har.export.files.standing import Growth, Series, Standing, comment_on, counts, standing_of_tail, weakest
+from otel_har.export.interfaces import HarBatch
 from otel_har.har.models import Browser, Creator, Page
 from otel_har.har.writer import HarLayout
 from otel_har.version import __version__
 
-_FOOTER_BYTES = 4096  # the place stands within the last so many bytes, indented and followed by blanks too
+_MAX_INDENT = 16
+FOOTER_BYTES = 4096  # the place stands within the last so many bytes, indented and followed by blanks too
 _PLACE = re.compile(rb'"entriesEnd":\s*(\d{1,18})\s*\}\s*\}\s*\}\s*\Z')
-_NOT_ALL = "Not all that happened is in this file: "
-_OUR_COMMENT = re.compile(re.escape(_NOT_ALL) + r"[^.]*\.")
-_POLICIES = ("default", "strict")  # each takes out what the one before does
-_MAX_COUNT = 2**53 - 1  # the largest that every reader of JSON has exactly (RFC 8259, 6)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What a document holds, without its entries.
+class Unpacked:
+    """The text of a file.
 
     Attributes:
-        recording: The name of the recording, the same for every process that takes part in it.
-        entries_end: The byte after the last entry, or after the list's opening bracket.
-        entries: How many entries there are.
-        pages: By their ids, in the order of their coming.
-        statistics: What was lost.
-        comment: What somebody else said of the recording.
-        redaction: The policy by which all entries and pages were redacted, at least; None where that is not known.
+        descriptor: Where it is.
+        is_whole: Whether the file is packed as it should be, to its end.
+        is_source: Whether it is in the file itself.
     """
 
-    recording: str
-    entries_end: int
-    entries: int = 0
-    pages: Mapping[str, Page] = field(default_factory=dict)
-    statistics: HarStatistics = field(default_factory=HarStatistics)
-    comment: str | None = None
-    redaction: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """One addition to a document.
-
-    Attributes:
-        entries: The bytes to put where the entries ended.
-        tail: The bytes after them, which end the document.
-        standing: What the document holds then.
-    """
-
-    entries: bytes
-    tail: bytes
-    standing: Standing
+    descriptor: int
+    is_whole: bool = True
+    is_source: bool = True
 
 
 class HarDocument:
     """The form of one recording's document.
 
     Args:
-        indent: Spaces for each level; None for one line an entry.
+        indent: Spaces for each level, 0 to 16; None for one line an entry.
+
+    Attributes:
+        is_packed: Whether the file has not the text itself.
+        beginnings: How files begin that may be such a document, blanks apart.
+
+    Raises:
+        SettingError: When `indent` is out of its range.
     """
 
+    is_packed = False
+    beginnings: tuple[bytes, ...] = (b"{",)
+
     def __init__(self, indent: int | None = None) -> None:
+        if indent is not None and not 0 <= indent <= _MAX_INDENT:
+            raise SettingError(f"indent must be between 0 and {_MAX_INDENT}, not {indent}")
         self._layout = HarLayout(
             Creator(name="otel-har", version=__version__),
             Browser(name=platform.python_implementation(), version=platform.python_version()),
@@ -91,11 +79,11 @@ class HarDocument:
         """
         return self._layout.head(others, beside)
 
-    def new(self, recording: str) -> Growth:
+    def new(self, recording: str, series: Series | None = None) -> Growth:
         """A document without entries; its head stands in `entries`."""
         head = self.head()
-        standing = Standing(recording, len(head))
-        return Growth(head, self._tail(standing), standing)
+        start = len(head)
+        return self._growth(head, Standing(recording, 0, list_start=start, entries_start=start, series=series))
 
     def grown(self, standing: Standing, batch: HarBatch, known_pages: Mapping[str, Page]) -> Growth:
         """The document with a batch more.
@@ -107,36 +95,110 @@ class HarDocument:
                 was written is not written either, because readers take it that a page has one.
         """
         added = self._layout.entries(batch.entries, first=not standing.entries)
+        number = standing.retired + standing.entries
+        last = {entry.pageref: number + index for index, entry in enumerate(batch.entries) if entry.pageref is not None}
         after = replace(
             standing,
-            entries_end=standing.entries_end + len(added),
             entries=standing.entries + len(batch.entries),
             pages=_with_pages(standing.pages, batch, known_pages),
             statistics=standing.statistics + batch.statistics,
+            last_entries={**standing.last_entries, **last},
             redaction=_redaction_with(standing, batch),
         )
-        return Growth(added, self._tail(after), after)
+        return self._growth(added, after)
 
     def ended(self, standing: Standing) -> bytes:
         """What ends a document that holds this."""
-        return self._tail(standing)
+        return self._tail(standing, {"entriesEnd": standing.entries_end})
 
-    def _tail(self, standing: Standing) -> bytes:
-        lost = standing.statistics
+    def filled(self, growth: Growth, length: int) -> bytes:
+        """The bytes of an addition, made up to a length with blanks behind the document."""
+        data = growth.entries + growth.tail
+        return data + b" " * (length - len(data))
+
+    def begun(self, target: int, head: bytes, source: int, entries: tuple[int, int], standing: Standing) -> Standing:
+        """Write a document up to the end of its entries to an empty file.
+
+        Args:
+            target: The file, a descriptor.
+            head: What comes before the entries.
+            source: Where they are, a descriptor.
+            entries: Where they begin and end there.
+            standing: What the document holds.
+
+        Returns:
+            The same, with the place where the entries end.
+
+        Raises:
+            OSError: When the target does not take it.
+        """
+        access.written(target, head, 0)
+        access.copied(source, target, *entries, to=len(head))
+        return standing
+
+    @contextmanager
+    def unpacked(
+        self,
+        source: int,
+        directory: Path | None,  # noqa: ARG002 - nothing is packed
+        most_bytes: int | None = None,  # noqa: ARG002 - as above
+    ) -> Iterator[Unpacked]:
+        """The text of a file, as far as it can be read.
+
+        Args:
+            source: A descriptor.
+            directory: Where it may stand meanwhile, the system's own for such by default.
+            most_bytes: How much of it is asked for, about; all by default.
+        """
+        yield Unpacked(source)
+
+    def read_standing(self, descriptor: int) -> Standing | None:
+        """What the document in a file holds; None where it is not a whole document of ours.
+
+        Raises:
+            OSError: When the file cannot be read.
+        """
+        size = os.fstat(descriptor).st_size
+        found = _PLACE.search(access.read(descriptor, max(0, size - FOOTER_BYTES), size))
+        if found is None:
+            return None
+        place = int(found[1])
+        if not 0 < place < size:
+            return None
+        before, standing = (
+            access.read(descriptor, place - 1, place),
+            standing_of_tail(access.read(descriptor, place, size), place),
+        )
+        if standing is None or before not in (b"[", b"}", b" "):
+            return None
+        if before == b" " and (standing.entries or standing.entries_start != place):
+            return None
+        is_right = _begins_where_it_says(descriptor, standing)
+        return standing if is_right else replace(standing, list_start=0, entries_start=0)
+
+    def _growth(self, added: bytes, standing: Standing) -> Growth:
+        """An addition to what is told of the document but for the place where the entries end."""
+        after = replace(standing, entries_end=standing.entries_end + len(added))
+        return Growth(added, self.ended(after), after)
+
+    def _tail(self, standing: Standing, place: Mapping[str, Any]) -> bytes:
         about = {
             "recording": standing.recording,
-            "statistics": {
-                "entries": standing.entries,
-                "droppedEntries": lost.dropped_entries,
-                "droppedBodies": lost.dropped_bodies,
-                "failedEntries": lost.failed_entries,
-                "failedExports": lost.failed_exports,
-            },
-            "entriesEnd": standing.entries_end,
+            "statistics": counts(standing.entries, standing.statistics),
+            "retiredEntries": standing.retired,
+            "lastEntries": {page: last for page, last in standing.last_entries.items() if page in standing.pages},
+            **_told_series(standing.series),
+            "listStart": standing.list_start,
+            "entriesStart": standing.entries_start,
+            **place,
         }
         told = standing.redaction and {"policy": standing.redaction}
         members = {"comment": _comment(standing), "_redaction": told, "_otel_har": about}
         return self._layout.tail(standing.pages.values(), members)
+
+
+def _told_series(series: Series | None) -> dict[str, Any]:
+    return {} if series is None else {"series": {"name": series.name, "begun": series.begun}}
 
 
 def _with_pages(pages: Mapping[str, Page], batch: HarBatch, known_pages: Mapping[str, Page]) -> dict[str, Page]:
@@ -158,8 +220,7 @@ def _redaction_with(standing: Standing, batch: HarBatch) -> str | None:
         return batch.redaction
     if not batch.entries and not batch.pages:
         return standing.redaction
-    both = {standing.redaction, batch.redaction}
-    return next((policy for policy in (None, *_POLICIES) if policy in both), None)
+    return weakest(standing.redaction, batch.redaction)
 
 
 def _is_older(page: Page, than: Page) -> bool:
@@ -169,101 +230,14 @@ def _is_older(page: Page, than: Page) -> bool:
 
 def _comment(standing: Standing) -> str | None:
     """What a person who opens the file must know, after what others said."""
-    lost = standing.statistics
-    counts = (
-        (lost.dropped_entries, "exchanges were dropped, because too many waited to be written"),
-        (lost.dropped_bodies, "bodies were left out or cut, because those that waited held too many bytes"),
-        (lost.failed_entries, "exchanges could not be written"),
-    )
-    told = [f"{count} {what}" for count, what in counts if count]
-    ours = [f"{_NOT_ALL}{'; '.join(told)}."] if told else []
-    return " ".join(([standing.comment] if standing.comment else []) + ours) or None
+    ours = comment_on(standing.statistics)
+    return " ".join(said for said in (standing.comment, ours) if said) or None
 
 
-def _comment_of_others(comment: object) -> str | None:
-    """A comment without the sentence that was ours."""
-    return _OUR_COMMENT.sub("", comment).strip() or None if isinstance(comment, str) else None
-
-
-def read_standing(descriptor: int) -> Standing | None:
-    """What the document in a file holds; None where it is not a whole document of ours.
-
-    Raises:
-        OSError: When the file cannot be read.
-    """
-    size = os.fstat(descriptor).st_size
-    found = _PLACE.search(read(descriptor, max(0, size - _FOOTER_BYTES), size))
-    if found is None:
-        return None
-    place = int(found[1])
-    if not 0 < place < size:
-        return None
-    before, tail = read(descriptor, place - 1, place), read(descriptor, place, size)
-    # The tail closes a list of entries and the objects around it: opened so, it is a document of its own.
-    log = _parsed(b'{"log":{"entries":[' + tail)
-    return _standing(log, place) if before in b"[}" and log is not None else None
-
-
-def _parsed(document: bytes) -> dict[str, Any] | None:
-    try:
-        log = json.loads(document)["log"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return log if isinstance(log, dict) else None
-
-
-def _standing(log: dict[str, Any], place: int) -> Standing | None:
-    try:
-        told = standing_from(log, log["_otel_har"]["recording"])
-        entries = _count(log["_otel_har"]["statistics"]["entries"])
-        pages = [Page.model_validate(page) for page in log.get("pages", [])]
-    except (ValueError, KeyError, TypeError, ValidationError):
-        return None
-    if entries is None:
-        return None
-    return replace(told, entries_end=place, entries=entries, pages={page.id: page for page in pages})
-
-
-def standing_from(log: Mapping[str, Any], recording: str) -> Standing:
-    """The recording and the counts that the members of a log tell of, as far as they do.
-
-    Args:
-        log: The members.
-        recording: The recording, where they do not tell it.
-    """
-    about = log.get("_otel_har")
-    comment = _comment_of_others(log.get("comment"))
-    redaction = _redaction_of(log.get("_redaction"))
-    if not isinstance(about, dict):
-        return Standing(recording, 0, comment=comment, redaction=redaction)
-    told = about.get("statistics")
-    counts = told if isinstance(told, dict) else {}
-    names = ("droppedEntries", "droppedBodies", "failedEntries", "failedExports")
-    lost = HarStatistics(*(_count(counts.get(name)) or 0 for name in names))
-    name = str(about.get("recording", recording))
-    return Standing(name, 0, statistics=lost, comment=comment, redaction=redaction)
-
-
-def _redaction_of(told: object) -> str | None:
-    policy = told.get("policy") if isinstance(told, dict) else None
-    return policy if isinstance(policy, str) and policy in _POLICIES else None
-
-
-def _count(value: object) -> int | None:
-    """A count that may be one: anybody can write into the file."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if 0 <= value <= _MAX_COUNT else None
-
-
-def read(descriptor: int, start: int, end: int) -> bytes:
-    """The bytes of a range; fewer where the file ends before it."""
-    os.lseek(descriptor, start, os.SEEK_SET)
-    parts = []
-    while start < end:
-        part = os.read(descriptor, end - start)
-        if not part:
-            break
-        parts.append(part)
-        start += len(part)
-    return b"".join(parts)
+def _begins_where_it_says(descriptor: int, standing: Standing) -> bool:
+    """Whether there is a bracket where the list is told to begin, and where the first entry does what may be there."""
+    start, first = standing.list_start, standing.entries_start
+    if not 0 < start <= first <= standing.entries_end or access.read(descriptor, start - 1, start) != b"[":
+        return False
+    # A comma where a process was killed in place, before it blanked what goes.
+    return first == start or access.read(descriptor, first - 1, first) in (b" ", b",")

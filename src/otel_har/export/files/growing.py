@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError
-from otel_har.export.files.document import Growth, Standing
+from otel_har.export.files.standing import Growth, Standing
 
 Compose = Callable[[Standing], Growth]
 
@@ -58,6 +58,20 @@ class GrowingFile(ABC):
 
         Returns:
             What the document holds then.
+
+        Raises:
+            DestinationError: When the file does not take it now. It is as it was.
+            TakenError: When the file is another's by now. It is left alone.
+        """
+
+    @property
+    @abstractmethod
+    def due(self) -> float:
+        """When `tend` will have something to do, seconds since 1970."""
+
+    @abstractmethod
+    def tend(self) -> None:
+        """Do what time brings: drop what is too old, put the file aside.
 
         Raises:
             DestinationError: When the file does not take it now. It is as it was.

@@ -14,13 +14,21 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from otel_har.errors import SettingError
 from otel_har.export.files import access
-from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
+from otel_har.export.files.blanks import blank_again, blanked
+from otel_har.export.files.document import HarDocument
 from otel_har.export.files.growing import Claim, Compose, GrowingFile, TakenError, not_now
 from otel_har.export.files.mending import salvaged
+from otel_har.export.files.moving import AsideInPlace, fits, moved_together
+from otel_har.export.files.standing import Growth, Standing, together
+from otel_har.export.files.upkeep import ENDLESS, Life, Upkeep
+
+_FILL = 0.375  # what stays must fit where the blanks are, to be moved there
 
 
 class InPlaceFile(GrowingFile):
@@ -30,15 +38,21 @@ class InPlaceFile(GrowingFile):
         path: The file, symbolic links resolved.
         document: Its form.
         claim: What this process wants of it.
+        life: How long entries stay in it, and it in its place.
 
     Raises:
         TakenError: When another process records to the file.
         ExportError: When the file cannot be written, or cannot be appended to.
+        SettingError: When entries are to be dropped from it, and it is packed.
     """
 
-    def __init__(self, path: Path, document: HarDocument, claim: Claim) -> None:
+    def __init__(self, path: Path, document: HarDocument, claim: Claim, *, life: Life = ENDLESS) -> None:
+        if document.is_packed and life.retention:
+            raise SettingError(f"entries cannot be dropped from {path}: it is packed, and can only be written in place")
         self.path = path
         self._document = document
+        self._upkeep = Upkeep(path, document, life, _FILL)
+        self._aside = None if life.rotation is None else AsideInPlace(path, document, life.rotation.files)
         self._length = 0
         self._claim = claim
         self._held: access.Held | None = None
@@ -56,23 +70,69 @@ class InPlaceFile(GrowingFile):
         return self._held.number if self._held is not None else -1
 
     def add(self, compose: Compose) -> Standing:
-        """Write the addition and the document's end, in one call."""
-        try:
+        """Write the addition and the document's end, in one call; then what goes is blanked."""
+        with self._as_not_now():
             self._must_be_there()
-            growth = compose(self._standing)
+            growth = compose(self._upkeep.marked(self._standing))
+            if self._upkeep.is_full(self._upkeep.marked(self._standing), growth):
+                self._put_aside()
+                growth = compose(self._upkeep.marked(self._standing))
             self._write(growth)
+            self._standing = growth.standing
+            self._retire()
+        return self._standing
+
+    @property
+    def due(self) -> float:
+        """See `GrowingFile.due`."""
+        return self._upkeep.due
+
+    def tend(self) -> None:
+        """Do what time brings."""
+        with self._as_not_now():
+            self._must_be_there()
+            if self._upkeep.is_full(self._standing):
+                self._put_aside()
+            self._retire()
+
+    @contextlib.contextmanager
+    def _as_not_now(self) -> Iterator[None]:
+        try:
+            yield
         except TakenError:
             raise
         except OSError as fault:
             raise not_now(self.path, fault) from fault
-        self._standing = growth.standing
-        return growth.standing
+
+    def _retire(self) -> None:
+        """Blank the entries that go, each time leaving a whole document, and move the others where the blanks are."""
+        before = self._standing
+        after, is_sparse = self._upkeep.settled(self._descriptor, before)
+        if after.entries_start > before.entries_start:
+            self._write(Growth(b"", self._document.ended(after), after))
+            self._standing = after
+            blanked(self._descriptor, before.entries_start or after.list_start, after.entries_start)
+        if is_sparse and fits(after):
+            self._length = moved_together(self._descriptor, self._document, after)
+            self._standing = together(after)
+
+    def _put_aside(self) -> None:
+        """Copy the file to its next name, and begin anew; where that cannot be, it goes on growing."""
+        if self._aside is None:
+            return
+        standing = self._upkeep.marked(self._standing)
+        try:
+            self._aside.take(self._descriptor, standing, self._document.ended(standing))
+        except OSError as fault:
+            self._aside.warn(fault)
+            return
+        self._standing = self._begin_anew()
 
     def close(self) -> None:
         """Cut the blanks after the document off, and let the file go."""
         if self._held is not None and self._held.is_intact():
             with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self._standing.entries_end + len(self._document.ended(self._standing)))
+                self._end(self._standing)
         self.forget()
 
     def forget(self) -> None:
@@ -88,11 +148,14 @@ class InPlaceFile(GrowingFile):
         if has_locks and not access.locked(self._descriptor):
             raise TakenError(f"another process writes {self.path}")
         size = os.fstat(self._descriptor).st_size
-        standing = read_standing(self._descriptor)
+        standing = self._document.read_standing(self._descriptor)
         if standing is not None and claim.continues(standing):
             if not has_locks and not claim.append:  # whether the process that began it is at work cannot be known
                 raise TakenError(f"another process writes {self.path}")
             self._length = size
+            if self._aside is not None and self._aside.has_content(self._descriptor, standing):
+                return self._begin_anew()
+            blank_again(self._descriptor, standing)
             return standing
         if size and not claim.may_replace and not claim.append:
             raise TakenError(f"another recording wrote {self.path}")
@@ -113,7 +176,7 @@ class InPlaceFile(GrowingFile):
             return found.standing if found is not None and found.is_in_place else None
 
     def _begin_anew(self) -> Standing:
-        growth = self._document.new(self._claim.recording)
+        growth = self._document.new(self._claim.recording, self._upkeep.series())
         os.ftruncate(self._descriptor, 0)
         access.written(self._descriptor, growth.entries + growth.tail, 0)
         self._length = len(growth.entries + growth.tail)
@@ -135,6 +198,8 @@ class InPlaceFile(GrowingFile):
             raise TakenError(f"{self.path} was replaced by another file")
         if own.st_size < self._length:
             standing = self._salvaged() if own.st_size else None
+            if standing is None and own.st_size and self._document.is_packed:
+                raise TakenError(f"{self.path} was changed, which is not mended in place")
             if standing is None:
                 self._standing = self._begin_anew()
             else:
@@ -162,15 +227,14 @@ class InPlaceFile(GrowingFile):
 
     def _write(self, growth: Growth) -> None:
         start = self._standing.entries_end
-        end = growth.standing.entries_end + len(growth.tail)
-        blanks = b" " * max(0, self._length - end)
+        data = self._document.filled(growth, self._length - start)
         try:
-            access.written(self._descriptor, growth.entries + growth.tail + blanks, start)
+            access.written(self._descriptor, data, start)
         except OSError:
             with contextlib.suppress(OSError):
                 self._end(self._standing)
             raise
-        self._length = end + len(blanks)
+        self._length = start + len(data)
 
     def _end(self, standing: Standing) -> None:
         """Close the document where its entries end."""

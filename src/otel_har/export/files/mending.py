@@ -18,7 +18,8 @@ from typing import Any, BinaryIO
 
 from otel_har.errors import HarFormatError
 from otel_har.export.files import access
-from otel_har.export.files.document import HarDocument, Standing, read, standing_from
+from otel_har.export.files.document import HarDocument
+from otel_har.export.files.standing import Standing, standing_from
 from otel_har.har.models import Page
 from otel_har.har.repair import Survey, repair, survey
 
@@ -42,6 +43,7 @@ class Salvage:
         standing: What the document holds.
         is_whole: Whether the file is whole JSON as it is.
         is_in_place: Whether all of this but what comes after the entries stands where it belongs in the file.
+        is_text: Whether the source has the text; if not, it has the document as it is to be, up to `end`.
     """
 
     source: int
@@ -51,21 +53,26 @@ class Salvage:
     standing: Standing
     is_whole: bool = True
     is_in_place: bool = True
+    is_text: bool = True
 
-    def copy(self, target: int, tail: bytes) -> None:
-        """Write the document to an empty file.
+    def copy(self, target: int, document: HarDocument) -> Standing:
+        """Write the document to an empty file; what it holds there.
 
         Raises:
             OSError: When the target does not take it.
         """
-        access.written(target, self.head, 0)
-        access.copied(self.source, target, self.start, self.end, to=len(self.head))
-        access.written(target, tail, self.standing.entries_end)
+        standing = self.standing
+        if self.is_text:
+            standing = document.begun(target, self.head, self.source, (self.start, self.end), standing)
+        else:
+            access.copied(self.source, target, 0, self.end)
+        access.written(target, document.ended(standing), standing.entries_end)
+        return standing
 
 
 def whole(source: int, standing: Standing) -> Salvage:
     """A document of ours that is as it should be."""
-    return Salvage(source, 0, standing.entries_end, b"", standing)
+    return Salvage(source, 0, standing.entries_end, b"", standing, is_text=False)
 
 
 @contextmanager
@@ -84,13 +91,17 @@ def salvaged(
     Raises:
         OSError: When the file cannot be read.
     """
-    with os.fdopen(os.dup(source), "rb") as stream:
+    with document.unpacked(source, directory) as text, os.fdopen(os.dup(text.descriptor), "rb") as stream:
         found = _surveyed(stream)
         if found is None:
             yield None
         elif found.is_whole:
-            salvage = _salvage(source, found, document, recording)
-            yield salvage and replace(salvage, is_in_place=_begins_with(source, salvage.start, salvage.head))
+            salvage = _salvage(text.descriptor, found, document, recording)
+            yield salvage and replace(
+                salvage,
+                is_whole=text.is_whole,
+                is_in_place=text.is_source and _begins_with(text.descriptor, salvage.start, salvage.head),
+            )
         else:
             with tempfile.TemporaryFile(dir=directory) as copy:
                 stream.seek(0)
@@ -101,12 +112,24 @@ def salvaged(
                 yield salvage and replace(
                     salvage,
                     is_whole=False,
-                    is_in_place=is_in_place and _begins_with(source, salvage.start, salvage.head),
+                    is_in_place=is_in_place
+                    and text.is_source
+                    and _begins_with(text.descriptor, salvage.start, salvage.head),
                 )
 
 
+def list_start(source: int, end: int) -> int | None:
+    """The byte after the bracket that opens a whole document's list of entries; None where it is not to be found.
+
+    Args:
+        source: A descriptor.
+        end: Where the entries end.
+    """
+    return _before_entries(access.read(source, 0, min(end, _MAX_HEAD_BYTES)))[0]
+
+
 def _begins_with(source: int, start: int, head: bytes) -> bool:
-    return start == len(head) and read(source, 0, start) == head
+    return start == len(head) and access.read(source, 0, start) == head
 
 
 def _surveyed(stream: BinaryIO) -> Survey | None:
@@ -121,11 +144,11 @@ def _salvage(source: int, found: Survey | None, document: HarDocument, recording
     end = None if found is None else found.entries_end
     if found is None or end is None:
         return None
-    head = read(source, 0, min(end, _MAX_HEAD_BYTES))
+    head = access.read(source, 0, min(end, _MAX_HEAD_BYTES))
     start, before = _before_entries(head)
     if start is None:
         return None
-    after = _document(b'{"log":{"entries":[' + read(source, end, found.size_bytes)) or {"log": {}}
+    after = _document(b'{"log":{"entries":[' + access.read(source, end, found.size_bytes)) or {"log": {}}
     members = before["log"] | after["log"]
     beside = {name: value for name, value in (before | after).items() if name != "log"}
     new_head = document.head({name: value for name, value in members.items() if name not in _OF_OURS}, beside)
@@ -133,6 +156,8 @@ def _salvage(source: int, found: Survey | None, document: HarDocument, recording
     standing = replace(
         told,
         entries_end=len(new_head) + end - start,
+        list_start=len(new_head),
+        entries_start=len(new_head),
         entries=found.entries,
         pages={page.id: page for page in (*_undated(members.get("pages")), *found.pages)},
     )

@@ -29,24 +29,27 @@ waits for it: helpers such as multiprocessing's resource tracker, which record n
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError
 from otel_har.export.files import access
-from otel_har.export.files.document import Growth, HarDocument, Standing, read_standing
+from otel_har.export.files.blanks import blanked
+from otel_har.export.files.document import HarDocument
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, Compose, GrowingFile, TakenError, not_now
-from otel_har.export.files.mending import Salvage, salvaged, whole
-from otel_har.export.files.room import COPIES, Room, RoomError, room_path
+from otel_har.export.files.mending import Salvage
+from otel_har.export.files.published import Published, state_of
+from otel_har.export.files.repacking import PackedUpkeep
+from otel_har.export.files.room import COPIES, room_path
+from otel_har.export.files.standing import Growth, Standing, together
+from otel_har.export.files.upkeep import ENDLESS, Life, Upkeep
 
-_MOST_COPIED_BYTES = 4 * 1024 * 1024  # with each addition, where nobody can tell whether a copy is read
-_State = tuple[int, int, int]  # of a file: inode, size, time of the last change
+_FILL = 0.75
 _logger = logging.getLogger("otel_har")
+_MOST_COPIED_BYTES = 4 * 1024 * 1024  # with each addition, where nobody can tell whether a copy is read
 
 
 class SwappedFile(GrowingFile):
@@ -56,6 +59,7 @@ class SwappedFile(GrowingFile):
         path: The file, symbolic links resolved.
         document: Its form.
         claim: What this process wants of it.
+        life: How long entries stay in it, and it in its place.
         patience_s: How long the first turn is waited for, seconds.
 
     Raises:
@@ -65,41 +69,66 @@ class SwappedFile(GrowingFile):
         ExportError: When the file cannot be written, or cannot be appended to.
     """
 
-    def __init__(self, path: Path, document: HarDocument, claim: Claim, *, patience_s: float = LOCK_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        document: HarDocument,
+        claim: Claim,
+        *,
+        life: Life = ENDLESS,
+        patience_s: float = LOCK_SECONDS,
+    ) -> None:
         self.path = path
         self._document = document
-        self._claim = claim
-        self._seen: dict[_State, Standing] = {}
+        self._packed = PackedUpkeep(path, document, life, _FILL) if document.is_packed else None
+        self._upkeep = self._packed or Upkeep(path, document, life, _FILL)
         self._can_see_readers = True
-        self._room = Room(path)
+        self._has_warned = False
+        self._published = Published(path, document, claim, self._upkeep)
+        self._room = self._published.room
+        self._directory = room_path(path)  # for what is unpacked meanwhile
         try:
-            self._begin(patience_s)
+            self._published.begin(patience_s)
         except OSError as fault:
             self._room.leave(seconds=0)
             raise fault if isinstance(fault, ExportError) else access.cannot_write(path, fault) from fault
-        self._claim = replace(claim, may_replace=False)  # what another recording began since is never replaced
+        self._published.leave_alone()
 
     def add(self, compose: Compose) -> Standing:
         """Write the addition to the other copy, and publish that."""
-        try:
-            with self._room.turn(LOCK_SECONDS):
-                if not self._room.is_undisturbed:
-                    self._seen = {}
-                if not self._room.is_present:
-                    self._take_part()
-                name, standing = self._published()
+        with self._turn():
+            if not self._room.is_present:
+                self._published.take_part()
+            name, standing = self._standing()
+            growth = compose(standing)
+            if self._upkeep.is_full(standing, growth):
+                name, standing = self._put_aside(name, standing)
                 growth = compose(standing)
-                other = COPIES[1 - COPIES.index(name)]
-                with self._open(name, os.O_RDONLY) as source, self._open_other(other, source) as target:
-                    self._bring_up_to_date(source, target, standing)
-                    self._write(target, standing, growth)
-                    self._publish(other, target, standing)
-                    self._seen = {_state(target): growth.standing, _state(source): standing}
-                return growth.standing
-        except (DestinationError, TakenError):
-            raise
-        except OSError as fault:
-            raise not_now(self.path, fault) from fault
+            return self._grown(name, standing, growth)
+
+    @property
+    def due(self) -> float:
+        """See `GrowingFile.due`."""
+        return self._upkeep.due
+
+    def tend(self) -> None:
+        """Do what time brings, if this process has added anything."""
+        with self._turn():
+            if not self._room.is_present:
+                return
+            name, standing = self._standing()
+            if self._upkeep.is_full(standing):
+                name, standing = self._put_aside(name, standing)
+            if self._has_to_drop(name, standing):
+                self._grown(name, standing, Growth(b"", self._document.ended(standing), standing))
+
+    def _has_to_drop(self, name: str, standing: Standing) -> bool:
+        with self._published.open(name, os.O_RDONLY) as source:
+            if self._packed is not None:
+                has_excess = self._packed.has_excess(source, standing, self._directory)
+                self._packed.note_due(standing)
+                return has_excess
+            return self._upkeep.settled(source, standing)[0].retired != standing.retired
 
     def close(self) -> None:
         """Stop taking part; the last one that does so clears the room away."""
@@ -109,246 +138,151 @@ class SwappedFile(GrowingFile):
         """In a forked child: the locks are the parent's."""
         self._room.forget()
 
-    def _begin(self, patience_s: float) -> None:
-        """See that the file can be recorded to, and begin it where nobody else did."""
-        status = self._status()
-        if status is not None and not stat.S_ISREG(status.st_mode):
-            raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is not a regular file"))
-        with self._room.turn(patience_s):
-            if self._room.is_alone():
-                self._take_alone()
-                self._room.join()
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        try:
+            with self._room.turn(LOCK_SECONDS):
+                if not self._room.is_undisturbed:
+                    self._published.seen = {}
+                yield
+        except (DestinationError, TakenError):
+            raise
+        except OSError as fault:
+            raise not_now(self.path, fault) from fault
+
+    def _standing(self) -> tuple[str, Standing]:
+        name, standing = self._published.published()
+        return name, self._upkeep.marked(standing)
+
+    def _grown(self, name: str, standing: Standing, growth: Growth) -> Standing:
+        """Publish the other copy, with the addition and without what goes."""
+        other = COPIES[1 - COPIES.index(name)]
+        with self._published.open(name, os.O_RDONLY) as source, self._open_other(other, source) as target:
+            self._bring_up_to_date(source, target, standing)
+            if self._upkeep.retains and self._packed is None:
+                self._write(target, standing, growth.entries, standing.entries_end)
+                after, is_sparse = self._upkeep.settled(target, growth.standing)
+                if is_sparse:
+                    return self._moved_together(target, standing, after)
+                self._write(target, standing, self._document.ended(after), after.entries_end)
+                blanked(target, growth.standing.entries_start or after.list_start, after.entries_start)
             else:
-                self._must_be_shared()
+                after = growth.standing
+                self._write(target, standing, growth.entries + growth.tail, standing.entries_end)
+                packed_anew = self._packed_anew(target, standing, after)
+                if packed_anew is not None:
+                    return packed_anew
+                self._upkeep.note_due(after)
+            self._publish(other, target, standing, after)
+            self._published.seen = {state_of(target): after, state_of(source): standing}
+        return after
 
-    def _take_part(self) -> None:
-        """Join those who record to the file, if that is still this recording's."""
-        if self._room.is_alone():
-            self._take_alone()
-        else:
-            self._must_be_shared()
-        self._room.join()
+    def _moved_together(self, target: int, before: Standing, after: Standing) -> Standing:
+        """Publish a new copy that has no blanks before its entries."""
+        head, moved = access.read(target, 0, after.list_start), together(after)
+        try:
+            salvage = Salvage(target, after.entries_start, after.entries_end, head, moved)
+            return self._published.begin_with(salvage)[1]
+        except OSError:
+            self._take_back(target, before)
+            raise
 
-    def _must_be_shared(self) -> None:
-        """Others are at work: it must be on the same recording. A file that is gone nobody has to be asked for."""
-        if self._status() is None:
-            return
-        with self._open_published() as there:
-            standing = read_standing(there)
-        if standing is None or not self._claim.continues(standing):
-            raise TakenError(f"another recording writes {self.path}")
+    def _packed_anew(self, target: int, before: Standing, after: Standing) -> Standing | None:
+        """Publish a new copy without what goes of a packed document; None when nothing has to."""
+        packed = self._packed
+        try:
+            if packed is None or not packed.has_excess(target, after, self._directory):
+                return None
+            with packed.left(target, after, self._directory) as left:
+                return None if left is None else self._published.begin_with(left)[1]
+        except OSError:
+            self._take_back(target, before)
+            raise
 
-    def _take_alone(self) -> None:
-        """Nobody is at work: go on with the file, or begin it."""
-        status = self._status()
-        if status is None:
-            self._begin_anew()
-            return
-        if os.geteuid() not in {0, status.st_uid}:
-            raise RoomError(f"{self.path} would not be user {status.st_uid}'s any more")
-        with self._open_published() as there:
-            if not access.locked(there, shared=True):
-                raise TakenError(f"another process writes {self.path} in place")
-            standing = read_standing(there)
-        left_as = self._room.name_of(status)
-        there_is_some = status.st_size > 0 or left_as is not None
-        if (standing is not None and self._claim.continues(standing)) or (self._claim.append and there_is_some):
-            self._go_on(left_as)
-        elif self._claim.may_replace:
-            self._begin_anew()
-        else:
-            raise TakenError(f"another recording wrote {self.path}")
+    def _put_aside(self, name: str, standing: Standing) -> tuple[str, Standing]:
+        """Give the file its next name, and begin a new one; where that cannot be, it goes on growing."""
+        with self._published.open(name, os.O_RDONLY) as there:
+            told = self._document.read_standing(there)
+        if told is None or told.series != standing.series:  # of an earlier recording: first it has to say so
+            self._grown(name, standing, Growth(b"", self._document.ended(standing), standing))
+            name, standing = self._standing()
+        try:
+            self._published.put_aside(name)
+        except OSError as fault:
+            if self._published.is_halfway():
+                raise
+            self._warn(fault)
+        return self._standing()
 
-    def _go_on(self, left_as: str | None) -> None:
-        """Go on with the file that is there, whoever left it and in whatever state.
-
-        Args:
-            left_as: The name of the copy that it is, where the room is left of a recording that was not ended.
-        """
-        with self._open_published() as there:
-            standing = read_standing(there)
-            # Another recording's file may have been through a crash of the machine since: all of it is looked at.
-            if standing is not None and standing.recording == self._claim.recording:
-                self._adopt_or_copy(there, standing)
-                return
-            with self._salvaged(there) as found:
-                if standing is not None and found is not None and found.is_whole:
-                    self._adopt_or_copy(there, standing)
-                elif left_as is not None:
-                    self._restored(left_as)  # the machine crashed: the other copy may have more
-                elif found is not None:
-                    self._begin_with(found)
-                else:
-                    raise access.cannot_write(self.path, OSError(errno.EINVAL, "it is no HAR file to append to"))
-
-    def _adopt_or_copy(self, there: int, standing: Standing) -> None:
-        self._room.clear()
-        status = os.fstat(there)
-        access.must_be_ours(self.path, status)
-        if status.st_nlink > 1:  # it has a second name, whose owner does not expect it to change
-            self._begin_with(whole(there, standing))
-            return
-        self._room.adopt()
-        if self._room.name_of(status) is None:
-            self._room.clear()
-            raise TakenError(f"{self.path} was replaced by another file")
-
-    def _published(self) -> tuple[str, Standing]:
-        """The name of the copy that the file is, and what that holds."""
-        status = self._status()
-        if status is None:
-            _logger.warning("otel-har: %s is gone, it starts anew", self.path)
-            return self._begin_anew()
-        name = self._room.name_of(status) or self._recognised(status)
-        state = (status.st_ino, status.st_size, status.st_mtime_ns)
-        standing = self._seen.get(state)
-        if standing is None and not self._was_changed(state):
-            with self._open(name, os.O_RDONLY) as there:
-                standing = read_standing(there)
-        if standing is not None and not self._claim.continues(standing):
-            raise TakenError(f"another recording writes {self.path}")
-        if standing is not None:
-            return name, standing
-        if not status.st_size:
-            _logger.warning("otel-har: %s was emptied, it starts anew", self.path)
-            return self._begin_anew()
-        return self._restored(name)
-
-    def _recognised(self, status: os.stat_result) -> str:
-        """The name of the copy that a file becomes which is none: of this recording, when somebody removed its copy."""
-        recordings = {self._claim.recording, *(standing.recording for standing in self._seen.values())}
-        if stat.S_ISREG(status.st_mode):
-            with contextlib.suppress(PermissionError), self._open_published() as there:
-                standing = read_standing(there)
-                if standing is not None and standing.recording in recordings:
-                    self._adopt_or_copy(there, standing)
-                    return COPIES[0]
-        raise TakenError(f"{self.path} was replaced by another file")
-
-    def _was_changed(self, state: _State) -> bool:
-        """Whether a copy is not as this process left it, and no other one that records had a turn since."""
-        return any(state[0] == seen[0] and state != seen for seen in self._seen)
-
-    def _restored(self, name: str) -> tuple[str, Standing]:
-        """After somebody changed the file in place: go on with what is whole of it, or with the other copy."""
-        with contextlib.ExitStack() as stack:
-            there = stack.enter_context(self._open(name, os.O_RDONLY))
-            found = [stack.enter_context(self._salvaged(there))]
-            standing = read_standing(there)
-            if found[0] is not None and found[0].is_whole and standing is not None:  # `touch` changes nothing
-                self._seen = {}
-                return name, standing
-            with contextlib.suppress(FileNotFoundError):
-                other = stack.enter_context(self._open(COPIES[1 - COPIES.index(name)], os.O_RDONLY))
-                standing = read_standing(other)
-                found += [] if standing is None else [whole(other, standing)]
-            best = max((one for one in found if one is not None), key=lambda one: one.standing.entries, default=None)
-            if best is None:
-                _logger.warning("otel-har: %s has nothing that is whole, it starts anew", self.path)
-                return self._begin_anew()
-            kept = best.standing.entries
-            _logger.warning("otel-har: %s is not as it was left, %d entries are kept", self.path, kept)
-            return self._begin_with(best)
-
-    def _salvaged(self, there: int) -> contextlib.AbstractContextManager[Salvage | None]:
-        return salvaged(there, self._document, self._claim.recording, room_path(self.path))
-
-    def _begin_anew(self) -> tuple[str, Standing]:
-        growth = self._document.new(self._claim.recording)
-        with self._room.fresh(self._like()) as target:
-            access.written(target, growth.entries + growth.tail, 0)
-            self._seen = {_state(target): growth.standing}
-        self._room.publish_fresh()
-        return COPIES[0], growth.standing
-
-    def _begin_with(self, salvage: Salvage) -> tuple[str, Standing]:
-        """Publish a new file with the entries of another one."""
-        with self._room.fresh(self._like()) as target:
-            salvage.copy(target, self._document.ended(salvage.standing))
-            self._seen = {_state(target): salvage.standing}
-        self._room.publish_fresh()
-        return COPIES[0], salvage.standing
+    def _warn(self, fault: OSError) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            _logger.warning("otel-har: %s cannot be rotated and goes on growing: %s", self.path, fault)
 
     def _bring_up_to_date(self, source: int, target: int, standing: Standing) -> None:
         """Copy the entries that the published copy has and the other one has not."""
-        state = _state(target)
-        known = self._seen.get(state) or (None if self._was_changed(state) else read_standing(target))
-        good = 0
+        state = state_of(target)
+        known = self._published.seen.get(state) or (
+            None if self._published.was_changed(state) else self._document.read_standing(target)
+        )
+        good, blank_from = 0, standing.entries_start
         # A copy that was being written when its process was killed has no whole end, or one that was whole before.
-        if known is not None and known.recording == standing.recording and known.entries_end <= standing.entries_end:
-            good = known.entries_end
+        if known is not None and _leads_to(known, standing):
+            good, blank_from = known.entries_end, known.entries_start
         try:
+            blanked(target, blank_from, standing.entries_start)  # before the end is changed: it tells of that
             access.copied(source, target, good, standing.entries_end)
         except OSError:
-            self._take_back(target, replace(standing, entries_end=good))
+            self._take_back(target, replace(standing, entries_end=good, entries_start=blank_from))
             raise
 
-    def _write(self, target: int, standing: Standing, growth: Growth) -> None:
-        data = growth.entries + growth.tail
+    def _write(self, target: int, good: Standing, data: bytes, position: int) -> None:
         try:
-            access.written(target, data, standing.entries_end)
-            os.ftruncate(target, standing.entries_end + len(data))
+            access.written(target, data, position)
+            os.ftruncate(target, position + len(data))
         except OSError:
-            self._take_back(target, standing)
+            self._take_back(target, good)
             raise
 
-    def _publish(self, name: str, target: int, standing: Standing) -> None:
+    def _publish(self, name: str, target: int, standing: Standing, after: Standing) -> None:
         try:
             self._room.publish(name)
         except OSError:
-            self._seen[_state(target)] = standing  # so much of it is good; nothing is cut, a name may be there already
+            # So much of it is good; nothing is cut, a name may be there already.
+            if after.entries_start == standing.entries_start:
+                self._published.seen[state_of(target)] = standing
             raise
 
     def _take_back(self, target: int, good: Standing) -> None:
         """Give the space of a failed addition back: what is full is so for others, too."""
         with contextlib.suppress(OSError):
             os.ftruncate(target, good.entries_end)
-            self._seen[_state(target)] = good  # the next try need not copy it all again
-
-    @contextlib.contextmanager
-    def _open(self, name: str, flags: int) -> Iterator[int]:
-        with access.closing(access.opened(name, flags, self._room.descriptor)) as descriptor:
-            yield descriptor
-
-    @contextlib.contextmanager
-    def _open_published(self) -> Iterator[int]:
-        with access.closing(access.opened(self.path, os.O_RDONLY)) as descriptor:
-            yield descriptor
+            self._published.seen[state_of(target)] = good  # the next try need not copy it all again
 
     @contextlib.contextmanager
     def _open_other(self, name: str, like: int) -> Iterator[int]:
         """The copy that is not published; it is made with the first addition, and when the one there is still read."""
-        with self._open(name, os.O_RDWR | os.O_CREAT) as descriptor:
+        with self._published.open(name, os.O_RDWR | os.O_CREAT) as descriptor:
             if _may_change(descriptor, like, can_see_readers=self._can_see_readers):
                 access.given_mode_of(descriptor, os.fstat(like))
                 yield descriptor
                 return
         self._room.discard(name)
-        with self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL) as descriptor:
+        with self._published.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL) as descriptor:
             if access.is_open_elsewhere(descriptor):  # just made, it is not: this filesystem (NFSv4) says so of each
                 self._can_see_readers = False
             access.given_mode_of(descriptor, os.fstat(like))
             yield descriptor
 
-    def _like(self) -> os.stat_result | None:
-        """Whose the new file is to be, and with which mode: as the one before, unless somebody else put that there."""
-        try:
-            status = os.lstat(self.path)
-            access.must_be_ours_alone(self.path, status)
-        except (FileNotFoundError, PermissionError):
-            return None
-        return status if stat.S_ISREG(status.st_mode) else None
 
-    def _status(self) -> os.stat_result | None:
-        try:
-            return os.lstat(self.path)
-        except FileNotFoundError:
-            return None
-
-
-def _state(descriptor: int) -> _State:
-    status = os.fstat(descriptor)
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def _leads_to(known: Standing, standing: Standing) -> bool:
+    """Whether a copy has the beginning of what a document holds, but for entries that were dropped since."""
+    return (
+        known.recording == standing.recording
+        and known.list_start == standing.list_start
+        and known.entries_start <= standing.entries_start
+        and known.entries_end <= standing.entries_end
+    )
 
 
 def _may_change(descriptor: int, published: int, *, can_see_readers: bool = True) -> bool:

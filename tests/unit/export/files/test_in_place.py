@@ -14,22 +14,21 @@ import pytest
 from children import PAGE, Child, as_user, batch, completed, names
 from otel_har.errors import ExportError
 from otel_har.export.file import FileHarExporter
-from otel_har.export.files.document import HarDocument
 from otel_har.export.files.growing import Claim, TakenError
 from otel_har.export.files.in_place import InPlaceFile
+from otel_har.export.files.packed import document_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_DOCUMENT = HarDocument()
 _USER = 1234
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who can be another user")
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """The file."""
-    return tmp_path / "out.har"
+@pytest.fixture(params=["out.har", "out.har.gz"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The file, plain and packed."""
+    return tmp_path / str(request.param)
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def take(path: Path) -> Iterator[Callable[..., InPlaceFile]]:
     taken: list[InPlaceFile] = []
 
     def take_one(recording: str = "run", *, append: bool = False, may_replace: bool = True) -> InPlaceFile:
-        taken.append(InPlaceFile(path, _DOCUMENT, Claim(recording, append, may_replace)))
+        taken.append(InPlaceFile(path, document_for(path, None), Claim(recording, append, may_replace)))
         return taken[-1]
 
     yield take_one
@@ -47,7 +46,7 @@ def take(path: Path) -> Iterator[Callable[..., InPlaceFile]]:
 
 
 def _add(file: InPlaceFile, *added: str, body: str = "") -> None:
-    file.add(lambda standing: _DOCUMENT.grown(standing, batch(*added, body=body), {PAGE.id: PAGE}))
+    file.add(lambda standing: document_for(file.path, None).grown(standing, batch(*added, body=body), {PAGE.id: PAGE}))
 
 
 def test_one_inode(path: Path, take: Callable[..., InPlaceFile]) -> None:

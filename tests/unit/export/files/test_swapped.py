@@ -12,10 +12,11 @@ import pytest
 from children import PAGE, as_user, batch, completed, names, names_in
 from otel_har.errors import DestinationError, ExportError
 from otel_har.export.files import access
-from otel_har.export.files.document import HarDocument
 from otel_har.export.files.growing import Claim, TakenError
+from otel_har.export.files.packed import document_for
 from otel_har.export.files.room import room_path
 from otel_har.export.files.swapped import SwappedFile, _may_change
+from servers.programs import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,13 +24,11 @@ if TYPE_CHECKING:
 
     from children import Child
 
-_DOCUMENT = HarDocument()
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """The file."""
-    return tmp_path / "out.har"
+@pytest.fixture(params=["out.har", "out.har.gz"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The file, plain and packed."""
+    return tmp_path / str(request.param)
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def take(path: Path) -> Iterator[Callable[..., SwappedFile]]:
     taken: list[SwappedFile] = []
 
     def take_one(recording: str = "run", *, append: bool = False, may_replace: bool = True) -> SwappedFile:
-        taken.append(SwappedFile(path, _DOCUMENT, Claim(recording, append, may_replace)))
+        taken.append(SwappedFile(path, document_for(path, None), Claim(recording, append, may_replace)))
         return taken[-1]
 
     yield take_one
@@ -47,7 +46,7 @@ def take(path: Path) -> Iterator[Callable[..., SwappedFile]]:
 
 
 def _add(file: SwappedFile, *added: str, body: str = "") -> None:
-    file.add(lambda standing: _DOCUMENT.grown(standing, batch(*added, body=body), {PAGE.id: PAGE}))
+    file.add(lambda standing: document_for(file.path, None).grown(standing, batch(*added, body=body), {PAGE.id: PAGE}))
 
 
 def test_reader_that_takes_its_time(path: Path, take: Callable[..., SwappedFile]) -> None:
@@ -59,7 +58,7 @@ def test_reader_that_takes_its_time(path: Path, take: Callable[..., SwappedFile]
             before = reader.read(10)
             for more in range(3):
                 _add(file, f"{number}.{more}")
-            log = json.loads(before + reader.read())["log"]
+            log = json.loads(text_of(before + reader.read()))["log"]
         assert f"{number}" == names_in(log)[-1]
     assert 24 == len(names(path))
 
@@ -343,7 +342,7 @@ def test_first_turn_that_does_not_come(path: Path, take: Callable[..., SwappedFi
     first = take("run")
     _add(first, "0")
     with first._room.turn(1), pytest.raises(DestinationError, match="another process has been writing"):
-        SwappedFile(path, _DOCUMENT, Claim(recording), patience_s=0.05)
+        SwappedFile(path, document_for(path, None), Claim(recording), patience_s=0.05)
     if recording == "run":
         _add(take(recording), "1")
     else:
@@ -389,7 +388,7 @@ def test_no_descriptor_is_left(take: Callable[..., SwappedFile]) -> None:
 
         def fork(standing: object) -> object:
             child.tell(completed(lambda inner: inner.tell(f"{len(os.listdir('/proc/self/fd'))}"))[0])  # noqa: PTH208 - names alone
-            return _DOCUMENT.grown(standing, batch("0"), {PAGE.id: PAGE})  # type: ignore[arg-type]
+            return document_for(file.path, None).grown(standing, batch("0"), {PAGE.id: PAGE})  # type: ignore[arg-type]
 
         for _ in range(3):
             file.add(fork)  # type: ignore[arg-type]

@@ -1,0 +1,232 @@
+"""`otel-har record`: runs a program and records its HTTP traffic."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+from opentelemetry.instrumentation import auto_instrumentation
+
+from otel_har.cli.child import NotStartedError, die_as, run_child
+from otel_har.cli.setting_options import GROUPS, OptionOfSetting, setting_options, values_of_options
+from otel_har.cli.summary import Asked, summary
+from otel_har.cli.target import command_of
+from otel_har.environment import (
+    OTEL_PYTHON_HAR,
+    OTEL_PYTHON_HAR_APPEND,
+    OTEL_PYTHON_HAR_BSP_SCHEDULE_DELAY,
+    OTEL_PYTHON_HAR_EXPORTER,
+    OTEL_PYTHON_HAR_LIVE,
+    RUN,
+    RUN_DIRECTORY,
+    RUN_PROCESS,
+)
+from otel_har.errors import ExportError, SettingError
+from otel_har.export.files import access
+from otel_har.export.files.packed import document_for
+from otel_har.har.attaching import is_named_zip
+from otel_har.pipeline import file_maker
+from otel_har.settings import settings_from
+
+__all__ = ["record"]
+
+_EXIT_NOT_STARTED = 126
+_IS_COMMAND = "otel_har.cli.record.is_command"
+_NO_COLOR = "NO_COLOR"  # https://no-color.org
+_A_DAY_SECONDS = 86_400
+_TRUE = "true"
+_TRUE_WORDS = frozenset({_TRUE, "1", "on", "t", "y", "yes"})  # as pydantic reads them
+_FILE = "file"
+
+
+class _RecordCommand(click.Command):
+    """A command whose options end where the target begins: what comes after that is the target's."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the target off first."""
+        ours, target = self._split(list(args), ctx)
+        return super().parse_args(ctx, [*ours, "--", *target])
+
+    def _split(self, args: list[str], ctx: click.Context) -> tuple[list[str], list[str]]:
+        """Our options and OUT, and the target: behind `--`, at `-m`, or the second argument that is no option's."""
+        has_output = False
+        place = 0
+        while place < len(args):
+            word = args[place]
+            if word == "--":
+                ctx.meta[_IS_COMMAND] = has_output
+                return args[:place], args[place + 1 :]
+            if has_output and (word == "-m" or not word.startswith("-") or word == "-"):
+                break
+            has_output = has_output or not word.startswith("-")
+            place += 2 if self._takes_next(word) else 1
+        return args[:place], args[place:]
+
+    def _takes_next(self, word: str) -> bool:
+        """Whether the value of an option is the next word."""
+        flags = {name: getattr(one, "is_flag", False) for one in self.params for name in one.opts}
+        flags |= {name: True for one in self.params for name in one.secondary_opts}
+        if word.startswith("--"):
+            return not flags.get(word, True)
+        letters = word[1:] if word.startswith("-") else ""
+        for place, letter in enumerate(letters):
+            if not flags.get(f"-{letter}", True):
+                return place == len(letters) - 1
+        return False
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each group of options under its own heading."""
+        groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in GROUPS}
+        for option in self.get_params(ctx):
+            shown = option.get_help_record(ctx) if isinstance(option, click.Option) else None
+            if shown is not None:
+                groups[option.group if isinstance(option, OptionOfSetting) else GROUPS[0]].append(shown)
+        for group, rows in groups.items():
+            if rows:
+                with formatter.section(group):
+                    formatter.write_dl(rows)
+
+
+def _interval(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not 0 <= value <= _A_DAY_SECONDS:
+        raise click.BadParameter(f"{value:g} is not between 0 and {_A_DAY_SECONDS}", context, option)
+    return value
+
+
+@click.command(cls=_RecordCommand, options_metavar="[OPTIONS]")
+@click.argument("output", metavar="OUT", type=click.Path())
+@click.argument("target", nargs=-1, required=True, metavar="TARGET...", type=click.UNPROCESSED)
+@click.option(
+    "-n",
+    "--interval-seconds",
+    type=float,
+    callback=_interval,
+    metavar="S",
+    help="Write so often, and at the end; 0: as without it, once a second.",
+)
+@setting_options
+@click.option("-q", "--quiet", is_flag=True, help="No summary.")
+@click.pass_context
+def record(
+    context: click.Context,
+    /,
+    output: str,
+    target: tuple[str, ...],
+    *,
+    interval_seconds: float | None,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Run a program and record its HTTP traffic to the HAR file OUT.
+
+    TARGET is one of these; what follows it is the program's:
+
+    \b
+      -- COMMAND ARGUMENTS...     any command: python, gunicorn, pytest, a shell script
+      PATH.py ARGUMENTS...        a file, run by the Python of otel-har
+      -m MODULE ARGUMENTS...      a module, as python -m runs it
+      package.module:function     a function, called without arguments; a coroutine function is run
+
+    All processes that it starts are one recording. OUT is a whole HAR file at every moment. Options stand before
+    TARGET; each is a setting, and takes the place of the environment's OTEL_PYTHON_HAR_*.
+
+    Exit status: the program's own; of a program that a signal ended, the same signal. Before it starts: 2 wrong usage
+    or OUT cannot be written, 126 COMMAND cannot be executed, 127 there is none.
+    """  # noqa: D301 - by a real backspace click knows a paragraph that it is to leave as it is
+    if sys.platform == "win32":
+        raise click.ClickException("record needs a system with fork; use opentelemetry-instrument --har here")
+    values = _values(given, interval_seconds, context)
+    command = command_of(target, is_command=context.meta.get(_IS_COMMAND, False))
+    raise click.exceptions.Exit(_recorded(Path(output), command, values, is_quiet=quiet))
+
+
+def _recorded(path: Path, command: Sequence[str], values: dict[str, str], *, is_quiet: bool) -> int:
+    """Run a command with these settings besides the environment's; its exit status."""
+    environ = {**os.environ, **values}
+    append = environ.get(OTEL_PYTHON_HAR_APPEND, "").strip().lower() in _TRUE_WORDS
+    exporters = [name.strip() for name in (environ.get(OTEL_PYTHON_HAR_EXPORTER) or _FILE).split(",")]
+    is_to_file = _FILE in exporters
+    if is_to_file:
+        _must_be_writable(path, append=append)
+        _must_have_its_settings(path, environ)
+    asked = Asked.of(path, uuid.uuid4().hex, append=append)
+    try:
+        status = run_child(
+            _instrumented(command, {**values, OTEL_PYTHON_HAR: str(access.with_home(path).absolute()), RUN: asked.run})
+        )
+    except NotStartedError as fault:
+        click.echo(f"otel-har: {click.format_filename(command[0])} cannot be executed: {fault}", err=True)
+        return _EXIT_NOT_STARTED
+    if is_to_file and not is_quiet:
+        with suppress(OSError):  # whoever reads our errors went away
+            click.echo(summary(asked, environ, append=append), err=True, color=False if _NO_COLOR in environ else None)
+    return die_as(status)
+
+
+def _values(given: Mapping[str, Any], interval_seconds: float | None, context: click.Context) -> dict[str, str]:
+    """What the options make of the environment."""
+    values = values_of_options(given, context)
+    if interval_seconds:
+        values[OTEL_PYTHON_HAR_BSP_SCHEDULE_DELAY] = str(max(1, round(interval_seconds * 1000)))
+    if given.get("retention_seconds") is not None and not interval_seconds:
+        values.setdefault(OTEL_PYTHON_HAR_LIVE, _TRUE)
+    return values
+
+
+def _must_be_writable(path: Path, *, append: bool) -> None:
+    """Tell at once what would be told when the program runs already.
+
+    Raises:
+        click.UsageError: When the file cannot be recorded to.
+    """
+    absolute = access.with_home(path).absolute()
+    try:
+        if append and not is_named_zip(str(absolute)):
+            access.looked_over(absolute, document_for(absolute, None).beginnings)
+        real = access.resolved(absolute)
+        if real.is_dir():
+            raise _cannot(real, errno.EISDIR)
+        if not real.parent.is_dir():
+            raise _cannot(real, errno.ENOTDIR if real.parent.exists() else errno.ENOENT)
+        if not os.access(real if real.exists() else real.parent, os.W_OK):
+            raise _cannot(real, errno.EACCES)
+    except ExportError as fault:
+        raise click.UsageError(str(fault)) from None
+
+
+def _must_have_its_settings(path: Path, environ: Mapping[str, str]) -> None:
+    """Tell at once that a form of file has not what is asked of it.
+
+    Raises:
+        click.UsageError: When it has not.
+    """
+    settings, _ = settings_from(environ)
+    try:
+        file_maker(path, retention=settings.retention, rotation=settings.rotation)
+    except SettingError as fault:
+        raise click.UsageError(str(fault)) from None
+
+
+def _cannot(path: Path, number: int) -> ExportError:
+    return access.cannot_write(path, OSError(number, os.strerror(number)))
+
+
+def _instrumented(command: Sequence[str], values: Mapping[str, str]) -> Callable[[], object]:
+    """What makes a child the command, by the command `opentelemetry-instrument`."""
+
+    def become() -> None:
+        for name in (RUN_PROCESS, RUN_DIRECTORY):  # of a recording around this one
+            os.environ.pop(name, None)
+        os.environ.update(values)
+        # Behind `--`, because argparse would else take the first one that is the command's own.
+        sys.argv = ["opentelemetry-instrument", "--", *command]
+        auto_instrumentation.run()
+
+    return become

@@ -1,0 +1,1 @@
+"""HAR to OTLP, OTLP to HAR: files, and a collector."""

@@ -1,0 +1,138 @@
+"""OTLP over gRPC: one unary call for each request, with the official stub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+
+from otel_har.errors import SettingError
+from otel_har.export.otlp_answers import Answer, Later, Refused, TooLarge, taken
+from otel_har.export.otlp_settings import Connection
+from otel_har.version import __version__
+
+_METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+_OPTIONS = (
+    ("grpc.primary_user_agent", f"otel-har/{__version__}"),
+    # A receiver that is back is found again soon: the default waits for up to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+_CODE = grpc.StatusCode
+# OTLP specification, "Failures": the codes that a client may try again.
+_LATER = frozenset(
+    {
+        _CODE.CANCELLED,
+        _CODE.DEADLINE_EXCEEDED,
+        _CODE.ABORTED,
+        _CODE.OUT_OF_RANGE,
+        _CODE.UNAVAILABLE,
+        _CODE.DATA_LOSS,
+    }
+)
+# What servers say of a message over their limit: grpc's C core and Go with RESOURCE_EXHAUSTED, Rust's tonic with
+# OUT_OF_RANGE, grpc-java with either.
+_SIZE = re.compile(r"larger than max|too large|exceeds maximum|size limit|message length", re.IGNORECASE)
+_MIN_TOO_LARGE_BYTES = 1 << 16  # a smaller request that exhausts a resource does not do so by its size
+
+
+class GrpcTransport:
+    """Sends to one server.
+
+    Args:
+        connection: Where, and how.
+
+    Raises:
+        SettingError: A header cannot be sent, or a certificate cannot be read.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._target = _target(connection.endpoint)
+        self._metadata = tuple((name.lower(), value) for name, value in connection.headers.items())
+        if any(not name.isascii() or not value.isascii() for name, value in self._metadata):
+            raise SettingError("a header for gRPC has characters outside of ASCII")
+        self._credentials = None if connection.insecure else _credentials(connection)
+        self._channel: grpc.Channel | None = None
+
+    def send(self, data: bytes, timeout_s: float) -> Answer:
+        """See `Transport`."""
+        try:
+            return taken(self._export(data, timeout_s))
+        except grpc.RpcError as fault:
+            call: Any = fault  # what unary calls raise is a `grpc.Call`, too, which its type does not say
+            return _answer(call, len(data))
+        except DecodeError as fault:
+            return Later(f"no whole answer: {fault}")
+
+    def close(self) -> None:
+        """See `Transport`."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def forget(self) -> None:
+        """See `Transport`."""
+        self._channel = None
+
+    def _export(self, data: bytes, timeout_s: float) -> ExportLogsServiceResponse:
+        if self._channel is None:
+            compression = grpc.Compression.Gzip if self._connection.gzip else grpc.Compression.NoCompression
+            self._channel = (
+                grpc.insecure_channel(self._target, _OPTIONS, compression)
+                if self._credentials is None
+                else grpc.secure_channel(self._target, self._credentials, _OPTIONS, compression)
+            )
+        # As the generated stub does, but for the serializer: it is serialized already.
+        export: Any = self._channel.unary_unary(_METHOD, None, ExportLogsServiceResponse.FromString)
+        response: ExportLogsServiceResponse = export(data, timeout=timeout_s, metadata=self._metadata)
+        return response
+
+
+def _answer(fault: grpc.Call, size_bytes: int) -> Answer:
+    code, details = fault.code(), fault.details() or ""
+    said = f"gRPC {code.name}: {details}"
+    if code in {_CODE.RESOURCE_EXHAUSTED, _CODE.OUT_OF_RANGE} and _SIZE.search(details):
+        return TooLarge(said)
+    delay_s = _retry_delay_s(fault)
+    if code is _CODE.RESOURCE_EXHAUSTED:
+        # OTLP specification: to be tried again only "if the server signals that the recovery is possible".
+        return TooLarge(said) if delay_s is None and size_bytes > _MIN_TOO_LARGE_BYTES else Later(said, delay_s)
+    return Later(said, delay_s) if code in _LATER else Refused(said)
+
+
+def _retry_delay_s(fault: grpc.Call) -> float | None:
+    """OTLP specification, "OTLP/gRPC Throttling": RetryInfo in the status's details."""
+    for name, value in fault.trailing_metadata() or ():
+        if name != "grpc-status-details-bin" or not isinstance(value, bytes):
+            continue
+        try:
+            for detail in Status.FromString(value).details:
+                info = RetryInfo()
+                if detail.Unpack(info):
+                    return max(0.0, float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9))
+        except DecodeError:
+            return None
+    return None
+
+
+def _target(endpoint: str) -> str:
+    """What gRPC connects to; its own notations, as `unix:`, are left as they are."""
+    return urlsplit(endpoint).netloc if endpoint.lower().startswith(("http://", "https://")) else endpoint
+
+
+def _credentials(connection: Connection) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(
+        _read(connection.certificate), _read(connection.client_key), _read(connection.client_certificate)
+    )
+
+
+def _read(path: str | None) -> bytes | None:
+    return None if path is None else Path(path).read_bytes()

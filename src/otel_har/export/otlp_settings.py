@@ -1,0 +1,162 @@
+"""The variables of OpenTelemetry's OTLP exporters: OTEL_EXPORTER_OTLP_* and, before these, OTEL_EXPORTER_OTLP_LOGS_*.
+
+The rule is the specification's, "OpenTelemetry Protocol Exporter": what is set for logs goes before what is set for all
+signals, an empty value is an unset one, and the timeout is in milliseconds. (OpenTelemetry's own Python exporters take
+it as seconds; a value below one second is warned of.)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias, cast, get_args
+from urllib.parse import urlsplit
+
+from opentelemetry.util.re import parse_env_headers
+
+from otel_har.errors import SettingError
+
+Protocol: TypeAlias = Literal["http/protobuf", "grpc"]
+
+_PREFIXES = ("OTEL_EXPORTER_OTLP_LOGS_", "OTEL_EXPORTER_OTLP_")
+_DEFAULT_TIMEOUT_MILLIS = 10_000
+_logger = logging.getLogger("otel_har")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach a receiver.
+
+    Attributes:
+        protocol: `http/protobuf` or `grpc`.
+        endpoint: A URL; for gRPC without a path.
+        headers: Sent with each request.
+        gzip: Whether requests are compressed.
+        timeout_s: Of one request, seconds.
+        insecure: For gRPC: whether the connection is without TLS.
+        certificate: A file with the certificates of the authorities to trust; the system's by default.
+        client_certificate: A file with the client's own certificates.
+        client_key: A file with the key to these.
+    """
+
+    protocol: Protocol
+    endpoint: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    gzip: bool = False
+    timeout_s: float = _DEFAULT_TIMEOUT_MILLIS / 1000
+    insecure: bool = False
+    certificate: str | None = None
+    client_certificate: str | None = None
+    client_key: str | None = None
+
+
+def connection_from(
+    environ: Mapping[str, str] = os.environ,
+    *,
+    protocol: str | None = None,
+    endpoint: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_millis: float | None = None,
+) -> Connection:
+    """What the variables say, and the arguments instead of some of them.
+
+    Args:
+        environ: The variables.
+        protocol: Instead of the variable.
+        endpoint: The same; for HTTP the whole URL, with its path.
+        headers: Sent beside those of the variable, or instead of those of the same names.
+        timeout_millis: Instead of the variable, milliseconds.
+
+    Raises:
+        SettingError: Something of it cannot be used.
+    """
+    variables = _Variables(environ)
+    named = (protocol or variables.get("PROTOCOL") or "http/protobuf").strip().lower()
+    if named not in get_args(Protocol):
+        raise SettingError(f"OTLP over {named!r} is not supported; there are {', '.join(get_args(Protocol))}")
+    is_grpc = named == "grpc"
+    url = endpoint or (_grpc_endpoint(variables) if is_grpc else _http_endpoint(variables))
+    scheme = _scheme(url)
+    if not is_grpc and scheme not in {"http", "https"}:
+        raise SettingError(f"the endpoint {url!r} is no URL of HTTP")
+    return Connection(
+        cast("Protocol", named),
+        url,
+        {**variables.headers(), **{name.lower(): value for name, value in (headers or {}).items()}},
+        variables.has_gzip(),
+        variables.timeout_s() if timeout_millis is None else timeout_millis / 1000,
+        is_grpc and (scheme == "http" or (scheme != "https" and variables.is_true("INSECURE"))),
+        variables.file("CERTIFICATE"),
+        variables.file("CLIENT_CERTIFICATE"),
+        variables.file("CLIENT_KEY"),
+    )
+
+
+class _Variables:
+    """The variables, those for logs first."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def name(self, name: str) -> str | None:
+        """The variable that says it."""
+        return next((prefix + name for prefix in _PREFIXES if self._environ.get(prefix + name, "").strip()), None)
+
+    def get(self, name: str) -> str | None:
+        variable = self.name(name)
+        return None if variable is None else self._environ[variable].strip()
+
+    def is_true(self, name: str) -> bool:
+        return (self.get(name) or "").lower() == "true"
+
+    def headers(self) -> dict[str, str]:
+        return dict(parse_env_headers(self.get("HEADERS") or "", liberal=True))
+
+    def has_gzip(self) -> bool:
+        value = (self.get("COMPRESSION") or "none").lower()
+        if value not in {"none", "gzip"}:
+            _logger.warning("otel-har: %s=%r is ignored: it may be gzip or none", self.name("COMPRESSION"), value)
+        return value == "gzip"
+
+    def timeout_s(self) -> float:
+        value = self.get("TIMEOUT")
+        try:
+            millis = float(value) if value is not None else _DEFAULT_TIMEOUT_MILLIS
+        except ValueError:
+            millis = -1
+        if not 0 < millis < float("inf"):
+            _logger.warning("otel-har: %s=%r is ignored: it is no time in milliseconds", self.name("TIMEOUT"), value)
+            millis = _DEFAULT_TIMEOUT_MILLIS
+        elif millis < 1000:  # noqa: PLR2004 - a second
+            _logger.warning("otel-har: %s=%s is taken as milliseconds", self.name("TIMEOUT"), value)
+        return millis / 1000
+
+    def file(self, name: str) -> str | None:
+        path = self.get(name)
+        if path is not None:
+            try:
+                Path(path).open("rb").close()
+            except OSError as fault:
+                raise SettingError(f"{self.name(name)}={path!r} cannot be read: {fault.strerror}") from fault
+        return path
+
+
+def _http_endpoint(variables: _Variables) -> str:
+    """Specification: the endpoint for a signal is used as it is, the other one is the base of `v1/logs`."""
+    name = variables.name("ENDPOINT")
+    url = variables.get("ENDPOINT") or "http://localhost:4318"
+    return url if name == _PREFIXES[0] + "ENDPOINT" else url.rstrip("/") + "/v1/logs"
+
+
+def _grpc_endpoint(variables: _Variables) -> str:
+    return variables.get("ENDPOINT") or "http://localhost:4317"
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme.lower() if "://" in url else ""
+    except ValueError:
+        raise SettingError(f"the endpoint {url!r} is no URL") from None

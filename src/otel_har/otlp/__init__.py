@@ -1,0 +1,1 @@
+"""Entries as OpenTelemetry events and back: pure, no input or output."""

@@ -1,0 +1,197 @@
+"""Messages as they come to entries, pages and counts with where they are from.
+
+The rule: what comes from the network may be anything. One record that cannot be read costs that record, and is told to
+the sender; what is not ours is counted and left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from pydantic import ValidationError
+
+from otel_har.errors import HarFormatError
+from otel_har.export.interfaces import HarStatistics
+from otel_har.har.models import Entry, Page
+from otel_har.otlp.event import (
+    ENTRY_EVENT,
+    ENTRY_ID,
+    PAGE_EVENT,
+    PART_EVENT,
+    REDACTION,
+    STATISTICS_EVENT,
+    Event,
+    counts_of,
+    entry_of,
+    page_of,
+)
+from otel_har.otlp.json_form import request_from_json
+from otel_har.otlp.logs import Origin, events_in
+from otel_har.otlp.traces import entries_of_spans
+from otel_har.receive.inflating import BrokenMessageError, inflated
+from otel_har.receive.intake import Message, Signal
+from otel_har.receive.parts import Parts
+
+Resource = Mapping[str, str]
+_COUNTS = frozenset(HarStatistics.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One thing that came.
+
+    Attributes:
+        resource: Where it comes from: the resource's attributes as texts.
+        identity: The same whenever it is sent again, and else never.
+        entry: An entry, if it is one.
+        page: Its page, or one that changed.
+        statistics: What was lost.
+        redaction: The policy by which it was redacted.
+        is_span: Whether it was a span, of which an event may tell more.
+        span: The entry's trace and span, if it tells them.
+        parts_of: The id of an entry that came in parts, which may be forgotten once it is delivered.
+    """
+
+    resource: Resource
+    identity: bytes = b""
+    entry: Entry | None = None
+    page: Page | None = None
+    statistics: HarStatistics = field(default_factory=HarStatistics)
+    redaction: str | None = None
+    is_span: bool = False
+    span: bytes = b""
+    parts_of: str | None = None
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a message had.
+
+    Attributes:
+        arrivals: What is to be delivered.
+        rejected: How many records were ours and could not be read.
+        fault: What was wrong with the first of them.
+        foreign: How many records were not ours.
+    """
+
+    arrivals: list[Arrival] = field(default_factory=list)
+    rejected: int = 0
+    fault: str = ""
+    foreign: int = 0
+
+
+class Decoder:
+    """Reads messages.
+
+    Args:
+        most_bytes: The most bytes of one, decompressed.
+        with_spans: Whether spans become entries.
+        parts: Where parts of entries wait for the others.
+    """
+
+    def __init__(self, most_bytes: int, *, with_spans: bool, parts: Parts | None = None) -> None:
+        self._most_bytes = most_bytes
+        self._with_spans = with_spans
+        self.parts = parts or Parts(most_bytes)
+
+    def decoded(self, message: Message) -> Decoded:
+        """What a message has.
+
+        Raises:
+            MessageTooLargeError: It has too many bytes.
+            BrokenMessageError: It is not an export request.
+        """
+        if message.signal is Signal.METRICS:
+            return Decoded()
+        data = inflated(message.data, message.coding, self._most_bytes)
+        if message.signal is Signal.LOGS:
+            return self.of_logs(_parsed(data, ExportLogsServiceRequest(), is_json=message.is_json))
+        request = _parsed(data, ExportTraceServiceRequest(), is_json=message.is_json)
+        return of_spans(request) if self._with_spans else Decoded()
+
+    def of_logs(self, request: ExportLogsServiceRequest) -> Decoded:
+        """What a request with log records has."""
+        return self.of_events(events_in(request))
+
+    def of_events(self, events: Iterable[tuple[Origin, Event]]) -> Decoded:
+        """What events have, with where they come from."""
+        found = Decoded()
+        texts: tuple[Mapping[str, Any], Resource] = {}, {}
+        for origin, event in events:
+            if texts[0] is not origin.resource:
+                texts = origin.resource, resource_texts(origin.resource)
+            try:
+                arrival = self._arrival(event, texts[1])
+            except (HarFormatError, ValidationError) as fault:
+                found.rejected += 1
+                found.fault = found.fault or f"{event.name}: {_short(fault)}"
+                continue
+            if arrival is not None:
+                found.arrivals.append(arrival)
+            elif event.name != PART_EVENT:
+                found.foreign += 1
+        return found
+
+    def _arrival(self, event: Event, resource: Resource) -> Arrival | None:
+        if event.name == PART_EVENT:
+            whole = self.parts.put(event)
+            arrival = self._arrival(whole, resource) if whole is not None else None
+            return replace(arrival, parts_of=str(event.attributes.get(ENTRY_ID))) if arrival is not None else None
+        redaction = event.attributes.get(REDACTION)
+        told = str(redaction) if redaction in {"default", "strict"} else None
+        if event.name == ENTRY_EVENT:
+            span = event.trace_id + event.span_id
+            identity = b"%b:%b" % (span, str(event.attributes.get(ENTRY_ID, "")).encode("utf-8", "replace"))
+            entry = entry_of(event)
+            return Arrival(resource, identity, entry, page_of(event), redaction=told, span=span)
+        if event.name == PAGE_EVENT:
+            return Arrival(resource, page=page_of(event), redaction=told)
+        if event.name == STATISTICS_EVENT:
+            counts = {name: value for name, value in counts_of(event).items() if name in _COUNTS}
+            return Arrival(resource, _identity_of_counts(event, resource), statistics=HarStatistics(**counts))
+        return None
+
+
+def of_spans(request: ExportTraceServiceRequest) -> Decoded:
+    """What a request with spans has; a span that does not fit in an entry is left out."""
+    found = Decoded()
+    for told in entries_of_spans(request):
+        otel: Any = told.entry.otel if told.entry is not None else {}
+        span = bytes.fromhex(otel["traceId"] + otel["spanId"]) if otel else b""
+        found.arrivals.append(
+            Arrival(resource_texts(told.resource), b"span:" + span, told.entry, told.page, is_span=True, span=span)
+        )
+    return found
+
+
+def resource_texts(resource: Mapping[str, Any]) -> Resource:
+    """The attributes of a resource that are plain values, as texts."""
+    return {name: str(value) for name, value in resource.items() if isinstance(value, str | int | float)}
+
+
+def _identity_of_counts(event: Event, resource: Resource) -> bytes:
+    told = sorted((name, str(value)) for name, value in event.attributes.items())
+    return repr(("statistics", event.time_unix_ns, told, sorted(resource.items()))).encode("utf-8", "replace")
+
+
+def _parsed(data: bytes, request: Any, *, is_json: bool) -> Any:
+    try:
+        if is_json:
+            return request_from_json(data, request)
+        request.ParseFromString(data)
+    except (HarFormatError, DecodeError) as fault:
+        raise BrokenMessageError(f"no export request: {_short(fault)}") from None
+    return request
+
+
+def _short(fault: Exception) -> str:
+    """What is wrong, in one line and without the values: it goes into others' logs."""
+    if isinstance(fault, ValidationError):
+        first = fault.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(fault).partition("\n")[0][:200]

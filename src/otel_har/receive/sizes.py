@@ -1,0 +1,31 @@
+"""How much a receiver takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from otel_har.receive.answers import Answer, Verdict
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much a receiver takes.
+
+    Attributes:
+        message_bytes: The most bytes of a message, as it comes and decompressed. A collector puts together what it
+            gets, by number of records and not by size: this is larger than what an SDK sends at a time.
+        queue_bytes: The most bytes of messages that are being read or wait.
+        requests: The most gRPC requests at a time, each of which may be in memory before it can be refused.
+        ending_s: So long the end may take, seconds.
+    """
+
+    message_bytes: int = 64 * MEBIBYTE
+    queue_bytes: int = 256 * MEBIBYTE
+    requests: int = 64
+    ending_s: float = 30.0
+
+    def refusal(self) -> Answer:
+        """What is said of a message that is too large."""
+        return Answer(Verdict.TOO_LARGE, f"a message may have {self.message_bytes} bytes")

@@ -1,0 +1,169 @@
+"""`otel-har convert`: OTLP to HAR and back, in every form, whole and broken."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from otel_har.cli.app import app
+from otel_har.har.models import Entry
+from otel_har.har.reader import load
+from otel_har.otlp.event import Event, entry_event, page_event, parts_of
+from otel_har.otlp.json_form import json_from_request
+from servers.programs import read_checked
+from servers.receiving import PAGE, entry, receiving, request, request_of_events
+
+ROOT = Path(__file__).parents[3]
+VALID = ROOT / "tests" / "data" / "har" / "valid.har"
+ENTRIES = [entry(number, "é" * number) for number in range(1, 6)]
+REQUESTS = [request(*ENTRIES[:2]), request(*ENTRIES[2:]), request_of_events(Event("a log"))]
+LINES = b"".join(json_from_request(one) + b"\n" for one in REQUESTS)
+PRETTY = b"".join(json.dumps(json.loads(line), indent=1).encode() for line in LINES.splitlines())
+FRAMES = b"".join(struct.pack(">I", one.ByteSize()) + one.SerializeToString() for one in REQUESTS)
+
+
+def run(*arguments: str | Path, standard_input: bytes | None = None) -> Result:
+    """Run the command within this process."""
+    return CliRunner().invoke(app, ["convert", *map(str, arguments)], input=standard_input)
+
+
+def entries(path: Path) -> list[Entry]:
+    """What a file has, which the checker has no complaint about."""
+    read_checked(path)
+    return list(load(path).log.entries)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        LINES,
+        PRETTY,
+        b"\xef\xbb\xbf" + LINES,
+        gzip.compress(LINES),
+        FRAMES,
+        gzip.compress(FRAMES[:100]) + gzip.compress(FRAMES[100:]),
+        request(*ENTRIES).SerializeToString(),
+    ],
+)
+@pytest.mark.parametrize("name", ["out.har", "out.har.gz", "out.zip"])
+def test_to_har(tmp_path: Path, data: bytes, name: str) -> None:
+    """OTLP in each form is HAR, in each form, whatever the name of the file says."""
+    source, output = tmp_path / "x.har", tmp_path / name
+    source.write_bytes(data)
+    done = run(source, output)
+    assert (0, f"{output}: 5 entries") == (done.exit_code, done.output.partition(",")[0].strip())
+    assert sorted(ENTRIES, key=lambda one: one.started_date_time) == entries(output)
+    assert (PAGE,) == load(output).log.pages
+
+
+@pytest.mark.parametrize(
+    "source", sorted((ROOT / "tests" / "data" / "producers").glob("*.har")), ids=lambda one: one.name
+)
+def test_there_and_back(tmp_path: Path, source: Path) -> None:
+    """HAR files of other producers are the same after they were OTLP, but that each entry has a page then."""
+    there, back = tmp_path / "there.json", tmp_path / "back.har"
+    assert (0, 0) == (run(source, there).exit_code, run(there, back).exit_code)
+    before, after = load(source).log, load(back).log
+    expected = sorted(one.model_copy(update={"pageref": None}).to_json() for one in before.entries)
+    assert expected == sorted(one.model_copy(update={"pageref": None}).to_json() for one in after.entries)
+    assert {one.pageref for one in after.entries} == {page.id for page in after.pages}
+    used = {one.pageref for one in before.entries}
+    assert {page for page in before.pages if page.id in used} <= set(after.pages)
+
+
+def test_standard_streams() -> None:
+    """A dash is standard input and output, each a pipe; what is said goes to standard error."""
+    command = [sys.executable, "-m", "otel_har", "convert", "-", "-"]
+    done = subprocess.run(command, input=VALID.read_bytes(), capture_output=True, check=False, timeout=60)
+    assert (0, b"-: 3 entries\n") == (done.returncode, done.stderr)
+    again = subprocess.run(command, input=done.stdout, capture_output=True, check=False, timeout=60)
+    assert (0, b"-: 3 entries\n") == (again.returncode, again.stderr)
+    assert 3 == again.stdout.count(b'"startedDateTime"') - again.stdout.count(b'"pageTimings"')
+
+
+@pytest.mark.parametrize("cut", [LINES[:-200], FRAMES[:-5], FRAMES[:-5] + b"", LINES + b"x", LINES + b'{"log": {}}'])
+def test_broken(tmp_path: Path, cut: bytes) -> None:
+    """Of a file that is cut, or has something else in its end, what is whole is converted, and the fault is said."""
+    (tmp_path / "in").write_bytes(cut)
+    done = run(tmp_path / "in", tmp_path / "out.har")
+    assert 1 == done.exit_code
+    assert f"otel-har: {tmp_path / 'in'}: " in done.output
+    assert ENTRIES[:2] == entries(tmp_path / "out.har")[:2]
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"[1]", b"\x28\xb5\x2f\xfd", b"\0\0\0\5\x28\xb5\x2f\xfd", b"\x0a\xff"])
+def test_nothing(tmp_path: Path, data: bytes) -> None:
+    """What is nothing of the kind makes no file."""
+    (tmp_path / "in").write_bytes(data)
+    done = run(tmp_path / "in", tmp_path / "out.har")
+    assert (1, False) == (done.exit_code, (tmp_path / "out.har").exists()), done.output
+
+
+def test_several(tmp_path: Path) -> None:
+    """Several sources are one; what is in two of them is there once, and parts of an entry may be in two."""
+    first, second, *rest = parts_of(entry_event(entry(9, "x" * 1000), PAGE), 800)
+    ended = PAGE.model_copy(
+        update={"title": "renamed", "page_timings": PAGE.page_timings.model_copy(update={"on_load": 7})}
+    )
+    (tmp_path / "a").write_bytes(LINES + json_from_request(request_of_events(first)))
+    (tmp_path / "b").write_bytes(LINES + json_from_request(request_of_events(second, *rest, page_event(ended))))
+    done = run(tmp_path / "a", tmp_path / "b", tmp_path / "out.har")
+    assert (0, f"{tmp_path / 'out.har'}: 6 entries, 5 came twice, 2 records of others\n") == (
+        done.exit_code,
+        done.output,
+    )
+    assert 6 == len(entries(tmp_path / "out.har"))
+    assert (ended,) == load(tmp_path / "out.har").log.pages
+
+
+def test_rows(tmp_path: Path) -> None:
+    """What a query of a store of logs gives is read, with texts for numbers and other names for attributes."""
+    whole = [entry_event(one, PAGE) for one in ENTRIES[:2]] + parts_of(entry_event(ENTRIES[2], PAGE), 800)
+    texts = [{name: str(one) for name, one in event.attributes.items()} for event in whole]
+    clickhouse = [{"TraceId": "x", "LogAttributes": text} for text in texts]
+    loki = [{"labels": {name.replace(".", "_"): one for name, one in texts[0].items()}, "line": ""}]
+    (tmp_path / "in").write_text("\n".join(map(json.dumps, [*clickhouse, *loki])))
+    done = run(tmp_path / "in", tmp_path / "out.har")
+    assert (0, f"{tmp_path / 'out.har'}: 3 entries, 1 came twice\n") == (done.exit_code, done.output)
+    assert ENTRIES[:3] == entries(tmp_path / "out.har")
+    assert (PAGE,) == load(tmp_path / "out.har").log.pages
+
+
+def test_trace(tmp_path: Path) -> None:
+    """The entries of one trace can be had alone."""
+    other = "1" * 32
+    (tmp_path / "in").write_bytes(json_from_request(request(*ENTRIES, entry(7, trace=other))))
+    assert 0 == run("--trace", other.upper(), tmp_path / "in", tmp_path / "out.har").exit_code
+    assert ["http://shop.test/7"] == [one.request.url for one in entries(tmp_path / "out.har")]
+
+
+def test_collector(tmp_path: Path) -> None:
+    """A HAR file goes into a collector, over both protocols; what was there before comes no second time."""
+    out = tmp_path / "out.har"
+    with receiving(out) as receiver:
+        for url in (f"otlp+http://{receiver.http}", f"otlp+grpc://{receiver.grpc}"):
+            done = run("--resource", "service.name=shop", VALID, url)
+            assert (0, f"{url}: 3 entries\n") == (done.exit_code, done.output)
+    assert list(load(VALID).log.entries) == list(load(out).log.entries)
+    assert "otel-har: 3 entries in 2 requests, 3 came twice" == receiver.summary
+
+
+def test_wrong_usage(tmp_path: Path) -> None:
+    """What cannot be used is said."""
+    out = str(tmp_path / "out.har")
+    cases = {
+        (str(tmp_path / "none"), out): "none: No such file or directory",
+        (str(VALID), "otlp+ftp://x"): "a collector is otlp+http://",
+        ("--resource", "x", str(VALID), out): "NAME=VALUE",
+        (str(VALID), str(tmp_path / "none" / "x.har")): "no such directory",
+    }
+    for arguments, expected in cases.items():
+        done = run(*arguments)
+        assert (2, True) == (done.exit_code, expected in done.output), done.output

@@ -1,0 +1,349 @@
+"""Messages to exporters: what is delivered, what is known again, and what the sender is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from otel_har.errors import DestinationError, ExportError
+from otel_har.export.file import FileHarExporter
+from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
+from otel_har.export.memory import InMemoryHarExporter
+from otel_har.har.models import Page, PageTimings
+from otel_har.otlp.event import Event, entry_event, parts_of, statistics_event
+from otel_har.otlp.logs import Origin, key_values
+from otel_har.receive.answers import Answer, Verdict
+from otel_har.receive.decoding import Decoder
+from otel_har.receive.delivering import Deliverer
+from otel_har.receive.destinations import Destinations, FileDestinations, OneDestination
+from otel_har.receive.duplicates import Window
+from otel_har.receive.intake import Message, Signal
+from otel_har.receive.naming import NameTemplate
+from otel_har.receive.parts import Parts
+from otel_har.receive.span_room import SpanRoom
+from servers.programs import read_checked
+from servers.receiving import PAGE, SHOP, TRACE, entry, request, request_of_events, request_of_page
+
+MOST = 1_000_000
+
+
+class Failing(HarExporter):
+    """Fails with each fault in turn, then keeps what it gets."""
+
+    def __init__(self, *faults: Exception | HarExportResult) -> None:
+        self._faults = list(faults)
+        self.memory = InMemoryHarExporter()
+
+    def export(self, batch: HarBatch) -> HarExportResult:
+        """Fail, or keep it."""
+        fault = self._faults.pop(0) if self._faults else None
+        if isinstance(fault, Exception):
+            raise fault
+        return fault or self.memory.export(batch)
+
+    def shutdown(self, timeout_millis: int = 30_000) -> None:
+        """Nothing."""
+
+
+def deliverer(
+    exporter: HarExporter | Destinations, *, wait_s: float | None = None, parts: Parts | None = None
+) -> Deliverer:
+    """What delivers to an exporter; with spans where they wait."""
+    destinations = exporter if isinstance(exporter, Destinations) else OneDestination(exporter)
+    decoder = Decoder(MOST, with_spans=wait_s is not None, parts=parts)
+    return Deliverer(decoder, destinations, Window(), SpanRoom(wait_s or 0))
+
+
+def message(of: ExportLogsServiceRequest) -> Message:
+    """A request as it comes."""
+    return Message(Signal.LOGS, of.SerializeToString())
+
+
+def urls(exporter: InMemoryHarExporter) -> list[str]:
+    """What was delivered."""
+    return [one.request.url.rpartition("/")[2] for one in exporter.entries]
+
+
+def test_delivered() -> None:
+    """Entries come as they were sent, with their page, in order of their start."""
+    memory = InMemoryHarExporter()
+    sent = [entry(2, "two é"), entry(1), entry(3)]
+    assert [Answer(Verdict.OK)] == deliverer(memory).deliver([message(request(*sent))])
+    assert sorted(sent, key=lambda one: one.started_date_time) == list(memory.entries)
+    assert [PAGE] == list(memory.pages)
+
+
+def test_duplicates() -> None:
+    """What comes again, in the same message, in the same group or later, is delivered once, and answered with OK."""
+    memory = InMemoryHarExporter()
+    to = deliverer(memory)
+    once, twice = message(request(entry(1), entry(1))), message(request(entry(1), entry(2)))
+    assert [Answer(Verdict.OK)] * 2 == to.deliver([once, twice])
+    assert [Answer(Verdict.OK)] == to.deliver([twice])
+    assert (["1", "2"], 2, 4) == (urls(memory), to.tally.entries, to.tally.duplicates)
+
+
+def test_busy_is_asked_for_again() -> None:
+    """What the destination did not take is answered so, and taken when it comes again; pages come with it."""
+    failing = Failing(DestinationError("full"))
+    to = deliverer(failing)
+    assert [Verdict.BUSY] == [answer.verdict for answer in to.deliver([message(request(entry(1)))])]
+    assert [Verdict.OK] == [answer.verdict for answer in to.deliver([message(request(entry(1)))])]
+    assert (["1"], [PAGE]) == (urls(failing.memory), list(failing.memory.pages))
+    assert (1, 0) == (to.tally.entries, to.tally.duplicates)
+
+
+@pytest.mark.parametrize("fault", [ExportError("no right"), RuntimeError("bug"), HarExportResult.FAILURE])
+def test_failed_is_not_asked_for_again(fault: Exception | HarExportResult) -> None:
+    """What failed for good is answered so, and counted."""
+    to = deliverer(Failing(fault))
+    assert [Verdict.FAILED] == [answer.verdict for answer in to.deliver([message(request(entry(1)))])]
+    assert (1, 0, 1) == (to.tally.failed_entries, to.tally.entries, to.tally.refused)
+
+
+@pytest.mark.parametrize(
+    ("data", "coding", "is_json", "expected"),
+    [
+        (b"\xff\xff", "identity", False, Verdict.MALFORMED),
+        (b"{", "identity", True, Verdict.MALFORMED),
+        (b"[]", "identity", True, Verdict.MALFORMED),
+        (b'{"resourceLogs": 5}', "identity", True, Verdict.MALFORMED),
+        (b"[" * 100_000, "identity", True, Verdict.MALFORMED),
+        (
+            b'{"resourceLogs": [{"scopeLogs": [{"logRecords": [{"traceId": "xy"}]}]}]}',
+            "identity",
+            True,
+            Verdict.MALFORMED,
+        ),
+        (b"\x1f\x8bx", "gzip", False, Verdict.MALFORMED),
+        (bytes(MOST + 1), "identity", False, Verdict.TOO_LARGE),
+    ],
+)
+def test_what_is_no_request(data: bytes, coding: str, is_json: bool, expected: Verdict) -> None:
+    """It is refused, and what came with it in other messages is delivered."""
+    memory = InMemoryHarExporter()
+    answers = deliverer(memory).deliver([Message(Signal.LOGS, data, coding, is_json), message(request(entry(1)))])
+    assert [expected, Verdict.OK] == [answer.verdict for answer in answers]
+    assert ["1"] == urls(memory)
+
+
+def test_records_that_are_none() -> None:
+    """A broken entry is rejected, a record of others is left, the rest is delivered; the sender is told."""
+    memory = InMemoryHarExporter()
+    to = deliverer(memory)
+    broken = Event("otel_har.entry", {"otel_har.entry.json": '{"time": "soon"}'})
+    (answer,) = to.deliver([message(request_of_events(entry_event(entry(1), PAGE), broken, Event("log")))])
+    assert (Verdict.OK, 1, ["1"]) == (answer.verdict, answer.rejected, urls(memory))
+    assert "soon" not in answer.text
+    assert (1, 1) == (to.tally.failed_entries, to.tally.foreign_records)
+    (answer,) = to.deliver([message(request_of_events(Event("log")))])
+    assert (Verdict.OK, 0, "1 records are no entries of HAR, and are not kept") == (
+        answer.verdict,
+        answer.rejected,
+        answer.text,
+    )
+
+
+def test_counts() -> None:
+    """What senders lost is told once, however often it comes."""
+    failing = Failing()
+    to = deliverer(failing)
+    lost = message(request_of_events(statistics_event({"dropped_entries": 3, "what": 1}, 5)))
+    to.deliver([lost])
+    to.deliver([lost])
+    assert HarStatistics(dropped_entries=3) == failing.memory.statistics == to.tally.statistics
+
+
+def test_parts() -> None:
+    """An entry in parts is one when the last part is there, in any order; a part that comes again is not one more."""
+    memory = InMemoryHarExporter()
+    to = deliverer(memory)
+    whole = entry(1, "é" * 1000)
+    one, two, *rest = parts_of(entry_event(whole, PAGE), 700)
+    for parts in ([two], [two, *rest], [one], [one, two, *rest]):
+        assert [Answer(Verdict.OK)] == to.deliver([message(request_of_events(*parts))])
+    assert ([whole], 1) == (list(memory.entries), to.tally.entries)
+
+
+def test_parts_wait_for_the_destination() -> None:
+    """When the destination took nothing the last part alone comes again, and the entry is whole."""
+    failing = Failing(DestinationError("full"))
+    to = deliverer(failing)
+    whole = entry(1, "x" * 1000)
+    *first, last = parts_of(entry_event(whole, PAGE), 700)
+    to.deliver([message(request_of_events(*first))])
+    assert Verdict.BUSY is to.deliver([message(request_of_events(last))])[0].verdict
+    assert Verdict.OK is to.deliver([message(request_of_events(last))])[0].verdict
+    assert [whole] == list(failing.memory.entries)
+
+
+def test_parts_are_bounded() -> None:
+    """Parts that wait have room for so many characters: the oldest go, and are counted."""
+    memory = InMemoryHarExporter()
+    to = deliverer(memory, parts=Parts(1_000))
+    first, second = (parts_of(entry_event(entry(number, "x" * 1000), PAGE), 700) for number in (1, 2))
+    to.deliver([message(request_of_events(first[0]))])
+    to.deliver([message(request_of_events(second[0]))])
+    to.deliver([message(request_of_events(*first[1:]))])
+    to.close(1000)
+    assert ([], 2) == (list(memory.entries), to.tally.failed_entries)
+
+
+def test_pages_of_two_services() -> None:
+    """Two services in one trace have one page: that of the span that began first, with its duration."""
+    memory = InMemoryHarExporter()
+    to = deliverer(memory)
+    later = PAGE.model_copy(
+        update={"title": "stock", "started_date_time": "2026-01-31T10:00:01Z", "page_timings": PageTimings(on_load=1)}
+    )
+    ended = PAGE.model_copy(update={"page_timings": PageTimings(on_load=2000)})
+    stock = Origin({"service.name": "stock"})
+    to.deliver([message(request(entry(2), page=later, origin=stock))])
+    to.deliver([message(request(entry(1)))])
+    to.deliver([message(request_of_page(later, stock)), message(request_of_page(ended))])
+    assert ([ended], {PAGE.id}) == (list(memory.pages), {one.pageref for one in memory.entries})
+
+
+def test_pages_of_runs() -> None:
+    """Programs whose runs have the same id have a page each; that of the first keeps its id."""
+    memory = InMemoryHarExporter()
+    to = deliverer(memory)
+    run = Page(started_date_time="2026-01-31T10:00:00Z", id="run_1", title="python app.py")
+    other = Origin({"service.name": "shop", "host.name": "two"})
+    for number, origin in ((1, SHOP), (2, other), (3, SHOP), (4, other)):
+        to.deliver([message(request(entry(number, page="run_1"), page=run, origin=origin))])
+    pages = [one.pageref for one in memory.entries]
+    assert (pages[0], pages[1]) == (pages[2], pages[3])
+    assert {"run_1", pages[1]} == {page.id for page in memory.pages}
+    assert ("run_1", 2) == (pages[0], len(set(pages)))
+
+
+def test_many_pages() -> None:
+    """Beyond the limit entries share one page."""
+    memory = InMemoryHarExporter()
+    destinations = OneDestination(memory, max_pages=3)
+    to = deliverer(destinations)
+    for number in range(5):
+        page = PAGE.model_copy(update={"id": f"trace_{number}"})
+        to.deliver([message(request(entry(number, page=page.id), page=page))])
+    assert ["trace_0", "trace_1", "others", "others", "others"] == [one.pageref for one in memory.entries]
+    assert ["trace_0", "trace_1", "others"] == [page.id for page in memory.pages]
+
+
+def test_pages_without_entries() -> None:
+    """A page that no entry is of takes no place of others; one that is told before its first entry is not forgotten."""
+    memory = InMemoryHarExporter()
+    to = deliverer(OneDestination(memory, max_pages=2))
+    pages = [PAGE.model_copy(update={"id": f"trace_{number}", "title": f"title {number}"}) for number in range(5)]
+    for page in pages:
+        to.deliver([message(request_of_page(page))])
+    unnamed = pages[3].model_copy(update={"title": "3"})
+    to.deliver([message(request(entry(1, page="trace_3"), page=unnamed))])
+    assert ([pages[3]], ["trace_3"]) == (list(memory.pages), [one.pageref for one in memory.entries])
+
+
+def _files(path: Path, split: str, **options: Any) -> FileDestinations:
+    make: Callable[[Path, bool], HarExporter] = lambda path, append: FileHarExporter(path, append=append)  # noqa: E731
+    return FileDestinations(NameTemplate(str(path), split), make, **options)
+
+
+def _written(directory: Path) -> dict[str, list[str]]:
+    return {
+        path.name: [one["request"]["url"].rpartition("/")[2] for one in read_checked(path)["log"]["entries"]]
+        for path in sorted(directory.glob("*.har"))
+    }
+
+
+def _deliver(to: Deliverer, *requests: ExportLogsServiceRequest) -> None:
+    answers: Sequence[Answer] = to.deliver([message(one) for one in requests])
+    assert [Verdict.OK] * len(requests) == [answer.verdict for answer in answers]
+
+
+def test_split_by_service(tmp_path: Path) -> None:
+    """Each service has a file; a receiver that starts again goes on with them."""
+    stock = Origin({"service.name": "../stock"})
+    for start in (0, 10):
+        to = deliverer(_files(tmp_path / "out.har", "service"))
+        _deliver(to, request(entry(start + 1)), request(entry(start + 2), origin=stock), request(entry(start + 3)))
+        to.close(1000)
+    names = list(_written(tmp_path))
+    assert ({"1", "3", "11", "13"}, {"2", "12"}) == tuple(map(set, _written(tmp_path).values()))[::-1]
+    assert "out.shop.har" in names
+
+
+def test_split_by_trace(tmp_path: Path) -> None:
+    """Each trace has a file; a page that changes goes to the one of its trace, also when it is told before."""
+    to = deliverer(_files(tmp_path / "out.har", "trace"))
+    other = TRACE.replace("0af", "1af")
+    pages = [Page(started_date_time="2026-01-31T10:00:00Z", id=f"trace_{one}", title=one) for one in (TRACE, other)]
+    ended = [page.model_copy(update={"page_timings": PageTimings(on_load=5)}) for page in pages]
+    _deliver(to, request(entry(1), page=pages[0]), request_of_page(ended[0]))
+    _deliver(to, request_of_page(ended[1]), request(entry(2, trace=other), page=pages[1]))
+    to.close(1000)
+    assert {f"out.{TRACE}.har": ["1"], f"out.{other}.har": ["2"]} == _written(tmp_path)
+    logs = [read_checked(path)["log"] for path in sorted(tmp_path.glob("*.har"))]
+    assert [5, 5] == [log["pages"][0]["pageTimings"]["onLoad"] for log in logs]
+
+
+def test_many_files(tmp_path: Path) -> None:
+    """Beyond the limit entries share one more file."""
+    to = deliverer(_files(tmp_path / "out.har", "service", max_files=2))
+    for number in range(4):
+        _deliver(to, request(entry(number), origin=Origin({"service.name": f"s{number}"})))
+    to.close(1000)
+    assert {"out.others.har": ["2", "3"], "out.s0.har": ["0"], "out.s1.har": ["1"]} == _written(tmp_path)
+
+
+def _spans(*numbers: int) -> Message:
+    made = ExportTraceServiceRequest()
+    resource = made.resource_spans.add()
+    resource.resource.attributes.extend(key_values({"service.name": "shop"}))
+    spans = resource.scope_spans.add().spans
+    for number in numbers:
+        span = spans.add(
+            trace_id=bytes.fromhex(TRACE),
+            span_id=(number + 1).to_bytes(8, "big"),
+            kind=Span.SPAN_KIND_CLIENT,
+            start_time_unix_nano=1_769_853_600_000_000_000 + number,
+            end_time_unix_nano=1_769_853_601_000_000_000,
+        )
+        span.attributes.extend(key_values({"http.request.method": "GET", "url.full": f"http://shop.test/span{number}"}))
+    return Message(Signal.TRACES, made.SerializeToString())
+
+
+def test_spans() -> None:
+    """A span is an entry unless an event of it comes, before it or while it waits; what waits is there at the end."""
+    memory = InMemoryHarExporter()
+    to = deliverer(memory, wait_s=3600)
+    to.deliver([message(request(entry(1)))])
+    to.deliver([_spans(1, 2, 3)])
+    to.deliver([message(request(entry(2)))])
+    assert ["1", "2"] == urls(memory)
+    to.close(1000)
+    assert ["1", "2", "span3"] == urls(memory)
+
+
+def test_spans_that_waited() -> None:
+    """A span that waited long enough goes its way; when the destination takes nothing it waits again."""
+    failing = Failing(DestinationError("full"))
+    to = deliverer(failing, wait_s=1e-9)
+    to.deliver([_spans(1)])
+    to.deliver([])
+    assert [] == urls(failing.memory)
+    to.close(1000)
+    assert ["span1"] == urls(failing.memory)
+
+
+def test_spans_that_are_not_wanted() -> None:
+    """Without the option spans are left."""
+    memory = InMemoryHarExporter()
+    to = deliverer(memory)
+    assert [Answer(Verdict.OK)] == to.deliver([_spans(1)])
+    to.close(1000)
+    assert [] == urls(memory)
