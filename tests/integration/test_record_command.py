@@ -334,7 +334,8 @@ def test_flag_redact(run: Run, out: Path, tmp_path: Path, server: RecordingServe
 def test_flag_exporter(run: Run, out: Path) -> None:
     """`--exporter`: without `file` nothing is written to OUT, and there is nothing to sum up."""
     done = run("--exporter", "logging", "out.har", "app.py")
-    assert (0, "", False) == (done.returncode, done.stderr, out.exists())
+    told = f"otel-har: {out} is not written: OTEL_PYTHON_HAR_EXPORTER=logging does not name file\n"
+    assert (0, told, False) == (done.returncode, done.stderr, out.exists())
 
 
 def test_flag_q_quiet(run: Run, out: Path) -> None:
