@@ -180,7 +180,7 @@ class OtlpHarExporter(HarExporter):
             self._transport.close()
             self._note_losses()
         if self._held:
-            raise ExportError(f"{entries_in(self._held)} entries were not sent to {self._connection.endpoint}")
+            raise ExportError(f"{entries_in(self._held)} entries were not sent to {self._connection.shown}")
 
     def _tell_untold(self) -> None:
         """What was lost here and no batch will tell any more."""
@@ -193,7 +193,7 @@ class OtlpHarExporter(HarExporter):
             later = self._sender.send(self._held, self._origin())
             self._note_losses()
             if later is not None:
-                raise DestinationError(f"{self._connection.endpoint} takes nothing for now: {later.message}")
+                raise DestinationError(f"{self._connection.shown} takes nothing for now: {later.message}")
 
     def _send_new(self, records: Records) -> None:
         """Send the records of a batch, all or, once some are taken, hold the rest."""
@@ -202,11 +202,11 @@ class OtlpHarExporter(HarExporter):
         later = sender.send(records, self._origin())
         has_taken = sender.taken_records > taken
         if later is not None and not has_taken and sender.lost_entries == lost:
-            raise DestinationError(f"{self._connection.endpoint} takes nothing for now: {later.message}")
+            raise DestinationError(f"{self._connection.shown} takes nothing for now: {later.message}")
         if later is None and has_records and not has_taken:
             self._counted = sender.lost_entries  # the processor counts them
             self._lost_so_far += sender.lost_entries - lost
-            raise ExportError(f"{self._connection.endpoint} refused the entries: {sender.fault}")
+            raise ExportError(f"{self._connection.shown} refused the entries: {sender.fault}")
         self._held = records
 
     def _send_or_keep(self, spool: Spool, records: Records) -> None:
@@ -217,7 +217,7 @@ class OtlpHarExporter(HarExporter):
             self._rest(self._sender.send(records, self._origin(), end))
         fault = self._kept(spool, records)
         if fault is not None and self._sender.taken_records == before:
-            raise _for_now(f"neither {self._connection.endpoint} nor the spool takes anything", fault)
+            raise _for_now(f"neither {self._connection.shown} nor the spool takes anything", fault)
         self._held = records
 
     def _keep(self, spool: Spool, records: Records) -> None:
@@ -300,7 +300,7 @@ class OtlpHarExporter(HarExporter):
             self._untold += HarStatistics(failed_entries=refused + unbuilt)
             self._lost_so_far += refused + unbuilt
         if refused:
-            _say(f"{refused} entries were refused by {self._connection.endpoint}: {self._sender.fault}")
+            _say(f"{refused} entries were refused by {self._connection.shown}: {self._sender.fault}")
 
     def _origin(self) -> Origin:
         if self._resource is None:

@@ -50,7 +50,7 @@ class GrpcTransport:
         connection: Where, and how.
 
     Raises:
-        SettingError: A header cannot be sent, or a certificate cannot be read.
+        SettingError: A header cannot be sent.
     """
 
     def __init__(self, connection: Connection) -> None:
