@@ -247,7 +247,7 @@ class OtlpHarExporter(HarExporter):
         try:
             data = spool.read(name)
             rest = self._sender.send_again(data, end) if data is not None else b""
-            if rest and rest is not data:
+            if rest and rest != data:
                 spool.replace(name, rest)
         except OSError as fault:
             _say(f"the spool cannot be read or written: {fault}")

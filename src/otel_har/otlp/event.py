@@ -19,7 +19,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
@@ -68,6 +68,7 @@ _VERSION = re.compile(r"(?:https?|h)/?(\d(?:\.\d)?)", re.IGNORECASE)
 _TEXTUAL = re.compile(r"text/|.*(?:/|\+)(?:json|xml|yaml)$|application/x-www-form-urlencoded$")
 _HEX = re.compile(r"[0-9a-fA-F]*")
 _TEXT_OF_BODY = 1024  # characters of what is shown to people
+_CHARACTER_BYTES = 4  # the most of one in UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,20 +185,24 @@ def counts_of(event: Event) -> dict[str, int]:
 def parts_of(event: Event, max_bytes: int) -> list[Event]:
     """The event of an entry in parts, whose JSON text is at most so many bytes each; each has the other attributes.
 
+    Where it is cut the text and the number of parts say, and nothing else: parts of the same entry that tell the same
+    number fit together whoever divided it, and when. Of another number they do not.
+
     Bodies as attributes of their own are left out: they stand in the JSON text.
     """
     attributes = dict(event.attributes)
     data = str(attributes.pop(ENTRY_JSON)).encode()
     for name in (REQUEST_BODY, RESPONSE_BODY):
         attributes.pop(name, None)
-    pieces = _cut(data, max(4, max_bytes))  # a character has at most 4 bytes
+    # A cut goes back to where a character begins, at most 3 bytes.
+    count = max(1, math.ceil(len(data) / max(1, max_bytes - _CHARACTER_BYTES)))
     return [
         replace(
             event,
             name=PART_EVENT,
-            attributes={**attributes, PART_INDEX: index, PART_COUNT: len(pieces), PART_DATA: piece},
+            attributes={**attributes, PART_INDEX: index, PART_COUNT: count, PART_DATA: piece},
         )
-        for index, piece in enumerate(pieces)
+        for index, piece in enumerate(_cut(data, count))
     ]
 
 
@@ -376,14 +381,12 @@ def _unix_ns(model: Entry | Page) -> int:
     return found if 0 <= found <= _MAX_UNIX_NS else 0
 
 
-def _cut(data: bytes, max_bytes: int) -> list[str]:
-    """Texts of at most so many bytes: no character is cut."""
-    pieces = []
+def _cut(data: bytes, count: int) -> Iterator[str]:
+    """So many texts, about as long as each other: no character is cut."""
     start = 0
-    while start < len(data):
-        end = min(start + max_bytes, len(data))
+    for index in range(1, count + 1):
+        end = len(data) * index // count
         while end < len(data) and data[end] & 0xC0 == 0x80:  # noqa: PLR2004 - a byte within a character of UTF-8
             end -= 1
-        pieces.append(data[start:end].decode())
+        yield data[start:end].decode()
         start = end
-    return pieces

@@ -210,3 +210,13 @@ def test_parts_that_do_not_fit_together() -> None:
         with pytest.raises(HarFormatError, match="parts"):
             joined(wrong)
     assert len(parts) == parts[0].attributes[PART_COUNT]
+
+
+def test_divisions() -> None:
+    """Parts of one entry fit together where they tell the same number, whoever divided it, into whatever size."""
+    event = entry_event(_entry())
+    divisions = [parts_of(event, max_bytes) for max_bytes in range(8, 400)]
+    by_count = {len(parts): parts for parts in divisions}
+    assert len(by_count) < len(divisions)
+    for parts in divisions:
+        assert by_count[len(parts)] == parts
