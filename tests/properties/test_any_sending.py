@@ -105,7 +105,7 @@ def test_any_answers(sizes: list[int], answers: list[str], limit_bytes: int, of_
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 100_000), max_size=5), st.integers(MIN_REQUEST_BYTES * 2, 400_000))
 def test_laid_out_and_sent_again(sizes: list[int], of_receiver_bytes: int) -> None:
-    """What was laid out for later reaches a receiver with a smaller limit whole; what alone is too large is not cut yet."""
+    """What was laid out for later reaches a receiver with a smaller limit whole; what alone is over it is cut later."""
     sender = Sender(_Transport([], 0), 150_000, 10)
     events = [entry_event(_entry(number, size)) for number, size in enumerate(sizes)]
     laid_out = list(sender.laid_out(deque(map(log_record, events)), _ORIGIN))
