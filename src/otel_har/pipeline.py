@@ -171,6 +171,7 @@ def _otlp_exporter(settings: HarSettings, recording: str | None) -> HarExporter:
     return OtlpHarExporter(
         max_request_bytes=settings.otlp_max_request_bytes,
         with_bodies=settings.otlp_bodies,
+        redaction=settings.redaction(),
         recording=recording,
         spool=settings.otlp_spool,
         max_spool_bytes=settings.otlp_max_spool_bytes,

@@ -20,6 +20,7 @@ import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import cast
 
 from opentelemetry import trace
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
@@ -29,6 +30,7 @@ from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.export.otlp_answers import Later, Transport
 from otel_har.export.otlp_limits import DEFAULT_MAX_REQUEST_BYTES, DEFAULT_MAX_SPOOL_BYTES, MIN_REQUEST_BYTES
+from otel_har.export.otlp_resource import redacted_resource
 from otel_har.export.otlp_sending import Records, Sender, entries_in
 from otel_har.export.otlp_settings import Connection, connection_from
 from otel_har.export.otlp_spool import Spool
@@ -37,6 +39,8 @@ from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page
 from otel_har.otlp.event import entry_event, page_event, statistics_event
 from otel_har.otlp.logs import Origin, log_record
+from otel_har.redaction.policy import Mode, RedactionPolicy
+from otel_har.redaction.redactor import Redactor
 from otel_har.version import __version__
 
 _MAX_SPOOL_SENDING_S = 10.0  # in one export: meanwhile entries wait
@@ -63,6 +67,7 @@ class OtlpHarExporter(HarExporter):
         with_bodies: Whether bodies are also attributes of their own, `http.request.body.content` and
             `http.response.body.content`; they are sent twice then.
         resource: What the entries are of; that of the global tracer provider by default.
+        redaction: What is taken out of the resource; by default what the rules take that the entries were redacted by.
         recording: Tells the recording from all others; a random one by default.
         spool: A directory where requests wait that the receiver does not take, beyond the end of the process, too.
             Several processes may share it.
@@ -83,6 +88,7 @@ class OtlpHarExporter(HarExporter):
         max_request_bytes: int = DEFAULT_MAX_REQUEST_BYTES,
         with_bodies: bool = False,
         resource: Resource | None = None,
+        redaction: RedactionPolicy | None = None,
         recording: str | None = None,
         spool: str | os.PathLike[str] | None = None,
         max_spool_bytes: int = DEFAULT_MAX_SPOOL_BYTES,
@@ -97,6 +103,9 @@ class OtlpHarExporter(HarExporter):
         self._sender = Sender(self._transport, max_request_bytes, connection.timeout_s)
         self._with_bodies = with_bodies
         self._resource = resource
+        self._redaction = redaction
+        self._mode: Mode = "default"  # of what was exported last
+        self._origins: dict[str, Origin] = {}
         self._recording = recording or uuid.uuid4().hex
         self._spool = None if spool is None else Spool(spool, max_spool_bytes)
         self._shut_down = False
@@ -124,6 +133,7 @@ class OtlpHarExporter(HarExporter):
         """
         if self._shut_down:
             return HarExportResult.FAILURE
+        self._mode = cast("Mode", batch.redaction) if batch.redaction in {"default", "strict"} else "none"
         if self._spool is None:
             self._send_held()
         elif self._held:
@@ -303,13 +313,18 @@ class OtlpHarExporter(HarExporter):
             _say(f"{refused} entries were refused by {self._connection.shown}: {self._sender.fault}")
 
     def _origin(self) -> Origin:
+        found = self._origins.get(self._mode)
+        if found is None:
+            found = self._origins[self._mode] = self._origin_by(self._redaction or RedactionPolicy(self._mode))
+        return found
+
+    def _origin_by(self, policy: RedactionPolicy) -> Origin:
         if self._resource is None:
             found = getattr(trace.get_tracer_provider(), "resource", None)
             self._resource = found if isinstance(found, Resource) else Resource.create()
         resource = self._resource
-        return Origin(
-            dict(resource.attributes), resource.schema_url, scope_version=__version__, recording=self._recording
-        )
+        attributes = redacted_resource(resource.attributes, Redactor(policy))
+        return Origin(attributes, resource.schema_url, scope_version=__version__, recording=self._recording)
 
     def _records(self, batch: HarBatch, pages: Mapping[str, Page]) -> tuple[Records, int]:
         """The records of a batch, and how many entries cannot be one."""
