@@ -28,12 +28,13 @@ from opentelemetry.sdk.resources import Resource
 
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
-from otel_har.export.otlp_answers import Later, Transport
+from otel_har.export.otlp_answers import Later
 from otel_har.export.otlp_limits import DEFAULT_MAX_REQUEST_BYTES, DEFAULT_MAX_SPOOL_BYTES, MIN_REQUEST_BYTES
 from otel_har.export.otlp_resource import redacted_resource
 from otel_har.export.otlp_sending import Records, Sender, entries_in
-from otel_har.export.otlp_settings import Connection, connection_from
+from otel_har.export.otlp_settings import connection_from
 from otel_har.export.otlp_spool import Spool
+from otel_har.export.otlp_transport import transport_of
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page
@@ -99,7 +100,7 @@ class OtlpHarExporter(HarExporter):
             protocol=protocol, endpoint=endpoint, headers=headers, timeout_millis=timeout_millis
         )
         self._connection = connection
-        self._transport = _transport(connection)
+        self._transport = transport_of(connection)
         self._sender = Sender(self._transport, max_request_bytes, connection.timeout_s)
         self._with_bodies = with_bodies
         self._resource = resource
@@ -365,20 +366,6 @@ def _entry_record(
 ) -> LogRecord:
     event = entry_event(entry, page, redaction=redaction, with_bodies=with_bodies)
     return log_record(event, now_unix_ns)
-
-
-def _transport(connection: Connection) -> Transport:
-    """What carries the requests. Only that one's library is loaded."""
-    try:
-        if connection.protocol == "grpc":
-            from otel_har.export import otlp_grpc  # noqa: PLC0415 - see above
-
-            return otlp_grpc.GrpcTransport(connection)
-        from otel_har.export import otlp_http  # noqa: PLC0415 - see above
-
-        return otlp_http.HttpTransport(connection)
-    except ImportError as missing:
-        raise SettingError(f"OTLP over {connection.protocol} needs otel-har[otlp]: {missing}") from missing
 
 
 @guarded("logging")

@@ -61,7 +61,7 @@ class Connection:
     @property
     def shown(self) -> str:
         """The endpoint for messages, without the values of its query: some receivers want their key there."""
-        return _shown(self.endpoint)
+        return shown_url(self.endpoint)
 
     def masked(self, fault: Exception) -> str:
         """What an exception says, without the same."""
@@ -97,7 +97,7 @@ def connection_from(
     url, userinfo = _divided(endpoint or (_grpc_endpoint(variables) if is_grpc else _http_endpoint(variables)))
     scheme = url.partition("://")[0].lower() if "://" in url else ""
     if not is_grpc and scheme not in {"http", "https"}:
-        raise SettingError(f"the endpoint {_shown(url)!r} is no URL of HTTP")
+        raise SettingError(f"the endpoint {shown_url(url)!r} is no URL of HTTP")
     is_insecure = is_grpc and (scheme == "http" or (scheme != "https" and variables.is_true("INSECURE")))
     given = variables.headers() | {name.lower(): value for name, value in (headers or {}).items()}
     return Connection(
@@ -213,11 +213,15 @@ def _divided(url: str) -> tuple[str, dict[str, str]]:
         if not user and not password:
             return url, {}
     except ValueError:
-        raise SettingError(f"the endpoint {_shown(url)!r} is no URL") from None
+        raise SettingError(f"the endpoint {shown_url(url)!r} is no URL") from None
     told = base64.b64encode(f"{user}:{password}".encode()).decode()
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])), {"authorization": f"Basic {told}"}
 
 
-def _shown(url: str) -> str:
-    """A URL for messages: what may be secret in it is hidden."""
+def shown_url(url: str) -> str:
+    """A URL for messages: what may be secret in it is hidden.
+
+    Args:
+        url: Any text that may be one.
+    """
     return _QUERY.sub(_HIDDEN, _USERINFO.sub(f"{_HIDDEN}@", url))

@@ -19,6 +19,7 @@ from otel_har.errors import HarFormatError
 from otel_har.export.interfaces import HarStatistics
 from otel_har.har.models import Entry, Page
 from otel_har.otlp.event import (
+    DOCUMENT_EVENT,
     ENTRY_EVENT,
     ENTRY_ID,
     PAGE_EVENT,
@@ -133,7 +134,7 @@ class Decoder:
                 continue
             if arrival is not None:
                 found.arrivals.append(arrival)
-            elif event.name != PART_EVENT:
+            elif event.name not in {PART_EVENT, DOCUMENT_EVENT}:
                 found.foreign += 1
         return found
 

@@ -63,21 +63,6 @@ def test_to_har(tmp_path: Path, data: bytes, name: str) -> None:
     assert (PAGE,) == load(output).log.pages
 
 
-@pytest.mark.parametrize(
-    "source", sorted((ROOT / "tests" / "data" / "producers").glob("*.har")), ids=lambda one: one.name
-)
-def test_there_and_back(tmp_path: Path, source: Path) -> None:
-    """HAR files of other producers are the same after they were OTLP, but that each entry has a page then."""
-    there, back = tmp_path / "there.json", tmp_path / "back.har"
-    assert (0, 0) == (run(source, there).exit_code, run(there, back).exit_code)
-    before, after = load(source).log, load(back).log
-    expected = sorted(one.model_copy(update={"pageref": None}).to_json() for one in before.entries)
-    assert expected == sorted(one.model_copy(update={"pageref": None}).to_json() for one in after.entries)
-    assert {one.pageref for one in after.entries} == {page.id for page in after.pages}
-    used = {one.pageref for one in before.entries}
-    assert {page for page in before.pages if page.id in used} <= set(after.pages)
-
-
 def test_standard_streams() -> None:
     """A dash is standard input and output, each a pipe; what is said goes to standard error."""
     command = [sys.executable, "-m", "otel_har", "convert", "-", "-"]
