@@ -6,7 +6,7 @@ import contextlib
 import errno
 import io
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -43,7 +43,7 @@ _STANDARD_STREAM = "-"
 _URL_PREFIX = "otlp+"
 _PROTOCOLS = {"http": "http/protobuf", "https": "http/protobuf", "grpc": "grpc", "grpcs": "grpc"}
 _MOST_BYTES = 1 << 30
-_MAX_PAGES = 1_000_000
+_MAX_PAGES = 100_000  # they are in memory, 3 kB each or so
 _PATIENCE_MILLIS = 60_000
 
 
@@ -147,7 +147,7 @@ class _Conversion:
 
     def _write(self, inputs: Iterator[tuple[str, Input]], target: BinaryIO, *, is_to_har: bool) -> Tally:
         if is_to_har:
-            return self._to_har(inputs, _Flowing(target))
+            return self._to_har(inputs, target)
         return self._to_otlp(inputs, Lines(target, self._resource))
 
     def _to_har(self, inputs: Iterator[tuple[str, Input]], stream: Writable) -> Tally:
@@ -173,13 +173,12 @@ class _Conversion:
         target: EventTarget | None,
     ) -> Tally:
         deliverer = Deliverer(self._decoder, _Destination(exporter, ledger), Window(), SpanRoom(float("inf")))
-        flush: Callable[[], object] = lambda: exporter.force_flush(_PATIENCE_MILLIS)  # noqa: E731 - of a stream
         for name, source in inputs:
             try:
                 for found in map(self._wanted, source):
                     if target is not None:
                         self._pass_on(found, target, deliverer.tally)
-                    self._deliver(deliverer, found, flush)
+                    self._deliver(deliverer, found)
             except HarFormatError as fault:
                 self.faults.append(
                     HarFormatError(fault.message, f"{click.format_filename(name)}: {fault.place}".rstrip(": "))
@@ -196,11 +195,8 @@ class _Conversion:
         tally.entries += sum(arrival.entry is not None for arrival in arrivals)
         found.arrivals = [arrival for arrival in found.arrivals if not isinstance(arrival, DocumentArrival)]
 
-    def _deliver(self, deliverer: Deliverer, found: Decoded, flush: Callable[[], object]) -> None:
+    def _deliver(self, deliverer: Deliverer, found: Decoded) -> None:
         (answer,) = deliverer.take([found])
-        if answer.verdict is Verdict.BUSY:
-            flush()
-            (answer,) = deliverer.take([replace(found, rejected=0, foreign=0)])
         if answer.verdict is not Verdict.OK:
             raise OSError(errno.EIO, answer.text)
 
@@ -231,21 +227,6 @@ class _Destination(Destinations):
 
     def close(self, timeout_millis: int) -> None:
         self._destination.exporter.shutdown(timeout_millis)
-
-
-class _Flowing:
-    """A stream in which nothing is gone back: what is written stays."""
-
-    def __init__(self, target: BinaryIO) -> None:
-        self._target = target
-
-    def write(self, data: bytes, /) -> None:
-        """Write it."""
-        self._target.write(data)
-
-    def flush(self) -> None:
-        """Have it written."""
-        self._target.flush()
 
 
 def _chain(first: tuple[str, Input], others: Iterator[tuple[str, Input]]) -> Iterator[tuple[str, Input]]:
