@@ -46,6 +46,8 @@ _FACTS = frozenset(
         "method",
     }
 )
+_URL_PARTS = {"url.query": "?", "url.fragment": "#"}
+"""Of a span's attributes: what is written without the sign before it."""
 _URLS = frozenset({"url", "redirectURL", "_proxy", "url.full", "http.url", "http.target"})
 _BODIES = frozenset({"text", "data"})
 _CUT = ("truncated", "partial")
@@ -180,8 +182,10 @@ class EntryRedaction:
         if name in _URLS:
             spans = self._finders.url(value) + (list(query_values(value, self._names)) if self._is_strict else [])
             return self._replaced(value, spans, "url")
-        if name == "url.query":  # of a span's attributes: the query without its question mark
-            spans = [*self._finders.text(value), *moved(self._finders.url(f"?{value}"), -1)]
+        if name in _URL_PARTS:
+            url = _URL_PARTS[name] + value
+            unknown = query_values(url, self._names) if self._is_strict else ()
+            spans = [*self._finders.text(value), *moved([*self._finders.url(url), *unknown], -1)]
             return self._replaced(value, spans, "url")
         header = name.rpartition("header.")[2] if "header." in name else ""
         if header:  # of a span's attributes: http.request.header.NAME
