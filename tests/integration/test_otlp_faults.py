@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -440,6 +441,39 @@ def test_spool_and_receiver_take_nothing(receiver: Receiver, tmp_path: Path) -> 
     assert exporter.force_flush(10_000) is True
     assert ["1"] == _names(sender.log())
     exporter.shutdown()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are neither owners nor modes")
+@pytest.mark.parametrize("change", ["mode", "owner", "link", "directory"])
+def test_spool_with_a_strange_file(
+    receiver: Receiver, tmp_path: Path, change: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that another user owns or may write to is not sent, told once, and holds nothing up."""
+    if change == "owner" and os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    sender = receiver.sender()
+    sender.is_answered({"status": 503}, for_ever=True)
+    first = OtlpHarExporter(**sender.options, spool=tmp_path)
+    assert [_SUCCESS, _SUCCESS] == [first.export(_batch(name)) for name in "12"]
+    first.shutdown(100)
+    strange = tmp_path / _spooled(tmp_path)[0]
+    if change == "mode":
+        strange.chmod(0o620)
+    elif change == "owner":
+        os.chown(strange, 12345, -1)
+    elif change == "link":
+        strange.rename(tmp_path / "elsewhere")
+        strange.symlink_to(tmp_path / "elsewhere")
+    else:
+        strange.unlink()
+        strange.mkdir()
+    sender.is_answered()
+    second = OtlpHarExporter(**sender.options, spool=tmp_path)
+    assert second.force_flush(10_000) is True
+    second.shutdown()
+    assert ["2"] == _names(sender.log())
+    assert [True] == [strange.name in text for text in caplog.messages if "is not sent" in text]
+    assert [strange.name] == _spooled(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
