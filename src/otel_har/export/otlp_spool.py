@@ -32,7 +32,8 @@ _STALE_S = 3600.0  # what was begun so long ago, nobody writes any more
 
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
-_STRANGE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP})  # ELOOP: it is a link, which is not followed
+# A link is not followed (ELOOP), and what is no file is not read (EINVAL).
+_STRANGE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.EINVAL})
 
 _numbers = itertools.count()
 _logger = logging.getLogger("otel_har")
