@@ -46,9 +46,9 @@ def entries(path: Path) -> list[Entry]:
         LINES,
         PRETTY,
         b"\xef\xbb\xbf" + LINES,
-        gzip.compress(LINES),
+        gzip.compress(LINES, mtime=0),
         FRAMES,
-        gzip.compress(FRAMES[:100]) + gzip.compress(FRAMES[100:]),
+        gzip.compress(FRAMES[:100], mtime=0) + gzip.compress(FRAMES[100:], mtime=0),
         request(*ENTRIES).SerializeToString(),
     ],
 )
