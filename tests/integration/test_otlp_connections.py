@@ -204,6 +204,17 @@ def test_secrets_in_messages(protocol: str, query: str, caplog: pytest.LogCaptur
         assert _SECRET not in str(refused.value)
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("name", "value"), [("a b", _SECRET), ("x-token", f"{_SECRET}\n"), ("x-token", f"{_SECRET}\u20ac")]
+)
+def test_headers_that_cannot_be_sent(protocol: str, name: str, value: str) -> None:
+    """A header that no request can have is refused at once, and its value is in no message."""
+    with pytest.raises(SettingError) as refused:
+        OtlpHarExporter(protocol=protocol, endpoint="http://127.0.0.1:1", headers={name: value})
+    assert _SECRET not in str(refused.value)
+
+
 def test_endpoint_with_a_query() -> None:
     """The path of the signal goes before the query of the endpoint for all signals."""
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://h.test:4318/base/?x=1"}

@@ -314,6 +314,24 @@ def test_killed_and_restarted(protocol: str) -> None:
     second.kill()
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_back_at_once(protocol: str) -> None:
+    """A receiver that is back is found with the next request, however often it was looked for in vain."""
+    first = Receiver()
+    sender = first.sender(protocol)
+    exporter = OtlpHarExporter(**sender.options)
+    assert _SUCCESS is exporter.export(_batch("1"))
+    first.kill()
+    for _ in range(20):
+        with pytest.raises(DestinationError):
+            exporter.export(_batch("2"))
+    second = Receiver(ports=first.ports)
+    assert _SUCCESS is exporter.export(_batch("2"))
+    assert ["2"] == _names(sender.at(second).log())
+    exporter.shutdown()
+    second.kill()
+
+
 def _until_taken(exporter: OtlpHarExporter, batch: HarBatch) -> None:
     """As a processor does; gRPC looks for a server again after a moment."""
     for _ in range(600):

@@ -29,6 +29,9 @@ _DEFAULT_TIMEOUT_MILLIS = 10_000
 _USERINFO = re.compile(r"(?:(?<=://)|^(?![^@]*://)).*@", re.DOTALL)
 _QUERY = re.compile(r"(?<=\?)[^#]+", re.DOTALL)
 _HIDDEN = "***"
+# RFC 9110, 5.1 and 5.5: what else stands there no client sends, and one of them says so with the value.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
 _logger = logging.getLogger("otel_har")
 
 
@@ -64,9 +67,12 @@ class Connection:
         return shown_url(self.endpoint)
 
     def masked(self, fault: Exception) -> str:
-        """What an exception says, without the same."""
-        query = urlsplit(self.endpoint).query
-        return str(fault).replace(query, _HIDDEN) if query else str(fault)
+        """What an exception says, without the same, and without the values of headers."""
+        text = str(fault)
+        for secret in (urlsplit(self.endpoint).query, *self.headers.values()):
+            for written in (secret, repr(secret)[1:-1]):
+                text = text.replace(written, _HIDDEN) if written else text
+        return text
 
 
 def connection_from(
@@ -100,6 +106,9 @@ def connection_from(
         raise SettingError(f"the endpoint {shown_url(url)!r} is no URL of HTTP")
     is_insecure = is_grpc and (scheme == "http" or (scheme != "https" and variables.is_true("INSECURE")))
     given = variables.headers() | {name.lower(): value for name, value in (headers or {}).items()}
+    for name, value in given.items():
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise SettingError(f"the header {name!r} has characters that no header may have")
     return Connection(
         cast("Protocol", named),
         url,
