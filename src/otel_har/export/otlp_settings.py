@@ -105,14 +105,10 @@ def connection_from(
     if not is_grpc and scheme not in {"http", "https"}:
         raise SettingError(f"the endpoint {shown_url(url)!r} is no URL of HTTP")
     is_insecure = is_grpc and (scheme == "http" or (scheme != "https" and variables.is_true("INSECURE")))
-    given = variables.headers() | {name.lower(): value for name, value in (headers or {}).items()}
-    for name, value in given.items():
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise SettingError(f"the header {name!r} has characters that no header may have")
     return Connection(
         cast("Protocol", named),
         url,
-        userinfo | given,
+        userinfo | _sendable(variables.headers() | {name.lower(): value for name, value in (headers or {}).items()}),
         variables.has_gzip(),
         variables.timeout_s() if timeout_millis is None else timeout_millis / 1000,
         is_insecure,
@@ -167,6 +163,13 @@ class _Variables:
             except OSError as fault:
                 raise SettingError(f"{self.name(name)}={path!r} cannot be read: {fault.strerror}") from fault
         return path
+
+
+def _sendable(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise SettingError(f"the header {name!r} has characters that no header may have")
+    return headers
 
 
 def _tls_files(variables: _Variables, *, is_grpc: bool, is_used: bool) -> tuple[str | None, str | None, str | None]:
