@@ -49,7 +49,7 @@ class ResponseTap(Tap):
     the stream's own methods call what stands there. Then one call goes through here twice: the inner one counts.
     """
 
-    __slots__ = ("_self_notes", "_self_read_before")
+    __slots__ = ("_self_is_left_encoded", "_self_notes", "_self_read_before")
     _self_special: ClassVar[dict[str, str]] = {
         "__enter__": "_self_enter",
         "__exit__": "_self_exit",
@@ -61,6 +61,7 @@ class ResponseTap(Tap):
         super().__init__(wrapped)
         self._self_notes = notes
         self._self_read_before = 0
+        self._self_is_left_encoded = bool(_is_left_encoded(wrapped))
         self._self_note_read_before()
 
     def __getattr__(self, name: str) -> Any:
@@ -224,7 +225,7 @@ class ResponseTap(Tap):
             return
         if decoded is None:
             decoded = bool(getattr(self.__wrapped__, "decode_content", False))
-        notes.exchange.response_body.encoded = not decoded
+        notes.exchange.response_body.encoded = self._self_is_left_encoded or not decoded
         notes.chunk(b"".join(data) if isinstance(data, list) else data, self._self_wire_size())
 
     @guarded("noting the end of a body")
@@ -323,6 +324,13 @@ class ResponseTap(Tap):
         except (OSError, ValueError):  # closed, or not seekable
             return None
         return size - self._self_read_before if isinstance(size, int) else None
+
+
+@guarded("looking for a decoder")
+def _is_left_encoded(raw: Any) -> bool:
+    """Whether a body is in zstd and urllib3 has no decoder for that, which others may have."""
+    coding = str((getattr(raw, "headers", None) or {}).get("content-encoding") or "")
+    return coding.lower() == "zstd" and "zstd" not in getattr(raw, "CONTENT_DECODERS", ("zstd",))
 
 
 def _breaks(error: BaseException) -> bool:
