@@ -16,6 +16,7 @@ from urllib.parse import SplitResult
 
 from otel_har.capture.audit_events import GETADDRINFO, HTTP_CLIENT_SEND, SOCKET_CONNECT
 from otel_har.capture.connections import Connection, connection_of
+from otel_har.capture.urllib3_response import proxy_of
 from otel_har.exchange import Exchange, Instants
 
 _END_OF_HEAD = b"\r\n\r\n"
@@ -77,6 +78,7 @@ class Attempt:
         self.instants.started = min(exchange.instants.started, self.instants.started)
         exchange.instants = self.instants
         exchange.request_head = self.head
+        exchange.proxy = proxy_of(self.holder)
         if self.connection is not None:
             self.connection.describe(exchange)
 
