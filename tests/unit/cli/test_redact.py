@@ -152,7 +152,7 @@ def test_a_broken_file(path: Path, to: str) -> None:
         (("out.har",), "there must be an OUT, or --in-place"),
         (("out.har", "other.har", "--in-place"), "--in-place has no OUT"),
         (("-", "--in-place"), "standard input has no place"),
-        (("out.har", "other.har", "--mode", "none"), "'none' is not one of"),
+        (("out.har", "other.har", "--mode", "none"), "Invalid value for '--mode': "),
         (("no-such.har", "other.har"), "otel-har: no-such.har: No such file or directory\n"),
         ((".", "other.har"), "otel-har: .: Is a directory\n"),
         (("out.har", "no-such/other.har"), "otel-har: out.har: there is no such directory: /"),
