@@ -179,7 +179,7 @@ async def test_grpc_failures(taken: Taken, verdict: Verdict, expected: grpc.Stat
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call(address, b"abc")
     assert (expected, "so it is") == (caught.value.code(), caught.value.details())
-    details = dict(caught.value.trailing_metadata() or ())["grpc-status-details-bin"]
+    details = dict(tuple(caught.value.trailing_metadata() or ()))["grpc-status-details-bin"]
     delays = []
     for detail in Status.FromString(bytes(details)).details:
         info = RetryInfo()
