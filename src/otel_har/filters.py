@@ -119,6 +119,11 @@ class HarFilter:
             return True
         return _lets_in(self, record) is not False
 
+    @property
+    def sees_entries(self) -> bool:
+        """Whether the program has a predicate, which sees each entry."""
+        return self._predicate is not None
+
     def lets_in_entry(self, entry: Entry) -> bool:
         """Whether the program's predicate lets an entry in."""
         return self._predicate is None or _is_true(self._predicate, entry) is not False
