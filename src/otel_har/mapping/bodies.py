@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import codecs
+import functools
 import sys
 import zlib
 from collections.abc import Callable
@@ -37,6 +38,8 @@ _REFUSED_CODECS = frozenset({"idna", "punycode", "raw_unicode_escape", "undefine
 _TEXTUAL_SUFFIXES = ("/json", "+json", "/xml", "+xml", "/yaml", "+yaml", "/javascript", "/ecmascript", "/x-ndjson")
 _TEXTUAL_TYPES = frozenset({"application/x-www-form-urlencoded", "application/graphql", "application/x-javascript"})
 
+_REMEMBERED = 256
+_LONGEST_REMEMBERED = 100  # of a Content-Type
 _MAX_CODINGS = 5  # of one body: each may decode to as much as the limit
 
 _MISSING_PARTS: dict[BodyState, str] = {
@@ -208,6 +211,11 @@ def is_textual(content_type: str) -> bool:
 
 def _charsets(content_type: str) -> tuple[str, ...]:
     """The charset to try: the named one, UTF-8 for a textual type or none at all, nothing for a binary type."""
+    is_short = len(content_type) <= _LONGEST_REMEMBERED
+    return _known_charsets(content_type) if is_short else _charsets_of(content_type)
+
+
+def _charsets_of(content_type: str) -> tuple[str, ...]:
     named = charset_of(content_type)
     if named is not None:
         return (named,)
@@ -219,6 +227,9 @@ def _charsets(content_type: str) -> tuple[str, ...]:
         or bare_type in _TEXTUAL_TYPES
     )
     return ("utf-8",) if textual else ()
+
+
+_known_charsets = functools.lru_cache(_REMEMBERED)(_charsets_of)
 
 
 def _decode(data: bytes, charset: str, *, cut: bool) -> str | None:

@@ -9,7 +9,7 @@ harmless things in most recordings is harmless: `page_token`, `primary_key`, `st
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import unquote
 
 from otel_har.redaction.vocabulary import (
@@ -123,6 +123,11 @@ class Names:
         self._query = _Verdicts(_is_secret_query, frozenset(map(_joined, (*queries, *fields))), kept)
         self._field = _Verdicts(_is_secret_field, frozenset(map(_joined, fields)), kept)
         self._form = _Verdicts(_is_secret_in_forms, frozenset(map(_joined, (*fields, *queries))), kept)
+
+    @property
+    def fields(self) -> Mapping[str, bool]:
+        """`field` of each name."""
+        return self._field
 
     def is_kept(self, name: str) -> bool:
         """Whether the user said that the values of the name stay."""

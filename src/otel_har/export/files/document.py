@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,13 +94,14 @@ class HarDocument:
             known_pages: Every page that was delivered, also those that had no entry by then: a page of which no entry
                 was written is not written either, because readers take it that a page has one.
         """
-        added = self._layout.entries(batch.entries, first=not standing.entries)
+        entries = list(batch.written(self._layout.indent))
+        added = self._layout.entries((entry.text for entry in entries), first=not standing.entries)
         number = standing.retired + standing.entries
-        last = {entry.pageref: number + index for index, entry in enumerate(batch.entries) if entry.pageref is not None}
+        last = {entry.pageref: number + index for index, entry in enumerate(entries) if entry.pageref is not None}
         after = replace(
             standing,
-            entries=standing.entries + len(batch.entries),
-            pages=_with_pages(standing.pages, batch, known_pages),
+            entries=standing.entries + len(entries),
+            pages=_with_pages(standing.pages, last, batch.pages, known_pages),
             statistics=standing.statistics + batch.statistics,
             last_entries={**standing.last_entries, **last},
             redaction=_redaction_with(standing, batch),
@@ -201,13 +202,15 @@ def _told_series(series: Series | None) -> dict[str, Any]:
     return {} if series is None else {"series": {"name": series.name, "begun": series.begun}}
 
 
-def _with_pages(pages: Mapping[str, Page], batch: HarBatch, known_pages: Mapping[str, Page]) -> dict[str, Page]:
+def _with_pages(
+    pages: Mapping[str, Page], referred: Iterable[str], changed: Iterable[Page], known_pages: Mapping[str, Page]
+) -> dict[str, Page]:
     """The pages that have an entry, in their latest state."""
     after = dict(pages)
-    for entry in batch.entries:
-        if entry.pageref is not None and entry.pageref in known_pages:
-            after.setdefault(entry.pageref, known_pages[entry.pageref])
-    for page in batch.pages:
+    for pageref in referred:
+        if pageref in known_pages:
+            after.setdefault(pageref, known_pages[pageref])
+    for page in changed:
         old = after.get(page.id)
         if old is not None and not _is_older(page, old):
             after[page.id] = page
