@@ -64,7 +64,7 @@ def span_processor(
     settings: HarSettings,
     exporter: HarExporter | None = None,
     *,
-    is_synchronous: bool = False,
+    is_synchronous: bool | None = None,
     **options: Unpack[PipelineOptions],
 ) -> HarSpanProcessor:
     """A span processor whose entries go to an exporter.
@@ -72,7 +72,8 @@ def span_processor(
     Args:
         settings: The settings.
         exporter: Where the entries go; where the settings say by default.
-        is_synchronous: Export each exchange on the thread that completes it, instead of on a thread of its own.
+        is_synchronous: Export each exchange on the thread that completes it, instead of on a thread of its own; as the
+            settings say by default.
         options: What is to be other than in the settings.
 
     Raises:
@@ -87,6 +88,8 @@ def span_processor(
         max_initiator_frames=settings.initiator_frames,
         audit_events=settings.audit_events,
     )
+    if is_synchronous is None:
+        is_synchronous = settings.is_synchronous
     return HarSpanProcessor(
         _har_processor(settings, exporter, is_synchronous, options),
         limits=limits,

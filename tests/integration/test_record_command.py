@@ -275,6 +275,20 @@ LIVE = """
 """
 
 
+def test_live_is_written_when_the_call_returns(run: Run, tmp_path: Path, out: Path) -> None:
+    """Of a program that ends by `os._exit` the last exchange is there, too: it was written before its call returned."""
+    program = """
+        import os, sys, requests
+
+        sys.setswitchinterval(100)  # no other thread comes in between the call's return and the end
+        requests.get(os.environ["TEST_BASE"] + "/json", timeout=30)
+        os._exit(4)
+    """
+    (tmp_path / "ends.py").write_text(dedent(program))
+    done = run("-l", "out.har", "ends.py")
+    assert (4, _summary(out)) == (done.returncode, done.stderr)
+
+
 @pytest.mark.parametrize("option", ["-n", "--interval-seconds"])
 def test_flag_n_interval_seconds(run: Run, tmp_path: Path, out: Path, option: str) -> None:
     """`-n S`, `--interval-seconds S`: written so often, also while nothing happens; and at the end."""

@@ -23,6 +23,7 @@ from otel_har.environment import (
     OTEL_PYTHON_HAR_APPEND,
     OTEL_PYTHON_HAR_BSP_SCHEDULE_DELAY,
     OTEL_PYTHON_HAR_EXPORTER,
+    OTEL_PYTHON_HAR_IN_BACKGROUND,
     OTEL_PYTHON_HAR_LIVE,
     RUN,
     RUN_DIRECTORY,
@@ -44,6 +45,7 @@ _A_DAY_SECONDS = 86_400
 _TRUE = "true"
 _TRUE_WORDS = frozenset({_TRUE, "1", "on", "t", "y", "yes"})  # as pydantic reads them
 _FILE = "file"
+_THREAD = "thread"
 
 
 class _RecordCommand(click.Command):
@@ -175,8 +177,11 @@ def _values(given: Mapping[str, Any], interval_seconds: float | None, context: c
     values = values_of_options(given, context)
     if interval_seconds:
         values[OTEL_PYTHON_HAR_BSP_SCHEDULE_DELAY] = str(max(1, round(interval_seconds * 1000)))
-    if given.get("retention_seconds") is not None and not interval_seconds:
-        values.setdefault(OTEL_PYTHON_HAR_LIVE, _TRUE)
+    is_kept_for_a_time = given.get("retention_seconds") is not None and not interval_seconds
+    if is_kept_for_a_time and OTEL_PYTHON_HAR_LIVE not in values:
+        values[OTEL_PYTHON_HAR_LIVE] = _TRUE
+        if OTEL_PYTHON_HAR_IN_BACKGROUND not in {**os.environ, **values}:
+            values[OTEL_PYTHON_HAR_IN_BACKGROUND] = _THREAD  # what is too old goes while nothing happens, too
     return values
 
 

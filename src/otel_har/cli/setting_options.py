@@ -92,13 +92,12 @@ def settings() -> Iterator[Setting]:
     """Every setting, in the order of `HarSettings`."""
     meanings = _docstrings(HarSettings)
     for name, field in HarSettings.model_fields.items():
-        choices = tuple(map(str, get_args(field.annotation))) if get_origin(field.annotation) is Literal else ()
         yield Setting(
             name,
             field.alias or name,
             field.description or meanings.get(name, ""),
             _kind(field, meanings.get(name, "")),
-            choices,
+            _choices(field),
             _default(field),
             _limits(field),
         )
@@ -134,6 +133,12 @@ def _kind(field: FieldInfo, meaning: str) -> str:
     if {int, float} & {field.annotation, *get_args(field.annotation)}:
         return unit or "N"
     return "TEXT"
+
+
+def _choices(field: FieldInfo) -> tuple[str, ...]:
+    """The words that a value may be, as `Literal` has them; also where it may be none of them."""
+    kinds = (field.annotation, *get_args(field.annotation))
+    return next((tuple(map(str, get_args(kind))) for kind in kinds if get_origin(kind) is Literal), ())
 
 
 def _default(field: FieldInfo) -> str:
