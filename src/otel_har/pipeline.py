@@ -194,7 +194,13 @@ def _har_processor(
     mapping = options.get("mapping", settings.options)
     redaction = options.get("redaction") or settings.redaction()
     kept = options.get("filter", settings.filter)
-    if is_synchronous:
-        return SimpleHarProcessor(exporter, options=mapping, redaction=redaction, filter=kept)
     batch = options.get("batch", settings.batch)
+    if is_synchronous:
+        return SimpleHarProcessor(
+            exporter,
+            options=mapping,
+            redaction=redaction,
+            filter=kept,
+            export_timeout_millis=batch.export_timeout_millis,
+        )
     return BatchHarProcessor(exporter, batch, options=mapping, redaction=redaction, filter=kept)
