@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 
+from otel_har.dispatch import SpanDispatcher
 from otel_har.errors import DestinationError
 from otel_har.exchange import Exchange
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
@@ -44,7 +46,29 @@ def test_the_end_takes_no_longer_than_the_settings_say(*, live: bool) -> None:
     exporter = _Refusing()
     processor = span_processor(HarSettings(live=live, export_timeout_millis=500), exporter)
     processor._processor.on_record(_record())
+    assert 500 == processor.export_timeout_millis
     began = time.monotonic()
     processor.shutdown()
     assert 1 < exporter.attempts
     assert 1.0 > time.monotonic() - began
+
+
+def test_a_providers_end_takes_no_longer_than_the_settings_say() -> None:
+    """A provider that the program shuts down waits so long for a destination that hangs, and not 30 seconds."""
+    gate = threading.Event()
+
+    class Hanging(_Refusing):
+        def export(self, batch: HarBatch) -> HarExportResult:
+            assert batch.entries
+            gate.wait(20)
+            return HarExportResult.SUCCESS
+
+    processor = span_processor(HarSettings(export_timeout_millis=300), Hanging())
+    dispatcher = SpanDispatcher()
+    dispatcher.add(processor)
+    processor._processor.on_record(_record())
+    began = time.monotonic()
+    dispatcher.shutdown()
+    assert 5.0 > time.monotonic() - began
+    gate.set()
+    processor.shutdown()

@@ -63,7 +63,7 @@ class SimpleHarProcessor(AccountedProcessor):
         export_timeout_millis: float = DEFAULT_TIMEOUT_MILLIS,
     ) -> None:
         self._exporter = exporter
-        self._export_timeout_millis = export_timeout_millis
+        self.export_timeout_millis = export_timeout_millis
         self._form = options, Redactor(redaction), filter
         observe("simple_har_processor", self, meter_provider)
         self._shut_down = False
@@ -120,7 +120,7 @@ class SimpleHarProcessor(AccountedProcessor):
         if self._shut_down:
             return
         self._shut_down = True
-        timeout_millis = self._export_timeout_millis if timeout_millis is None else timeout_millis
+        timeout_millis = self.export_timeout_millis if timeout_millis is None else timeout_millis
         end = time.monotonic() + timeout_millis / 1000
         self._export_rest(end)
         self._has_given_up = True
