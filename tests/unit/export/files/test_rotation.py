@@ -124,6 +124,23 @@ def test_statistics(make: Callable[..., FileHarExporter]) -> None:
     assert [0, 1, 2] == sorted(log["statistics"]["droppedEntries"] for log in logs)
 
 
+def test_totals(make: Callable[..., FileHarExporter]) -> None:
+    """A file knows how much was recorded before it, also to files that are gone, and by whichever process."""
+    for number in range(6):
+        exporter = make(Rotation(max_bytes=1, files=2), append=number > 0)
+        made = batch(entry(number))
+        exporter.export(HarBatch(made.pages, made.entries, HarStatistics(dropped_entries=number)))
+        exporter.shutdown()
+    about = log_of(exporter.path)["_otel_har"]
+    lost = {"droppedEntries": 10, "droppedBodies": 0, "failedEntries": 0, "failedExports": 0}
+    assert {"entries": 5, **lost, "failedRequests": 5} == about["series"]["before"]
+    assert (1, 5, 1) == (
+        about["statistics"]["entries"],
+        about["statistics"]["droppedEntries"],
+        about["failedRequests"],
+    )
+
+
 def test_redaction(make: Callable[..., FileHarExporter]) -> None:
     """Each file tells by which policy it was redacted, whatever the others were."""
     exporter = make(Rotation(max_bytes=1))
