@@ -14,7 +14,7 @@ from typing import Any
 import click
 from opentelemetry.instrumentation import auto_instrumentation
 
-from otel_har.cli.child import NotStartedError, die_as, run_child
+from otel_har.cli.child import NotStartedError, die_as, killed_by, run_child
 from otel_har.cli.setting_options import GROUPS, OptionOfSetting, setting_options, values_of_options
 from otel_har.cli.summary import Asked, summary
 from otel_har.cli.target import command_of
@@ -168,7 +168,11 @@ def _recorded(path: Path, command: Sequence[str], values: dict[str, str], *, is_
         return _EXIT_NOT_STARTED
     if is_to_file and not is_quiet:
         with suppress(OSError):  # whoever reads our errors went away
-            click.echo(summary(asked, environ, append=append), err=True, color=False if _NO_COLOR in environ else None)
+            click.echo(
+                summary(asked, environ, append=append, killed_by=killed_by(status)),
+                err=True,
+                color=False if _NO_COLOR in environ else None,
+            )
     return die_as(status)
 
 

@@ -18,7 +18,7 @@ from otel_har.export.files import access
 from otel_har.export.files.aside import named_beside
 from otel_har.export.files.document import HarDocument
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, TakenError
-from otel_har.export.files.parts import Parts
+from otel_har.export.files.parts import PARTS, Parts
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
 from otel_har.forking import call_in_forked_child
 from otel_har.har.attaching import body_name
@@ -87,7 +87,7 @@ class ArchiveHarExporter(HarExporter):
     @property
     def parts(self) -> Path:
         """The directory with what is recorded, until the archive is made."""
-        return self._path.with_name(f"{self._path.name}.parts")
+        return self._path.with_name(f"{self._path.name}{PARTS}")
 
     def export(self, batch: HarBatch) -> HarExportResult:
         """Add the batch to what the archive is made of.

@@ -36,6 +36,8 @@ from otel_har.export.files.room import Room
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
 from otel_har.har.attaching import HAR_NAME, Attachments, add_file, is_body_name
 
+PARTS = ".parts"
+"""What the directory's name has behind that of the archive."""
 _DIRECTORY_MODE = 0o700
 _PACKING = ".packing"
 _COMING = ".coming"
@@ -62,7 +64,7 @@ class Parts:
 
     def __init__(self, path: Path, claim: Claim, make: Callable[[Path], HarExporter], patience_s: float) -> None:
         self.path = path
-        self.directory = path.with_name(f"{path.name}.parts")
+        self.directory = path.with_name(f"{path.name}{PARTS}")
         self._claim = claim
         self._make = make
         self._har: HarExporter | None = None
