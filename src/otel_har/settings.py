@@ -304,7 +304,7 @@ def settings_from(environ: Mapping[str, str]) -> tuple[HarSettings, list[str]]:
     try:
         return HarSettings.model_validate(values), []
     except ValidationError as invalid:
-        faults = {str(error["loc"][0]): _message(error) for error in invalid.errors(include_url=False)}
+        faults = {str(error["loc"][0]): message_of(error) for error in invalid.errors(include_url=False)}
     problems = []
     for name, message in faults.items():
         value = values.pop(name, None)
@@ -316,7 +316,7 @@ def settings_from(environ: Mapping[str, str]) -> tuple[HarSettings, list[str]]:
     return HarSettings.model_validate(values), problems
 
 
-def _message(error: ErrorDetails) -> str:
+def message_of(error: ErrorDetails) -> str:
     """What is wrong, in our own words where a check of ours said it: pydantic puts "Value error" before them."""
     said = error.get("ctx", {}).get("error")
     return str(said) if isinstance(said, ValueError) else error["msg"]

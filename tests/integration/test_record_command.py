@@ -132,6 +132,17 @@ def test_an_exception_looks_as_without_us(run: Run, out: Path) -> None:
         (["out.har", "-b", "fork", "app.py"], 2, "'--in-background': 'fork' is not one of"),
         (["out.har", "-n", "-1", "app.py"], 2, "'--interval-seconds': -1"),
         (["out.har", "--redactor", "nothing", "app.py"], 2, "'--redactor': 'nothing': "),
+        (["/dev/null", "app.py"], 2, "/dev/null: it is not a regular file"),
+        (["/dev/full", "app.py"], 2, "/dev/full: it is not a regular file"),
+        (["-", "app.py"], 2, "OUT must be a file, not -: standard output and error are the program's"),
+        (["/dev/stdout", "app.py"], 2, "OUT must be a file, not /dev/stdout: standard output and"),
+        (["/dev/fd/1", "app.py"], 2, "OUT must be a file, not /dev/fd/1: standard output and"),
+        (["--statuses", "4x", "out.har", "app.py"], 2, "'--statuses': '4x' is no status: 404, 4xx, 500-599 or error"),
+        (["--include-urls", "re:(", "out.har", "app.py"], 2, "'--include-urls': 're:(' is no regular expression: "),
+        (["--rotation-files", "3", "out.har", "app.py"], 2, "--rotation-files 3 needs --rotation-bytes or --rot"),
+        (["out.har", "-i", "app.py"], 2, "'--indent': 'app.py': Input should be a valid integer"),
+        (["-li", "app.py"], 2, "'--indent': 'app.py': Input should be a valid integer"),
+        (["out.har", "--", "app:main"], 127, "there is no command 'app:main' here: a function stands without -- bef"),
     ],
 )
 def test_what_is_wrong_is_told_before_the_program_starts(
@@ -144,6 +155,44 @@ def test_what_is_wrong_is_told_before_the_program_starts(
     assert status == done.exit_code
     assert message in done.output
     assert ["app.py"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_pipe_is_no_file_to_record_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told before the program starts, and nothing waits for a reader of it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app.py").write_text("print('ran')\n")
+    os.mkfifo(tmp_path / "out.har")
+    done = CliRunner().invoke(app, ["record", "out.har", "app.py"])
+    assert 2 == done.exit_code
+    assert "out.har: it is not a regular file" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [(["-I", "app.py"], "-I"), (["-uBS", "app.py"], "-S"), (["-W", "ignore", "-E", "app.py"], "-E")],
+)
+def test_a_python_that_leaves_the_recording_out(run: Run, words: list[str], option: str) -> None:
+    """The line names the option that keeps the recording from beginning."""
+    done = run("out.har", "--", sys.executable, *words, env={"PYTHONPATH": ""})
+    told = f"otel-har: nothing was recorded: Python was started with {option}, which leaves out what begins the recordi"
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("nosuch:wanted", "nosuch:wanted: there is no module 'nosuch'"),
+        ("json:nosuch.wanted", "json:nosuch.wanted: there is no 'nosuch'"),
+        ("json:__name__", "json:__name__: it is no function, but str"),
+    ],
+)
+def test_a_filter_that_is_not_there(run: Run, out: Path, place: str, told: str) -> None:
+    """Only the program can import its function: what is wrong is one line, once, and the exchange is recorded."""
+    done = run("--filter", place, "out.har", "app.py")
+    first, counted, summary = done.stderr.splitlines()
+    assert first.startswith(f"otel-har: the program's filter failed ({told})")
+    assert counted.endswith("faults: the program's filter: SettingError (1)")
+    assert (0, _summary(out)) == (done.returncode, summary + "\n")
 
 
 @pytest.mark.parametrize(

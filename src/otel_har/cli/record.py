@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from otel_har.environment import (
     OTEL_PYTHON_HAR_EXPORTER,
     OTEL_PYTHON_HAR_IN_BACKGROUND,
     OTEL_PYTHON_HAR_LIVE,
+    OTEL_PYTHON_HAR_ROTATION_FILES,
     RUN,
     RUN_DIRECTORY,
     RUN_PROCESS,
@@ -46,6 +48,7 @@ _TRUE = "true"
 _TRUE_WORDS = frozenset({_TRUE, "1", "on", "t", "y", "yes"})  # as pydantic reads them
 _FILE = "file"
 _THREAD = "thread"
+_STREAM = re.compile(r"/dev/(std(in|out|err)|fd/\d+|tty)$|/proc/[^/]+/fd/\d+$")
 
 
 class _RecordCommand(click.Command):
@@ -54,7 +57,24 @@ class _RecordCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take the target off first."""
         ours, target = self._split(list(args), ctx)
-        return super().parse_args(ctx, [*ours, "--", *target])
+        try:
+            return super().parse_args(ctx, [*ours, "--", *target])
+        except click.MissingParameter:
+            self._look_for_taken_words(ctx, ours)
+            raise
+
+    def _look_for_taken_words(self, ctx: click.Context, ours: list[str]) -> None:
+        """Tell of an option that took what was meant as the program for its value, as `-i app.py`.
+
+        Raises:
+            click.BadParameter: When there is one.
+        """
+        with click.Context(self, parent=ctx.parent, info_name=ctx.info_name) as trial:
+            super().parse_args(trial, [*ours, "--", *(parameter.name or "" for parameter in self._arguments())])
+            values_of_options(trial.params, trial)
+
+    def _arguments(self) -> Iterator[click.Parameter]:
+        return (parameter for parameter in self.params if isinstance(parameter, click.Argument))
 
     def _split(self, args: list[str], ctx: click.Context) -> tuple[list[str], list[str]]:
         """Our options and OUT, and the target: behind `--`, at `-m`, or the second argument that is no option's."""
@@ -67,7 +87,7 @@ class _RecordCommand(click.Command):
                 return args[:place], args[place + 1 :]
             if has_output and (word == "-m" or not word.startswith("-") or word == "-"):
                 break
-            has_output = has_output or not word.startswith("-")
+            has_output = has_output or not word.startswith("-") or word == "-"
             place += 2 if self._takes_next(word) else 1
         return args[:place], args[place:]
 
@@ -111,7 +131,7 @@ def _interval(context: click.Context, option: click.Parameter, value: float | No
     type=float,
     callback=_interval,
     metavar="S",
-    help="Write so often, and at the end; 0: as without it, once a second.",
+    help="Write every S seconds, and at the end. Without it, and with 0: once a second.",
 )
 @setting_options
 @click.option("-q", "--quiet", is_flag=True, help="No summary.")
@@ -139,6 +159,14 @@ def record(
     All processes that it starts are one recording. OUT is a whole HAR file at every moment. Options stand before
     TARGET; each is a setting, and takes the place of the environment's OTEL_PYTHON_HAR_*.
 
+    For example:
+
+    \b
+      otel-har record out.har app.py --flag
+      otel-har record out.har -- gunicorn -w 4 app:server
+      otel-har record -l --errors-only out.har -m pytest
+      otel-har record --include-urls 'https://api.example.org/*' out.har shop.jobs:main
+
     Exit status: the program's own; of a program that a signal ended, the same signal. Before it starts: 2 wrong usage
     or OUT cannot be written, 126 COMMAND cannot be executed, 127 there is none.
     """  # noqa: D301 - by a real backspace click knows a paragraph that it is to leave as it is
@@ -158,7 +186,7 @@ def _recorded(path: Path, command: Sequence[str], values: dict[str, str], *, is_
     if is_to_file:
         _must_be_writable(path, append=append)
         _must_have_its_settings(path, environ)
-    asked = Asked.of(path, uuid.uuid4().hex, append=append)
+    asked = Asked.of(path, uuid.uuid4().hex, append=append, command=command)
     try:
         status = run_child(
             _instrumented(command, {**values, OTEL_PYTHON_HAR: str(access.with_home(path).absolute()), RUN: asked.run})
@@ -196,12 +224,16 @@ def _must_be_writable(path: Path, *, append: bool) -> None:
         click.UsageError: When the file cannot be recorded to.
     """
     absolute = access.with_home(path).absolute()
+    if str(path) == "-" or _STREAM.match(str(absolute)):
+        raise click.UsageError(f"OUT must be a file, not {path}: standard output and error are the program's")
     try:
         if append and not is_named_zip(str(absolute)):
             access.looked_over(absolute, document_for(absolute, None).beginnings)
         real = access.resolved(absolute)
         if real.is_dir():
             raise _cannot(real, errno.EISDIR)
+        if real.exists() and not real.is_file():
+            raise access.cannot_write(real, OSError(errno.EINVAL, "it is not a regular file"))
         if not real.parent.is_dir():
             raise _cannot(real, errno.ENOTDIR if real.parent.exists() else errno.ENOENT)
         if not os.access(real if real.exists() else real.parent, os.W_OK):
@@ -217,6 +249,11 @@ def _must_have_its_settings(path: Path, environ: Mapping[str, str]) -> None:
         click.UsageError: When it has not.
     """
     settings, _ = settings_from(environ)
+    if environ.get(OTEL_PYTHON_HAR_ROTATION_FILES, "").strip() and settings.rotation is None:
+        raise click.UsageError(
+            f"--rotation-files {settings.rotation_files} needs --rotation-bytes or --rotation-seconds: "
+            "without them no file is put aside"
+        )
     try:
         file_maker(path, retention=settings.retention, rotation=settings.rotation)
     except SettingError as fault:

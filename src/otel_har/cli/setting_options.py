@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from otel_har.environment import OTEL_PYTHON_HAR
-from otel_har.settings import HarSettings
+from otel_har.settings import HarSettings, message_of
 
 __all__ = ["GROUPS", "OptionOfSetting", "Setting", "setting_options", "settings", "values_of_options"]
 
@@ -224,7 +224,8 @@ def values_of_options(given: Mapping[str, Any], context: click.Context) -> dict[
         first = invalid.errors(include_url=False)[0]
         name = str(first["loc"][0])
         wrong = next(option for option in options.values() if option.setting.variable == name)
-        raise click.BadParameter(f"{values[name]!r}: {first['msg']}", context, wrong) from None
+        value, said = repr(values[name]), message_of(first).removeprefix(f"{wrong.setting.name}: ")
+        raise click.BadParameter(said if said.startswith(value) else f"{value}: {said}", context, wrong) from None
     return values
 
 

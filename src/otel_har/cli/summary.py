@@ -11,7 +11,7 @@ import shlex
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import click
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 
 from otel_har.cli.check import count
+from otel_har.cli.target import is_cut_off
 from otel_har.export.files import access
 from otel_har.export.files.aside import named_beside
 from otel_har.export.files.document import HarDocument
@@ -47,18 +48,20 @@ class Asked:
         run: The name of the recording.
         before: What there was in the file, of one that is appended to; None where there was none of ours.
         has_others: Whether another program's file is appended to, which does not tell how many entries it has.
+        command: What is run.
     """
 
     path: Path
     run: str
     before: Standing | None = None
     has_others: bool = False
+    command: Sequence[str] = ("program",)
 
     @classmethod
-    def of(cls, path: Path, run: str, *, append: bool) -> Asked:
+    def of(cls, path: Path, run: str, *, append: bool, command: Sequence[str] = ("program",)) -> Asked:
         """What there is to be known before the program starts."""
         before = _standing(path) if append else None
-        return cls(path, run, before, append and before is None and _has_content(path))
+        return cls(path, run, before, append and before is None and _has_content(path), command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,12 +246,16 @@ def _nothing(asked: Asked, environ: Mapping[str, str], found: list[_Found], kill
         return f"{click.style('nothing was recorded so far', fg='yellow')}: a process goes on recording to {shown}"
     if found and killed_by is not None:
         return click.style(f"nothing had been written when it was killed ({killed_by})", fg="yellow")
-    return f"{click.style('nothing was recorded', fg='yellow')}: {_why_nothing(environ, is_there=bool(found))}"
+    reason = _why_nothing(asked.command, environ, is_there=bool(found))
+    return f"{click.style('nothing was recorded', fg='yellow')}: {reason}"
 
 
-def _why_nothing(environ: Mapping[str, str], *, is_there: bool) -> str:
+def _why_nothing(command: Sequence[str], environ: Mapping[str, str], *, is_there: bool) -> str:
     if environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true":
         return f"{OTEL_SDK_DISABLED} is set"
+    option = is_cut_off(command)
+    if not is_there and option is not None:
+        return f"Python was started with {option}, which leaves out what begins the recording"
     if not is_there:
         return "no Python that has otel-har took part; it must be installed in the program's own environment"
     missing = [name for client, name in _CLIENTS.items() if client in CAPTURES and not _is_installed(name)]
