@@ -265,6 +265,37 @@ def test_standard_input_is_the_programs(run: Run) -> None:
     assert "what was typed" == run("-q", "out.har", "--", "cat", input="what was typed").stdout
 
 
+@pytest.mark.parametrize(
+    ("closed", "end", "status"),
+    [
+        (">&-", "sys.exit(7)", 7),
+        ("2>&-", "sys.exit(7)", 7),
+        ("<&- >&- 2>&-", "os.kill(os.getpid(), 15)", 143),
+    ],
+)
+def test_standard_streams_may_be_closed(
+    tmp_path: Path, server: RecordingServer, closed: str, end: str, status: int
+) -> None:
+    """Services and scripts close them: the program is run and recorded, and its end is the command's."""
+    program = f"""
+        import os, sys, requests
+
+        requests.get(os.environ["TEST_BASE"] + "/json", timeout=30)
+        {end}
+    """
+    (tmp_path / "ends.py").write_text(dedent(program))
+    ours = [sys.executable, "-m", "otel_har", "record", "out.har", "ends.py"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$@" {closed}; exit $?', "sh", *ours],
+        env=_environment(server, tmp_path, None),
+        cwd=tmp_path,
+        check=False,
+        timeout=60,
+    )
+    assert status == done.returncode
+    assert 1 == len(read_checked(tmp_path / "out.har")["log"]["entries"])
+
+
 def test_all_processes_are_one_recording(run: Run, out: Path) -> None:
     """Two programs of a shell, at one time, are one file."""
     script = f"{sys.executable} app.py & {sys.executable} app.py; wait"
