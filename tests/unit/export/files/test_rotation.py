@@ -82,6 +82,22 @@ def test_number_of_files(make: Callable[..., FileHarExporter]) -> None:
     assert 4 == len(list(exporter.path.parent.iterdir()))
 
 
+def test_fewer_files_than_before(make: Callable[..., FileHarExporter]) -> None:
+    """When fewer are to be kept, those beyond go with the next rotation; what is not ours stays."""
+    exporter = make(Rotation(max_bytes=1, files=5))
+    for number in range(7):
+        exporter.export(batch(entry(number)))
+    exporter.shutdown()
+    numbered(exporter.path, 4).write_text("somebody's")
+    exporter = make(Rotation(max_bytes=1, files=2), append=True)
+    exporter.export(batch(entry(7)))
+    numbers = [number for number in range(1, 9) if numbered(exporter.path, number).exists()]
+    assert [1, 2, 4] == numbers
+    assert ["7"] == read(exporter.path)[0]
+    assert ["6"] == read(numbered(exporter.path, 1))[0]
+    assert "somebody's" == numbered(exporter.path, 4).read_text()
+
+
 def test_addition_is_not_divided(make: Callable[..., FileHarExporter]) -> None:
     """One that is larger than a file may be makes a larger file, alone."""
     exporter = make(Rotation(max_bytes=2_000))
