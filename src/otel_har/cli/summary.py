@@ -25,6 +25,7 @@ from otel_har.export.files.aside import named_beside
 from otel_har.export.files.document import HarDocument
 from otel_har.export.files.packed import document_for
 from otel_har.export.files.parts import PARTS
+from otel_har.export.files.place import PID
 from otel_har.export.files.room import is_recorded
 from otel_har.export.files.standing import Standing, Totals
 from otel_har.export.interfaces import HarStatistics
@@ -33,7 +34,6 @@ from otel_har.instrumentor import CAPTURES
 
 __all__ = ["Asked", "summary"]
 
-_PID = "{pid}"
 _KILO = 1000
 _UNITS = ("kB", "MB", "GB", "TB")
 _CLIENTS = {"requests": "requests", "aiohttp-client": "aiohttp"}
@@ -150,8 +150,8 @@ def _files(asked: Asked) -> Iterator[_Found]:
     """The file, and those beside it whose names are made from its: of processes, and of files that were full."""
     is_link = access.with_home(asked.path).is_symlink()
     file = _real(asked.path) if is_link else asked.path  # beside which the others are
-    name = file.name if _PID in file.name else named_beside(file, _PID).name
-    start, _, end = name.partition(_PID)
+    name = file.name if PID in file.name else named_beside(file, PID).name
+    start, _, end = name.partition(PID)
     try:
         names = {one.name.removesuffix(PARTS) for one in access.with_home(file).parent.iterdir()}
     except OSError:
