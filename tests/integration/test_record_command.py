@@ -323,6 +323,31 @@ def test_nothing_was_recorded_and_why(run: Run, out: Path) -> None:
     assert f"{nothing}no request was made with requests or aiohttp\n" == run("out.har", "-m", "this").stderr
 
 
+@pytest.mark.parametrize("name", ["out.har", "out.har.gz", "out.har.zip"])
+def test_a_program_that_never_began_costs_no_recording(run: Run, tmp_path: Path, name: str) -> None:
+    """A function that is not there, or a program that fails before its first request, leaves the earlier recording."""
+    assert 0 == run(name, "app.py").returncode
+    before = (tmp_path / name).read_bytes()
+    (tmp_path / name).chmod(0o640)
+    done = run(name, "app:nothing")
+    assert 2 == done.returncode
+    assert done.stderr.endswith("with requests or aiohttp; the earlier recording was put back\n")
+    assert before == (tmp_path / name).read_bytes()
+    assert 0o640 == (tmp_path / name).stat().st_mode & 0o777
+    assert [] == [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_program_that_began_replaces_the_earlier_recording(run: Run, tmp_path: Path, out: Path) -> None:
+    """One that fails later has its own recording, and one that ends well without a request has an empty one."""
+    (tmp_path / "three.py").write_text("import app\nfor _ in range(3):\n    app.main()\n")
+    assert 0 == run("out.har", "three.py").returncode
+    done = run("out.har", "app:fails")
+    assert done.stderr.endswith(_summary(out))
+    assert 1 == len(read_checked(out)["log"]["entries"])
+    assert 0 == run("out.har", "-m", "this").returncode
+    assert [] == read_checked(out)["log"]["entries"]
+
+
 # What harlem's command has: each flag, by its name and its short form.
 
 

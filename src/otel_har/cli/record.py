@@ -16,8 +16,9 @@ import click
 from opentelemetry.instrumentation import auto_instrumentation
 
 from otel_har.cli.child import NotStartedError, die_as, killed_by, run_child
+from otel_har.cli.earlier import Earlier
 from otel_har.cli.setting_options import GROUPS, OptionOfSetting, setting_options, values_of_options
-from otel_har.cli.summary import Asked, summary
+from otel_har.cli.summary import Asked, is_empty, summary
 from otel_har.cli.target import command_of
 from otel_har.environment import (
     OTEL_PYTHON_HAR,
@@ -187,6 +188,7 @@ def _recorded(path: Path, command: Sequence[str], values: dict[str, str], *, is_
         _must_be_writable(path, append=append)
         _must_have_its_settings(path, environ)
     asked = Asked.of(path, uuid.uuid4().hex, append=append, command=command)
+    earlier = Earlier(path) if is_to_file and not append else None
     try:
         status = run_child(
             _instrumented(command, {**values, OTEL_PYTHON_HAR: str(access.with_home(path).absolute()), RUN: asked.run})
@@ -194,13 +196,12 @@ def _recorded(path: Path, command: Sequence[str], values: dict[str, str], *, is_
     except NotStartedError as fault:
         click.echo(f"otel-har: {click.format_filename(command[0])} cannot be executed: {fault}", err=True)
         return _EXIT_NOT_STARTED
+    line = summary(asked, environ, append=append, killed_by=killed_by(status)) if is_to_file else ""
+    if earlier is not None and status and is_empty(asked) and earlier.put_back():
+        line += "; the earlier recording was put back"
     if is_to_file and not is_quiet:
         with suppress(OSError):  # whoever reads our errors went away
-            click.echo(
-                summary(asked, environ, append=append, killed_by=killed_by(status)),
-                err=True,
-                color=False if _NO_COLOR in environ else None,
-            )
+            click.echo(line, err=True, color=False if _NO_COLOR in environ else None)
     return die_as(status)
 
 

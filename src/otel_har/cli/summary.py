@@ -32,7 +32,7 @@ from otel_har.export.interfaces import HarStatistics
 from otel_har.har.attaching import HAR_NAME, is_named_zip
 from otel_har.instrumentor import CAPTURES
 
-__all__ = ["Asked", "summary"]
+__all__ = ["Asked", "is_empty", "summary"]
 
 _KILO = 1000
 _UNITS = ("kB", "MB", "GB", "TB")
@@ -104,6 +104,14 @@ def summary(asked: Asked, environ: Mapping[str, str], *, append: bool, killed_by
     more = f" and {count(len(shown) - 1, 'file')} beside it" if len(shown) > 1 else ""
     line = f"{_name()} {', '.join(parts)}, {click.style(shown[0], fg='cyan')}{more}"
     return line if is_going_on else line + "".join(_unpacked(one.path) for one in heads)
+
+
+def is_empty(asked: Asked) -> bool:
+    """Whether the program began the file, put nothing into it, lost nothing, and has left nobody who would."""
+    standing = _standing(asked.path)
+    if standing is None or standing.recording != asked.run or _is_recorded(asked.path):
+        return False
+    return standing.total == Totals()
 
 
 def _found(asked: Asked, *, append: bool) -> list[_Found]:
