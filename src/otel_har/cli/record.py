@@ -197,7 +197,8 @@ def _recorded(path: Path, command: Sequence[str], values: dict[str, str], *, is_
         click.echo(f"otel-har: {click.format_filename(command[0])} cannot be executed: {fault}", err=True)
         return _EXIT_NOT_STARTED
     line = summary(asked, environ, append=append, killed_by=killed_by(status)) if is_to_file else ""
-    if earlier is not None and status and is_empty(asked) and earlier.put_back():
+    has_failed = status != 0 and os.WIFEXITED(status)
+    if earlier is not None and has_failed and is_empty(asked) and earlier.put_back():
         line += "; the earlier recording was put back"
     if is_to_file and not is_quiet:
         with suppress(OSError):  # whoever reads our errors went away

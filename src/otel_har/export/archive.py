@@ -14,9 +14,9 @@ from otel_har.errors import DestinationError, ExportError, HarFormatError
 from otel_har.export.file import FileHarExporter
 from otel_har.export.files import access
 from otel_har.export.files.document import HarDocument
-from otel_har.export.files.growing import LOCK_SECONDS, TakenError
+from otel_har.export.files.growing import LOCK_SECONDS, TakenError, not_now
 from otel_har.export.files.parts import PARTS, Parts
-from otel_har.export.files.place import Place
+from otel_har.export.files.place import LASTING, Place
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
 from otel_har.forking import call_in_forked_child
 from otel_har.har.attaching import body_name
@@ -138,7 +138,8 @@ class ArchiveHarExporter(HarExporter):
 
     def _parts_of_this_process(self) -> Parts:
         if self._parts is None:
-            self._parts = self._opened(self.path)
+            with self._place.opening():
+                self._parts = self._opened(self.path)
         return self._parts
 
     def _parts_beside(self, reason: str) -> Parts:
@@ -151,6 +152,10 @@ class ArchiveHarExporter(HarExporter):
                 self._parts = self._opened(path)
             except TakenError:
                 continue
+            except ExportError as fault:
+                if fault.errno in LASTING:
+                    raise
+                raise not_now(path, fault) from fault
             self._place.path = path
             _logger.warning("otel-har: %s, writing %s", reason, path)
             return self._parts

@@ -7,7 +7,6 @@ into the file `swapped` and `in_place`.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import sys
@@ -22,7 +21,7 @@ from otel_har.export.files.document import HarDocument
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, GrowingFile, TakenError, not_now
 from otel_har.export.files.in_place import InPlaceFile
 from otel_har.export.files.packed import document_for
-from otel_har.export.files.place import Place
+from otel_har.export.files.place import LASTING, Place
 from otel_har.export.files.room import RoomError
 from otel_har.export.files.standing import Growth, Standing
 from otel_har.export.files.swapped import SwappedFile
@@ -35,8 +34,6 @@ from otel_har.har.models import Page
 _START_SECONDS = 1.0  # so long the program's start waits for others that write the file
 _MOST_READ_AT_START = 4 * 1024 * 1024  # bytes of a file to append to; a larger one is read with the first entry
 _USUAL_RATIO = 16  # of text to what it is packed to
-# Where a new file is refused for one of these, waiting does not help: a worker that gave up its rights gets none back.
-_LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG})
 _logger = logging.getLogger("otel_har")
 
 
@@ -172,14 +169,8 @@ class FileHarExporter(HarExporter):
 
     def _file_of_this_process(self) -> GrowingFile:
         if self._file is None:
-            try:
+            with self._place.opening():
                 self._file = self._opened(self.path, self._place.claim)
-            except (DestinationError, TakenError):
-                raise
-            except ExportError as fault:  # what cannot be opened now may be there later
-                if fault.errno in _LASTING or fault.errno == errno.EINVAL:  # or no HAR file, to append to
-                    raise TakenError(str(fault)) from fault
-                raise not_now(self.path, fault) from fault
         return self._file
 
     def _file_beside(self, reason: str) -> GrowingFile:
@@ -198,7 +189,7 @@ class FileHarExporter(HarExporter):
             except TakenError:
                 continue
             except ExportError as fault:
-                if fault.errno in _LASTING:
+                if fault.errno in LASTING:
                     raise
                 raise not_now(path, fault) from fault
             self._place.path, self._place.claim = path, claim

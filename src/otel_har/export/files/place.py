@@ -5,18 +5,25 @@ The rule: a process that was forked, or that found another recording's file, nev
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from otel_har.errors import DestinationError, ExportError
 from otel_har.export.files import access
 from otel_har.export.files.aside import named_beside
-from otel_har.export.files.growing import Claim
+from otel_har.export.files.growing import Claim, TakenError, not_now
 
 PID = "{pid}"
 """What stands in a name for the number of the process that writes."""
+
+LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG})
+"""Where a new file is refused for one of these, waiting does not help: a worker that gave up its rights gets none back.
+"""
 
 _MOST_BESIDE = 100  # files of one process
 
@@ -59,6 +66,23 @@ class Place:
     def leave(self) -> None:
         """The file is another's: what is beside it is gone on with, or begun, and nothing is replaced."""
         self.claim = Claim(self.claim.recording, may_replace=False)
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """While the file is opened again: what cannot be opened now may be there later, or is not for this process.
+
+        Raises:
+            DestinationError: When it is to be tried again.
+            TakenError: When it is to be left alone.
+        """
+        try:
+            yield
+        except (DestinationError, TakenError):
+            raise
+        except ExportError as fault:
+            if fault.errno in LASTING or fault.errno == errno.EINVAL:  # or it is nothing to append to
+                raise TakenError(str(fault)) from fault
+            raise not_now(self.path, fault) from fault
 
     def beside(self) -> Iterator[Path]:
         """The names beside the file, the first one first."""
