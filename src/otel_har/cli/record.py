@@ -182,7 +182,7 @@ def _recorded(path: Path, command: Sequence[str], values: dict[str, str], *, is_
     """Run a command with these settings besides the environment's; its exit status."""
     environ = {**os.environ, **values}
     append = environ.get(OTEL_PYTHON_HAR_APPEND, "").strip().lower() in _TRUE_WORDS
-    exporters = [name.strip() for name in (environ.get(OTEL_PYTHON_HAR_EXPORTER) or _FILE).split(",")]
+    exporters = [name.strip().lower() for name in (environ.get(OTEL_PYTHON_HAR_EXPORTER) or _FILE).split(",")]
     is_to_file = _FILE in exporters
     if is_to_file:
         _must_be_writable(path, append=append)
