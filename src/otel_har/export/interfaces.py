@@ -151,9 +151,11 @@ class HarProcessor(ABC):
 
     Attributes:
         waiting: Where the program's threads wait for room, if it chose to; None for a processor that makes none.
+        export_timeout_millis: How long exporting what there is may take at an end, milliseconds.
     """
 
     waiting: WaitingRoom | None = None
+    export_timeout_millis: float = DEFAULT_TIMEOUT_MILLIS
 
     def interest(self, method: str, url: str) -> Interest:  # noqa: ARG002 - for those that choose
         """How much of an exchange will be of use, asked for before it is sent: what is not, is not even noted.

@@ -18,9 +18,18 @@ from typing import Any
 
 from otel_har.errors import SettingError
 from otel_har.export.files import access
-from otel_har.export.files.standing import Growth, Series, Standing, comment_on, counts, standing_of_tail, weakest
+from otel_har.export.files.standing import (
+    Growth,
+    Series,
+    Standing,
+    comment_on,
+    counts,
+    standing_of_tail,
+    told_series,
+    weakest,
+)
 from otel_har.export.interfaces import HarBatch
-from otel_har.har.models import Browser, Creator, Page
+from otel_har.har.models import Browser, Creator, Entry, Page
 from otel_har.har.writer import HarLayout
 from otel_har.version import __version__
 
@@ -103,6 +112,7 @@ class HarDocument:
             entries=standing.entries + len(entries),
             pages=_with_pages(standing.pages, last, batch.pages, known_pages),
             statistics=standing.statistics + batch.statistics,
+            failed_requests=standing.failed_requests + sum(map(_is_of_failed_request, batch.entries)),
             last_entries={**standing.last_entries, **last},
             redaction=_redaction_with(standing, batch),
         )
@@ -188,7 +198,8 @@ class HarDocument:
             "statistics": counts(standing.entries, standing.statistics),
             "retiredEntries": standing.retired,
             "lastEntries": {page: last for page, last in standing.last_entries.items() if page in standing.pages},
-            **_told_series(standing.series),
+            **({"failedRequests": standing.failed_requests} if standing.failed_requests else {}),
+            **told_series(standing.series),
             "listStart": standing.list_start,
             "entriesStart": standing.entries_start,
             **place,
@@ -198,8 +209,9 @@ class HarDocument:
         return self._layout.tail(standing.pages.values(), members)
 
 
-def _told_series(series: Series | None) -> dict[str, Any]:
-    return {} if series is None else {"series": {"name": series.name, "begun": series.begun}}
+def _is_of_failed_request(entry: Entry) -> bool:
+    """Whether there was no answer, or one that broke off."""
+    return not entry.response.status or bool(entry.response.error)
 
 
 def _with_pages(
