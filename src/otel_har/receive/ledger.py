@@ -96,7 +96,7 @@ class PageLedger:
             return _OTHERS
         if asked not in self._pages or not source:
             return asked
-        return f"{asked}_{hashlib.sha256(source.encode('utf-8', 'replace')).hexdigest()[:8]}"
+        return f"{asked}_{source[:8]}"
 
 
 def _better(known: Page | None, told: Page) -> Page:
@@ -125,7 +125,9 @@ def _of_others(known: Page | None, page: Page) -> Page:
 
 def _source(resource: Mapping[str, str], page: Page) -> str:
     """Whose page it is, as far as the resource tells programs apart; that of a trace is everybody's."""
-    return "" if page.id.startswith(_OF_TRACE) else repr(sorted(resource.items()))
+    if page.id.startswith(_OF_TRACE):
+        return ""
+    return hashlib.sha256(repr(sorted(resource.items())).encode("utf-8", "replace")).hexdigest()
 
 
 def _started(model: Entry | Page) -> float:

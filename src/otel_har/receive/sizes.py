@@ -26,6 +26,11 @@ class Sizes:
     requests: int = 64
     ending_s: float = 30.0
 
+    @property
+    def parts_bytes(self) -> int:
+        """The most bytes in memory of parts that wait for others of their entry."""
+        return self.queue_bytes // 2
+
     def refusal(self) -> Answer:
         """What is said of a message that is too large."""
         return Answer(Verdict.TOO_LARGE, f"a message may have {self.message_bytes} bytes")
