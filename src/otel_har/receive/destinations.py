@@ -21,7 +21,6 @@ from otel_har.receive.naming import NameTemplate
 
 _MAX_OPEN = 64
 DEFAULT_MAX_FILES = 10_000
-OTHERS = "others"
 MakeFile = Callable[[Path, bool], HarExporter]
 """Makes the exporter to a path; whether it goes on with what is there."""
 
@@ -114,7 +113,7 @@ class FileDestinations(Destinations):
         path = os.fspath(self._template.path(resource, entry))
         if path in self._begun or len(self._begun) < self._max_files:
             return path
-        return os.fspath(self._template.path(dict.fromkeys(self._template.fields, OTHERS), None))
+        return os.fspath(self._template.of_others)
 
     def knowing(self, page_id: str) -> list[str]:
         """The paths of the files with entries of a page."""
