@@ -297,12 +297,6 @@ async def _silent_post(http: str, more: bytes = b"") -> tuple[asyncio.StreamRead
     return reader, writer
 
 
-async def _never() -> AsyncIterator[bytes]:
-    """The messages of a call that sends none."""
-    await asyncio.Event().wait()
-    yield b""
-
-
 async def test_announced_only(taken: Taken) -> None:
     """Who announces a body and does not send it takes no room from others."""
     async with serving(taken) as (_, http), contextlib.AsyncExitStack() as opened:
@@ -328,7 +322,7 @@ async def test_calls_without_message(taken: Taken) -> None:
     sizes = replace(SIZES, requests=2, reading_s=0.5)
     async with serving(taken, sizes=sizes) as (address, _), grpc.aio.insecure_channel(address) as channel:
         export: Any = channel.stream_unary(EXPORT)
-        codes = await asyncio.gather(*(_code(export(_never())) for _ in range(2)))
+        codes = await asyncio.gather(*(_code(export()) for _ in range(2)))
         assert [grpc.StatusCode.DEADLINE_EXCEEDED] * 2 == codes
         assert grpc.StatusCode.INVALID_ARGUMENT == await _code(export(iter(())))
         await call(address, b"abc")
@@ -344,16 +338,18 @@ async def test_end_among_the_silent() -> None:
     address, http = (f"127.0.0.1:{port}" for port in ports)
     async with grpc.aio.insecure_channel(address) as channel:
         export: Any = channel.stream_unary(EXPORT)
-        silent = asyncio.ensure_future(_code(export(_never())))
+        silent = asyncio.ensure_future(_code(export()))
         streams = [await asyncio.open_connection("127.0.0.1", port) for port in ports]
         streams[1][1].write(b"POST /v1/logs HT")
         streams.append(await _silent_post(http, bytes(10)))
         busy = [asyncio.ensure_future(post(http, b"abc")), asyncio.ensure_future(call(address, b"def"))]
-        while intake.has_room(SIZES.queue_bytes - 5):  # until both are there
+        while intake.has_room(SIZES.queue_bytes - 15):  # noqa: ASYNC110 - nothing tells when both are there
             await asyncio.sleep(0)
         stops = [asyncio.ensure_future(server.stop()) for server in servers]
         assert b"" == await asyncio.wait_for(streams[2][0].read(), PATIENCE_S / 2)
-        assert grpc.StatusCode.RESOURCE_EXHAUSTED == await asyncio.wait_for(silent, PATIENCE_S / 2)
+        # Whichever it is tells when the end comes before the call is seen; both mean to come again.
+        retryable = {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE}
+        assert await asyncio.wait_for(silent, PATIENCE_S / 2) in retryable
         assert [False, False] == [stop.done() for stop in stops]
         taken.gate.set()
         answers: list[Any] = await asyncio.gather(*busy)
@@ -382,7 +378,7 @@ async def test_who_leaves(taken: Taken, caplog: pytest.LogCaptureFixture) -> Non
         writer.transport.abort()
         async with grpc.aio.insecure_channel(address) as channel:
             export: Any = channel.stream_unary(EXPORT)
-            leaving = export(_never())
+            leaving = export()
             await channel.channel_ready()
             leaving.cancel()
         assert 200 == (await post(http, b"abc"))[0]
