@@ -38,6 +38,7 @@ from otel_har.otlp.event import (
 from otel_har.otlp.json_form import request_from_json
 from otel_har.otlp.logs import Origin, events_in
 from otel_har.otlp.traces import entries_of_spans
+from otel_har.receive.counting import check_json, check_protobuf
 from otel_har.receive.depth import MOST_LEVELS, is_too_deep
 from otel_har.receive.identity import has_id, identity_of, identity_of_counts, span_of
 from otel_har.receive.inflating import BrokenMessageError, inflated
@@ -116,7 +117,7 @@ class Decoder:
         """What a message has.
 
         Raises:
-            MessageTooLargeError: It has too many bytes.
+            MessageTooLargeError: It has too many bytes, or too many records.
             BrokenMessageError: It is not an export request.
         """
         if message.signal is Signal.METRICS:
@@ -237,7 +238,9 @@ def resource_texts(resource: Mapping[str, Any]) -> Resource:
 def _parsed(data: bytes, request: Any, *, is_json: bool) -> Any:
     try:
         if is_json:
+            check_json(data)
             return request_from_json(data, request)
+        check_protobuf(data, request.DESCRIPTOR)
         request.ParseFromString(data)
     except (HarFormatError, DecodeError) as fault:
         raise BrokenMessageError(f"no export request: {_short(fault)}") from None

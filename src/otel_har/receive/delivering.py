@@ -27,6 +27,7 @@ from otel_har.receive.intake import Message
 from otel_har.receive.span_room import SpanRoom
 
 _RETRY_S = 2
+_UPKEEP_S = 1.0
 _MAX_PAGES = 1000
 _WORST_FIRST = (Verdict.FAILED, Verdict.BUSY)
 _MOST_MISSES = 1000  # in a row: then it is the exporter that is broken
@@ -75,12 +76,17 @@ class Deliverer:
         self._window = window
         self._spans = spans
         self._rejected = Window()
+        self._upkeep_due_s = 0.0
         self._untold = HarStatistics()
         self._pages: OrderedDict[str, Arrival] = OrderedDict()  # that came alone, lately
         self.tally = Tally()
 
     def deliver(self, messages: Sequence[Message]) -> Sequence[Answer]:
-        """Deliver messages together: for each what is said to its sender."""
+        """Deliver messages together: for each what is said to its sender. With none, do what time brings."""
+        now_s = time.monotonic()
+        if not messages or now_s >= self._upkeep_due_s:
+            self._upkeep_due_s = now_s + _UPKEEP_S
+            self._destinations.upkeep()
         answers = self.take([self._read(message) for message in messages])
         self.tally.messages += len(messages)
         self.tally.refused += sum(answer.verdict is not Verdict.OK for answer in answers)

@@ -57,6 +57,10 @@ class PageLedger:
         for page in pages:
             self._changed.setdefault(page.id, page)
 
+    def tell_again(self) -> None:
+        """Another exporter goes on with the file: it is to know all its pages, for those that a new file will need."""
+        self._changed = dict(self._pages)
+
     def __contains__(self, page_id: str) -> bool:
         return page_id in self._pages
 

@@ -16,6 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otel_har.errors import DestinationError, ExportError
 from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
+from otel_har.export.keeping import Retention, Rotation
 from otel_har.export.memory import InMemoryHarExporter
 from otel_har.har.models import Page, PageTimings
 from otel_har.otlp.event import Event, entry_event, parts_of, statistics_event
@@ -496,6 +497,55 @@ def test_many_files(tmp_path: Path) -> None:
         _deliver(to, request(entry(number), origin=Origin({"service.name": f"s{number}"})))
     to.close(1000)
     assert {"out.others.har": ["2", "3"], "out.s0.har": ["0"], "out.s1.har": ["1"]} == _written(tmp_path)
+
+
+def test_what_time_brings(tmp_path: Path) -> None:
+    """What is too old goes from all files that are open, also when nothing comes."""
+    now_s = entry(1).started_at.timestamp()
+
+    def make(path: Path, append: bool) -> HarExporter:
+        return FileHarExporter(path, append=append, retention=Retention(max_age_seconds=10), clock=lambda: now_s)
+
+    to = deliverer(FileDestinations(NameTemplate(str(tmp_path / "out.har"), "service"), make))
+    _deliver(to, request(entry(1)), request(entry(2), origin=Origin({"service.name": "stock"})))
+    assert {"out.shop.har": ["1"], "out.stock.har": ["2"]} == _written(tmp_path)
+    now_s += 20
+    to.deliver([])
+    assert {"out.shop.har": [], "out.stock.har": []} == _written(tmp_path)
+    to.close(1000)
+
+
+def _descriptors() -> int:
+    """How many files are open in this process, where the system tells."""
+    there = Path("/proc/self/fd")
+    return len(list(there.iterdir())) if there.is_dir() else 0
+
+
+def test_rotated_among_many_files(tmp_path: Path) -> None:
+    """A file that was closed for others, and is rotated when it is open again, has the pages of its entries.
+
+    No more files are open at a time than may be.
+    """
+
+    def make(path: Path, append: bool) -> HarExporter:
+        return FileHarExporter(path, append=append, rotation=Rotation(max_bytes=5_000))
+
+    to = deliverer(FileDestinations(NameTemplate(str(tmp_path / "out.har"), "service"), make))
+    others = [request(entry(1000 + number), origin=Origin({"service.name": f"s{number}"})) for number in range(70)]
+    _deliver(to, request(entry(0)))
+    before = _descriptors()
+    for number in range(1, 9):
+        _deliver(to, *(others if number == 3 else []), request(entry(number, "x" * 500)))
+    after = _descriptors()
+    assert after - before < 64 * 8
+    to.close(1000)
+    logs = [read_checked(path)["log"] for path in tmp_path.glob("out.shop*.har")]
+    assert len(logs) > 1
+    assert [str(number) for number in range(9)] == sorted(
+        one["request"]["url"].rpartition("/")[2] for log in logs for one in log["entries"]
+    )
+    assert [[PAGE.id]] * len(logs) == [[page["id"] for page in log["pages"]] for log in logs]
+    assert 70 == len(list(tmp_path.glob("out.s[0-9]*.har")))
 
 
 def _spans(*numbers: int) -> Message:
