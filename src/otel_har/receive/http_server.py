@@ -15,7 +15,7 @@ from functools import partial
 from aiohttp import web
 from google.protobuf import json_format
 from google.protobuf.message import Message as ProtobufMessage
-from google.rpc.code_pb2 import INVALID_ARGUMENT, UNAUTHENTICATED
+from google.rpc.code_pb2 import INVALID_ARGUMENT, UNAUTHENTICATED, UNAVAILABLE
 
 from otel_har.receive import rpc
 from otel_har.receive.access import Access
@@ -104,7 +104,7 @@ class HttpServer:
             else:
                 answer = await asyncio.wrap_future(self._intake.submit(Message(signal, body, coding, is_json)))
         except asyncio.TimeoutError:
-            return say(408, rpc.status(INVALID_ARGUMENT, "the body did not come"))
+            return say(503, rpc.status(UNAVAILABLE, "the body did not come in time"))
         except (ConnectionError, web.RequestPayloadError) as fault:
             _logger.debug("otel-har: a request did not come to its end: %s", type(fault).__name__)
             return say(400, rpc.status(INVALID_ARGUMENT, "the body did not come to its end"))
