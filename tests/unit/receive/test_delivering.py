@@ -22,7 +22,7 @@ from otel_har.har.models import Page, PageTimings
 from otel_har.otlp.event import Event, entry_event, parts_of, statistics_event
 from otel_har.otlp.logs import Origin, key_values, log_record, request_of
 from otel_har.receive.answers import Answer, Verdict
-from otel_har.receive.decoding import Decoder
+from otel_har.receive.decoding import Arrival, Decoder
 from otel_har.receive.delivering import Deliverer
 from otel_har.receive.destinations import Destinations, FileDestinations, OneDestination
 from otel_har.receive.duplicates import Window
@@ -586,6 +586,21 @@ def test_spans_that_waited() -> None:
     assert [] == urls(failing.memory)
     to.close(1000)
     assert ["span1"] == urls(failing.memory)
+
+
+def test_spans_that_say_much() -> None:
+    """Spans that wait have so much room: the oldest go early; those that nobody takes then are lost, and counted."""
+    room = SpanRoom(3600)
+    large = [entry(number).model_copy(update={"otel": {"x": "x" * 12_000_000}}) for number in range(4)]
+    spans = [Arrival({}, entry=one, is_span=True, span=b"%d" % number) for number, one in enumerate(large)]
+    assert [] == room.sorted_out(spans[:2], 0)
+    assert [] == room.due(0)
+    room.sorted_out(spans[2:], 0)
+    due = room.due(0)
+    assert spans[:2] == due
+    assert 1 == room.put_back(due, 10)
+    assert [spans[2], spans[3], spans[0]] == room.due(float("inf"))
+    assert [] == room.due(float("inf"))
 
 
 def test_spans_that_are_not_wanted() -> None:
