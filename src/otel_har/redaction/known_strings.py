@@ -47,11 +47,12 @@ def is_known_to_be_harmless(text: str, names: Names) -> bool:
 def _telling(pieces: set[str], names: Names) -> list[str]:
     """Those by which a secret may be found; all of them are looked through at once first."""
     together = '"'.join(pieces)
-    anchors = anchors_in(lowered(together), names)
+    lower = lowered(together)
+    anchors = anchors_in(lower, names)
     named = [one for one in pieces if _may_name(one, anchors, names)] if anchors else []
-    if named or not _may_be_found(together):
+    if named or not _may_be_found(together, lower):
         return named
-    return [one for one in pieces if _may_be_found(one)] or list(pieces)
+    return [one for one in pieces if _may_be_found(one, lowered(one))] or list(pieces)
 
 
 def _may_name(piece: str, anchors: list[str], names: Names) -> bool:
@@ -61,8 +62,8 @@ def _may_name(piece: str, anchors: list[str], names: Names) -> bool:
     return len(piece) > _LONGEST_PIECE or may_tell(piece, names)
 
 
-def _may_be_found(text: str) -> bool:
+def _may_be_found(text: str, lower: str) -> bool:
     """Whether a secret may be found by its form."""
-    if any(command in text.lower() for command in COMMANDS) or "-----BEGIN" in text:
+    if any(command in lower for command in COMMANDS) or "-----BEGIN" in text:
         return True
     return bool(is_near_a_shape(text) or base64_places(text))

@@ -89,7 +89,7 @@ def shape_spans(text: str) -> list[Span]:
 
 def is_near_a_shape(text: str) -> bool:
     """Whether a text has a form of these, or something behind which one may stand."""
-    if any(needle in text for needle, _ in READERS if needle not in _BESIDE):
+    if any(hint in text and needle in text for hint, needle, *_ in _HINTS if needle not in _BESIDE):
         return True
     return bool(shape_spans(text))
 
