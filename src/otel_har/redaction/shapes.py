@@ -87,6 +87,13 @@ def shape_spans(text: str) -> list[Span]:
     return sorted(spans, key=lambda span: (span.start, -span.end)) if spans else spans
 
 
+def is_near_a_shape(text: str) -> bool:
+    """Whether a text has a form of these, or something behind which one may stand."""
+    if any(hint in text and needle in text for hint, needle, *_ in _HINTS if needle not in _BESIDE):
+        return True
+    return bool(shape_spans(text))
+
+
 def cut_spans(text: str) -> list[Span]:
     """The beginning of a token at the end of a text that is cut, too short for its form.
 
