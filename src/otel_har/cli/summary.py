@@ -100,7 +100,7 @@ def summary(asked: Asked, environ: Mapping[str, str], *, append: bool, killed_by
         parts.append(click.style(f"{count(total.failed_requests, 'request')} failed", fg="yellow"))
     parts += [click.style(words, fg="red") for words in _losses(total.lost)]
     parts.append(_size(sum(one.size for one in found)))
-    shown = [click.format_filename(one.path) for one in (*heads, *(one for one in found if one.is_aside))]
+    shown = [click.format_filename(os.fspath(one.path)) for one in (*heads, *(one for one in found if one.is_aside))]
     more = f" and {count(len(shown) - 1, 'file')} beside it" if len(shown) > 1 else ""
     line = f"{_name()} {', '.join(parts)}, {click.style(shown[0], fg='cyan')}{more}"
     return line if is_going_on else line + "".join(_unpacked(one.path) for one in heads)
@@ -235,7 +235,7 @@ def _unpacked(path: Path) -> str:
     if archive is None:
         return ""
     command = f"python -m zipfile -c {shlex.quote(str(archive))} {shlex.quote(str(path.parent))}/*"
-    return f". {click.format_filename(archive)} was not made of it; this makes it: {command}"
+    return f". {click.format_filename(os.fspath(archive))} was not made of it; this makes it: {command}"
 
 
 def _losses(lost: HarStatistics) -> Iterator[str]:
@@ -250,7 +250,7 @@ def _losses(lost: HarStatistics) -> Iterator[str]:
 
 def _nothing(asked: Asked, environ: Mapping[str, str], found: list[_Found], killed_by: str | None) -> str:
     if any(_is_recorded(one.path) for one in found):
-        shown = click.format_filename(asked.path)
+        shown = click.format_filename(os.fspath(asked.path))
         return f"{click.style('nothing was recorded so far', fg='yellow')}: a process goes on recording to {shown}"
     if found and killed_by is not None:
         return click.style(f"nothing had been written when it was killed ({killed_by})", fg="yellow")
