@@ -27,13 +27,13 @@ _NOTED = {
     "readline": "_self_note_lines",
     "readlines": "_self_note_lines",
 }
-# What else it calls to read or to leave, and the method here that makes the call a noting one.
+# What else it calls to read or to leave, and the method here that makes the call a noting one. `release_conn` is none:
+# it closes nothing, and the program may read on.
 _NOTING = {
     "close": "_self_noting_leave",
     "drain_conn": "_self_noting_leave",
     "json": "_self_noting_json",
     "read_chunked": "_self_noting_iteration",
-    "release_conn": "_self_noting_leave",
     "stream": "_self_noting_iteration",
 }
 _BROKEN = (OSError, EOFError, HTTPException, zlib.error)
@@ -49,7 +49,7 @@ class ResponseTap(Tap):
     the stream's own methods call what stands there. Then one call goes through here twice: the inner one counts.
     """
 
-    __slots__ = ("_self_notes",)
+    __slots__ = ("_self_is_left_encoded", "_self_notes", "_self_read_before")
     _self_special: ClassVar[dict[str, str]] = {
         "__enter__": "_self_enter",
         "__exit__": "_self_exit",
@@ -60,6 +60,9 @@ class ResponseTap(Tap):
     def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
         super().__init__(wrapped)
         self._self_notes = notes
+        self._self_read_before = 0
+        self._self_is_left_encoded = bool(_is_left_encoded(wrapped))
+        self._self_note_read_before()
 
     def __getattr__(self, name: str) -> Any:
         """Every attribute is the stream's own, so that one it lacks is missing here too."""
@@ -222,7 +225,7 @@ class ResponseTap(Tap):
             return
         if decoded is None:
             decoded = bool(getattr(self.__wrapped__, "decode_content", False))
-        notes.exchange.response_body.encoded = not decoded
+        notes.exchange.response_body.encoded = self._self_is_left_encoded or not decoded
         notes.chunk(b"".join(data) if isinstance(data, list) else data, self._self_wire_size())
 
     @guarded("noting the end of a body")
@@ -302,6 +305,16 @@ class ResponseTap(Tap):
         headers = getattr(self.__wrapped__, "headers", None) or {}
         return self._self_notes.exchange.response_body.encoded or "content-encoding" not in headers
 
+    @guarded("looking for what was read before")
+    def _self_note_read_before(self) -> None:
+        """What an adapter read and put back for the program to read, as caches do, urllib3 counts twice."""
+        counted = self._self_wire_size()
+        left = getattr(self.__wrapped__, "length_remaining", None)
+        if counted and isinstance(left, int):
+            length = str((getattr(self.__wrapped__, "headers", None) or {}).get("content-length"))
+            expected = int(length) if length.isascii() and length.isdigit() else left
+            self._self_read_before = max(0, counted + left - expected)
+
     def _self_wire_size(self) -> int | None:
         """urllib3's `tell`: bytes taken from the connection so far, which it does not count in chunked bodies."""
         wrapped = self.__wrapped__
@@ -310,7 +323,14 @@ class ResponseTap(Tap):
             size = tell() if tell is not None else None
         except (OSError, ValueError):  # closed, or not seekable
             return None
-        return size if isinstance(size, int) else None
+        return size - self._self_read_before if isinstance(size, int) else None
+
+
+@guarded("looking for a decoder")
+def _is_left_encoded(raw: Any) -> bool:
+    """Whether a body is in zstd and urllib3 has no decoder for that, which others may have."""
+    coding = str((getattr(raw, "headers", None) or {}).get("content-encoding") or "")
+    return coding.lower() == "zstd" and "zstd" not in getattr(raw, "CONTENT_DECODERS", ("zstd",))
 
 
 def _breaks(error: BaseException) -> bool:

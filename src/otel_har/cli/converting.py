@@ -225,6 +225,9 @@ class _Destination(Destinations):
     def destination(self, name: str) -> Destination:  # noqa: ARG002 - there is one
         return self._destination
 
+    def upkeep(self) -> None:
+        """Time brings nothing."""
+
     def close(self, timeout_millis: int) -> None:
         self._destination.exporter.shutdown(timeout_millis)
 

@@ -15,6 +15,9 @@ from otel_har.redaction.spans import Span, Writing, is_mark
 UNKNOWN = "unknown"
 """The rule that such spans have."""
 
+URL_PARTS = {"url.query": "?", "url.fragment": "#"}
+"""Of a span's attributes: what is written there without the sign before it."""
+
 _DELIMITER = re.compile("[&;]")
 _URL = re.compile(r"\s{0,16}(?:[A-Za-z]{3,6} )?(?:[A-Za-z][A-Za-z0-9+.-]{0,31}://|/)\S*\s{0,16}\Z")
 
