@@ -1,0 +1,97 @@
+"""The command."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.compare import environments
+from benchmarks.compare.environments import EnvironmentUnavailableError
+from benchmarks.compare.figures import Verdict, verdicts
+from benchmarks.compare.recorders import HARLEM, MITMPROXY, OWN, RECORDERS, Recorder
+from benchmarks.compare.rounds import Case, Results, measured
+from benchmarks.compare.table import table
+
+_CLIENTS = ("requests", "requests-threads", "aiohttp", "aiohttp-20", "httpx")
+_SIZES = (2_000, 200_000)
+_ENVIRONMENTS = {HARLEM: environments.HARLEM, MITMPROXY: environments.MITMPROXY}
+_FEWER = 5  # large answers take longer: so much fewer exchanges
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print, and write what is asked for."""
+    options = _parser().parse_args(arguments)
+    cases = [
+        Case(client, size, max(1, count), max(1, count // 10))
+        for client in options.clients
+        for size in options.sizes
+        for count in [options.count if size < _SIZES[1] else options.count // _FEWER]
+    ]
+    recorders = [recorder for recorder in RECORDERS if recorder.name in options.recorders]
+    pythons = _pythons(recorders, options.environments)
+    results = measured(cases, recorders, rounds=options.rounds, pythons=pythons, tell=_tell)
+    _tell("")
+    if options.json is not None:
+        options.json.write_text(json.dumps(_document(results, options.rounds), indent=1))
+    print(table(results, cases, recorders))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
+    names = [recorder.name for recorder in RECORDERS]
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--count", type=int, default=1_000, help="exchanges of one run; of large answers a fifth")
+    parser.add_argument("--clients", nargs="+", choices=_CLIENTS, default=_CLIENTS)
+    parser.add_argument("--sizes", nargs="+", type=int, default=_SIZES, help="bytes of an answer")
+    parser.add_argument("--recorders", nargs="+", choices=names, default=names)
+    parser.add_argument("--environments", type=Path, default=environments.default_directory(), metavar="DIR")
+    parser.add_argument("--json", type=Path, metavar="PATH")
+    return parser
+
+
+def _tell(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def _pythons(recorders: Sequence[Recorder], directory: Path) -> dict[str, str | EnvironmentUnavailableError]:
+    pythons: dict[str, str | EnvironmentUnavailableError] = {OWN: sys.executable}
+    for name in {recorder.needs for recorder in recorders} - {OWN}:
+        _tell(f"making the environment of {name}")
+        try:
+            pythons[name] = str(environments.made(_ENVIRONMENTS[name], directory))
+        except EnvironmentUnavailableError as fault:
+            print(f"{name} is left out: {fault}", file=sys.stderr)
+            pythons[name] = fault
+    return pythons
+
+
+def _document(results: Results, rounds: int) -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+        "rounds": rounds,
+        "results": [
+            {"case": case, "recorder": recorder, "outcomes": [_plain(outcome) for outcome in outcomes]}
+            for (case, recorder), outcomes in results.items()
+        ],
+        "verdicts": [_plain_verdict(verdict) for verdict in verdicts(results)],
+    }
+
+
+def _plain(outcome: Any) -> Any:
+    return outcome if isinstance(outcome, str) else dataclasses.asdict(outcome)
+
+
+def _plain_verdict(verdict: Verdict) -> dict[str, Any]:
+    return {**dataclasses.asdict(verdict), "holds": verdict.holds}
+
+
+if __name__ == "__main__":
+    main()
