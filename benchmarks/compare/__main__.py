@@ -18,7 +18,9 @@ from benchmarks.compare.recorders import HARLEM, MITMPROXY, OWN, RECORDERS, Reco
 from benchmarks.compare.rounds import Case, Results, measured
 from benchmarks.compare.table import table
 
-_CLIENTS = ("requests", "requests-threads", "aiohttp", "aiohttp-20", "httpx")
+# How many exchanges: each run takes a second or some; with 20 at once there must be many writes among them.
+_COUNTS = {"requests": 1_000, "requests-threads": 1_000, "aiohttp": 2_000, "aiohttp-20": 5_000, "httpx": 1_000}
+_WARM_UP = 0.05  # of them, before
 _SIZES = (2_000, 200_000)
 _ENVIRONMENTS = {HARLEM: environments.HARLEM, MITMPROXY: environments.MITMPROXY}
 _FEWER = 5  # large answers take longer: so much fewer exchanges
@@ -27,12 +29,7 @@ _FEWER = 5  # large answers take longer: so much fewer exchanges
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, and write what is asked for."""
     options = _parser().parse_args(arguments)
-    cases = [
-        Case(client, size, max(1, count), max(1, count // 10))
-        for client in options.clients
-        for size in options.sizes
-        for count in [options.count if size < _SIZES[1] else options.count // _FEWER]
-    ]
+    cases = [_case(client, size, options.scale) for client in options.clients for size in options.sizes]
     recorders = [recorder for recorder in RECORDERS if recorder.name in options.recorders]
     pythons = _pythons(recorders, options.environments)
     results = measured(cases, recorders, rounds=options.rounds, pythons=pythons, tell=_tell)
@@ -46,13 +43,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
     names = [recorder.name for recorder in RECORDERS]
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--count", type=int, default=1_000, help="exchanges of one run; of large answers a fifth")
-    parser.add_argument("--clients", nargs="+", choices=_CLIENTS, default=_CLIENTS)
+    parser.add_argument("--scale", type=float, default=1.0, help="so many times as many exchanges in each run")
+    parser.add_argument("--clients", nargs="+", choices=_COUNTS, default=list(_COUNTS))
     parser.add_argument("--sizes", nargs="+", type=int, default=_SIZES, help="bytes of an answer")
     parser.add_argument("--recorders", nargs="+", choices=names, default=names)
     parser.add_argument("--environments", type=Path, default=environments.default_directory(), metavar="DIR")
     parser.add_argument("--json", type=Path, metavar="PATH")
     return parser
+
+
+def _case(client: str, size: int, scale: float) -> Case:
+    count = int(_COUNTS[client] * scale) // (1 if size < _SIZES[1] else _FEWER)
+    return Case(client, size, max(20, count), max(20, int(count * _WARM_UP)))
 
 
 def _tell(text: str) -> None:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 _CONCURRENT = {"aiohttp-20": 20, "requests-threads": 8}
@@ -31,7 +31,8 @@ class Task:
         size: The bytes of the answer's body.
         count: The exchanges that are measured.
         warm_up: The exchanges before them.
-        recorder: What the program itself turns on: `otel`, `harlem`, `vcrpy`; everything else is turned on around it.
+        recorder: What the program itself turns on: `otel`, `harlem` or `vcrpy`; `flush` where a recorder is turned on
+            around it and has to write everything at the end; or nothing.
         output: The path for the recording.
         proxy: The URL of a proxy, or "".
         concurrency: Threads or tasks; 0: as the client's name says.
@@ -48,19 +49,63 @@ class Task:
     concurrency: int = 0
 
 
-@dataclass
+@dataclass(frozen=True)
+class Instant:
+    """What the process has taken by now.
+
+    Attributes:
+        wall_s: The clock.
+        cpu_s: CPU time of all its threads.
+        resident_kib: Its resident memory.
+    """
+
+    wall_s: float
+    cpu_s: float
+    resident_kib: int
+
+    @classmethod
+    def now(cls) -> Instant:
+        """Read it."""
+        with open("/proc/self/statm") as file:  # noqa: PTH123 - the fewest imports
+            pages = int(file.read().split()[1])
+        return cls(time.perf_counter(), time.process_time(), pages * os.sysconf("SC_PAGE_SIZE") // 1024)
+
+
 class Loop:
-    """What a loop of requests took.
+    """The loop of requests that is measured, and what it took.
+
+    Args:
+        on_begin: Called when the program is warm, before anything is measured.
 
     Attributes:
         latencies_s: Of each exchange, seconds.
         thread_cpu_s: CPU time of the threads that made the requests.
         wrong: Answers that were not what was asked for.
+        began: When the loop began.
+        ended: When it ended.
     """
 
-    latencies_s: list[float] = field(default_factory=list)
-    thread_cpu_s: float = 0.0
-    wrong: int = 0
+    def __init__(self, on_begin: Callable[[], None]) -> None:
+        self._on_begin = on_begin
+        self.latencies_s: list[float] = []
+        self.thread_cpu_s = 0.0
+        self.wrong = 0
+        self.began = self.ended = Instant.now()
+
+    def begin(self) -> None:
+        """Everything before this was to warm up."""
+        self._on_begin()
+        self.latencies_s.clear()
+        self.began = Instant.now()
+
+    def end(self) -> None:
+        """Everything was answered; connections are still open."""
+        self.ended = Instant.now()
+
+    def note(self, started_s: float, status: int, size: int, task: Task) -> None:
+        """One exchange is over."""
+        self.latencies_s.append(time.perf_counter() - started_s)
+        self.wrong += status != 200 or size != task.size  # noqa: PLR2004 - OK
 
 
 @dataclass
@@ -80,7 +125,7 @@ class Measures:
         peak_kib: Most resident memory of all.
         cpu_until_loop_s: CPU of the process from its start to the loop's.
         cpu_in_all_s: CPU of the process until now.
-        wrong: See `Loop`.
+        wrong: Answers that were not what was asked for.
     """
 
     loop_cpu_s: float
@@ -98,80 +143,100 @@ class Measures:
     wrong: int
 
 
-def _requests(task: Task, numbers: range) -> Loop:
+def _numbers(task: Task, part: int, parts: int) -> tuple[range, range]:
+    """The numbers to warm up with, and those of the loop; of each a part."""
+    return range(part, task.warm_up, parts), range(task.warm_up + part, task.warm_up + task.count, parts)
+
+
+def _requests(task: Task, loop: Loop) -> None:
+    loop.thread_cpu_s = _requests_part(task, loop, *_numbers(task, 0, 1), loop.begin)
+    loop.end()
+
+
+def _requests_part(task: Task, loop: Loop, warm_up: range, numbers: range, begin: Callable[[], object]) -> float:
+    """CPU time of this thread."""
     import requests  # noqa: PLC0415 - one client is loaded, as in a program
 
-    loop = Loop()
     with requests.Session() as session:
         if task.proxy:
             session.proxies["http"] = task.proxy
+
+        def send(numbers: range) -> None:
+            for number in numbers:
+                started = time.perf_counter()
+                response = session.get(f"{task.url}?n={number}", timeout=60)
+                loop.note(started, response.status_code, len(response.content), task)
+
+        send(warm_up)
+        begin()
         started_cpu = time.thread_time()
-        for number in numbers:
-            started = time.perf_counter()
-            response = session.get(f"{task.url}?n={number}", timeout=60)
-            loop.wrong += response.status_code != 200 or len(response.content) != task.size  # noqa: PLR2004 - OK
-            loop.latencies_s.append(time.perf_counter() - started)
-        loop.thread_cpu_s = time.thread_time() - started_cpu
-    return loop
+        send(numbers)
+        return time.thread_time() - started_cpu
 
 
-def _requests_threads(task: Task, numbers: range) -> Loop:
-    loops: list[Loop] = []
+def _requests_threads(task: Task, loop: Loop) -> None:
     count = task.concurrency or _CONCURRENT["requests-threads"]
-    parts = [numbers[start::count] for start in range(count)]
-    threads = [threading.Thread(target=lambda part=part: loops.append(_requests(task, part))) for part in parts]
+    warm = threading.Barrier(count, action=loop.begin, timeout=60)
+    taken: list[float] = []
+
+    def work(part: int) -> None:
+        taken.append(_requests_part(task, loop, *_numbers(task, part, count), warm.wait))
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return Loop(
-        [latency for loop in loops for latency in loop.latencies_s],
-        sum(loop.thread_cpu_s for loop in loops),
-        sum(loop.wrong for loop in loops),
-    )
+    loop.end()
+    loop.thread_cpu_s = sum(taken)
 
 
-def _aiohttp(task: Task, numbers: range) -> Loop:
+def _aiohttp(task: Task, loop: Loop) -> None:
     import aiohttp  # noqa: PLC0415 - one client is loaded, as in a program
 
-    loop = Loop()
-    rest = iter(numbers)
+    count = task.concurrency or _CONCURRENT.get(task.client, 1)
 
-    async def work(session: aiohttp.ClientSession) -> None:
-        for number in rest:
+    async def work(session: aiohttp.ClientSession, numbers: Iterator[int]) -> None:
+        for number in numbers:
             started = time.perf_counter()
             async with session.get(f"{task.url}?n={number}", proxy=task.proxy or None) as response:
                 body = await response.read()
-            loop.wrong += response.status != 200 or len(body) != task.size  # noqa: PLR2004 - OK
-            loop.latencies_s.append(time.perf_counter() - started)
+            loop.note(started, response.status, len(body), task)
 
     async def run() -> None:
         async with aiohttp.ClientSession() as session:
+            warm_up, numbers = (iter(numbers) for numbers in _numbers(task, 0, 1))
+            await asyncio.gather(*(work(session, warm_up) for _ in range(count)))
+            loop.begin()
             started_cpu = time.thread_time()
-            concurrency = task.concurrency or _CONCURRENT.get(task.client, 1)
-            await asyncio.gather(*(work(session) for _ in range(concurrency)))
+            await asyncio.gather(*(work(session, numbers) for _ in range(count)))
             loop.thread_cpu_s = time.thread_time() - started_cpu
+            loop.end()
 
     asyncio.run(run())
-    return loop
 
 
-def _httpx(task: Task, numbers: range) -> Loop:
+def _httpx(task: Task, loop: Loop) -> None:
     import httpx  # noqa: PLC0415 - one client is loaded, as in a program
 
-    loop = Loop()
-    with httpx.Client(proxy=task.proxy or None, trust_env=False, timeout=60) as client:
+    with httpx.Client(proxy=task.proxy or None, timeout=60) as client:
+
+        def send(numbers: range) -> None:
+            for number in numbers:
+                started = time.perf_counter()
+                response = client.get(f"{task.url}?n={number}")
+                loop.note(started, response.status_code, len(response.content), task)
+
+        warm_up, numbers = _numbers(task, 0, 1)
+        send(warm_up)
+        loop.begin()
         started_cpu = time.thread_time()
-        for number in numbers:
-            started = time.perf_counter()
-            response = client.get(f"{task.url}?n={number}")
-            loop.wrong += response.status_code != 200 or len(response.content) != task.size  # noqa: PLR2004 - OK
-            loop.latencies_s.append(time.perf_counter() - started)
+        send(numbers)
         loop.thread_cpu_s = time.thread_time() - started_cpu
-    return loop
+        loop.end()
 
 
-_CLIENTS: dict[str, Callable[[Task, range], Loop]] = {
+_CLIENTS: dict[str, Callable[[Task, Loop], None]] = {
     "requests": _requests,
     "requests-threads": _requests_threads,
     "aiohttp": _aiohttp,
@@ -231,51 +296,43 @@ def _recording(task: Task) -> Iterator[Callable[[], None] | None]:
     elif task.recorder == "otel":
         _instrument_alone(task)
         yield _flush_spans
-    elif task.recorder == "otel-har":  # `opentelemetry-instrument` has turned it on
+    elif task.recorder == "flush":  # `opentelemetry-instrument` has turned it on
         yield _flush_spans
     else:
         yield None
 
 
-def _resident_kib() -> int:
-    with open("/proc/self/statm") as file:  # noqa: PTH123 - the fewest imports
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
-
-
 def measure(task: Task, gate: Callable[[], None]) -> Measures:
     """Warm up, wait at the gate, and measure."""
-    run = _CLIENTS[task.client]
-    with contextlib.ExitStack() as stack:
-        flush = stack.enter_context(_recording(task))
-        run(task, range(task.warm_up))
+    with contextlib.ExitStack() as recording:
+        flush = recording.enter_context(_recording(task))
+
+        def begin() -> None:
+            if flush is not None:
+                flush()
+            gate()
+
+        loop = Loop(begin)
+        _CLIENTS[task.client](task, loop)
+        before_end = Instant.now()
         if flush is not None:
             flush()
-        gate()
-        memory = [_resident_kib()]
-        cpu_until_loop, started = time.process_time(), time.perf_counter()
-        loop = run(task, range(task.warm_up, task.warm_up + task.count))
-        cpu_of_loop, loop_ended = time.process_time(), time.perf_counter()
-        memory.append(_resident_kib())
-        before_end = time.process_time()
-        if flush is not None:
-            flush()
-        stack.close()
-    cpu_in_all, ended = time.process_time(), time.perf_counter()
-    memory.append(_resident_kib())
+        recording.close()
+    ended = Instant.now()
     latencies = sorted(loop.latencies_s)
     return Measures(
-        loop_cpu_s=cpu_of_loop - cpu_until_loop,
-        loop_wall_s=loop_ended - started,
+        loop_cpu_s=loop.ended.cpu_s - loop.began.cpu_s,
+        loop_wall_s=loop.ended.wall_s - loop.began.wall_s,
         thread_cpu_s=loop.thread_cpu_s,
-        end_cpu_s=cpu_in_all - before_end,
-        end_wall_s=ended - loop_ended,
+        end_cpu_s=ended.cpu_s - before_end.cpu_s,
+        end_wall_s=ended.wall_s - before_end.wall_s,
         end_exchanges=task.count + (task.warm_up if flush is None else 0),
         p50_s=latencies[len(latencies) // 2],
         p99_s=latencies[len(latencies) * 99 // 100],
-        resident_kib=(memory[0], memory[1], memory[2]),
+        resident_kib=(loop.began.resident_kib, loop.ended.resident_kib, ended.resident_kib),
         peak_kib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-        cpu_until_loop_s=cpu_until_loop,
-        cpu_in_all_s=cpu_in_all,
+        cpu_until_loop_s=loop.began.cpu_s,
+        cpu_in_all_s=ended.cpu_s,
         wrong=loop.wrong,
     )
 

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,6 +31,7 @@ class Setting:
 
     Attributes:
         command: The program's interpreter, and what stands before it.
+        in_program: What the program itself is to turn on, see `Task`.
         variables: Environment variables.
         output: Where the program itself is to record to.
         proxy: The proxy that the program is to use, or "".
@@ -39,6 +40,7 @@ class Setting:
     """
 
     command: list[str]
+    in_program: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     output: str = ""
     proxy: str = ""
@@ -60,6 +62,7 @@ class Recorder:
         clients: The clients whose exchanges it records, by the beginning of the case's name.
         baseline: The recorder beside which its cost is shown.
         modules: What must be installed, beside the client.
+        most: The most exchanges of a run, for one whose cost of each grows with what it has recorded.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Recorder:
     clients: tuple[str, ...] = ("requests", "aiohttp", "httpx")
     baseline: str = "nothing"
     modules: tuple[str, ...] = ()
+    most: int | None = None
 
     def refusal(self, client: str) -> str | None:
         """Why it is not measured with a client; None where it is."""
@@ -87,16 +91,16 @@ def _is_instrumented(client: str) -> bool:
 
 
 @contextlib.contextmanager
-def _plain(_: Path, python: str) -> Iterator[Setting]:
-    yield Setting([python])
+def _plain(_: Path, python: str, *, in_program: str = "") -> Iterator[Setting]:
+    yield Setting([python], in_program)
 
 
 @contextlib.contextmanager
 def _in_program(
-    directory: Path, python: str, *, name: str, read: Callable[[Path], Iterable[Recorded]]
+    directory: Path, python: str, *, in_program: str, name: str, read: Callable[[Path], Iterable[Recorded]]
 ) -> Iterator[Setting]:
     output = directory / name
-    yield Setting([python], output=str(output), read=partial(read, output))
+    yield Setting([python], in_program, output=str(output), read=partial(read, output))
 
 
 def _instrumented(*options: str) -> list[str]:
@@ -112,9 +116,10 @@ def _variables() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _otel_har_file(directory: Path, _: str) -> Iterator[Setting]:
+def otel_har_file(directory: Path, _: str, *, options: Sequence[str] = ()) -> Iterator[Setting]:
+    """Turns otel-har on, as its users do."""
     path = directory / "out.har"
-    yield Setting(_instrumented("--har", str(path)), _variables(), read=partial(of_har, path))
+    yield Setting(_instrumented("--har", str(path), *options), "flush", _variables(), read=partial(of_har, path))
 
 
 @contextlib.contextmanager
@@ -125,7 +130,7 @@ def _otel_har_otlp(directory: Path, python: str) -> Iterator[Setting]:
         endpoint = f"http://127.0.0.1:{int(receiver.stdout.readline())}"
         variables = {**_variables(), "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
         try:
-            yield Setting(_instrumented("--har_exporter", "otlp"), variables, read=partial(of_otlp, directory))
+            yield Setting(_instrumented("--har_exporter", "otlp"), "flush", variables, read=partial(of_otlp, directory))
         finally:
             receiver.terminate()
 
@@ -151,8 +156,8 @@ def _mitmproxy(directory: Path, python: str) -> Iterator[Setting]:
 
 RECORDERS = (
     Recorder("nothing", "nothing", _plain),
-    Recorder("otel", "OpenTelemetry alone", _plain),
-    Recorder("otel-har", "otel-har, file", _otel_har_file, clients=("requests", "aiohttp"), baseline="otel"),
+    Recorder("otel", "OpenTelemetry alone", partial(_plain, in_program="otel")),
+    Recorder("otel-har", "otel-har, file", otel_har_file, clients=("requests", "aiohttp"), baseline="otel"),
     Recorder("otel-har-otlp", "otel-har, OTLP", _otel_har_otlp, clients=("requests", "aiohttp"), baseline="otel"),
     Recorder(
         "nothing-harlem",
@@ -166,13 +171,19 @@ RECORDERS = (
     Recorder(
         "harlem",
         "harlem 0.2.0a2",
-        partial(_in_program, name="out.har", read=of_har),
+        partial(_in_program, in_program="harlem", name="out.har", read=of_har),
         HARLEM,
         HARLEM,
         ("requests", "aiohttp"),
         "nothing-harlem",
     ),
-    Recorder("vcrpy", "vcrpy", partial(_in_program, name="out.yaml", read=of_cassette), modules=("vcr",)),
+    Recorder(
+        "vcrpy",
+        "vcrpy",
+        partial(_in_program, in_program="vcrpy", name="out.yaml", read=of_cassette),
+        modules=("vcr",),
+        most=500,
+    ),
     Recorder("mitmproxy", "mitmproxy, hardump", _mitmproxy, needs=MITMPROXY),
 )
 """In the order of the table."""

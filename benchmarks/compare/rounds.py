@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,17 +33,24 @@ class Case:
         size: Bytes of each answer's body.
         count: The exchanges that are measured.
         warm_up: The exchanges before them.
+        concurrency: Threads or tasks; 0: as the client's name says.
     """
 
     client: str
     size: int
     count: int
     warm_up: int
+    concurrency: int = 0
 
     @property
     def name(self) -> str:
-        """As it is shown, and asked for."""
-        return f"{self.client} {self.size // 1000} KB"
+        """As it is shown."""
+        amount = f"{self.size // 1000:,} KB" if self.size >= 1000 or not self.size else f"{self.size} B"  # noqa: PLR2004 - a kilobyte
+        return f"{self.client} {amount}{f', {self.concurrency}' if self.concurrency else ''}"
+
+    def at_most(self, most: int | None) -> Case:
+        """The same with fewer exchanges."""
+        return self if most is None or most >= self.count else replace(self, count=most)
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,7 @@ def run(recorder: Recorder, case: Case, url: str, python: str) -> Sample:
     Raises:
         RunFailedError: It failed.
     """
+    case = case.at_most(recorder.most)
     with tempfile.TemporaryDirectory() as directory:
         with recorder.around(Path(directory), python) as setting:
             task = Task(
@@ -100,9 +108,10 @@ def run(recorder: Recorder, case: Case, url: str, python: str) -> Sample:
                 size=case.size,
                 count=case.count,
                 warm_up=case.warm_up,
-                recorder=recorder.name,
+                recorder=setting.in_program,
                 output=setting.output,
                 proxy=setting.proxy,
+                concurrency=case.concurrency,
             )
             measures, exit_cpu_s = _measured(task, setting)
         verification = None
