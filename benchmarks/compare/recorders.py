@@ -103,12 +103,13 @@ def _in_program(
     yield Setting([python], in_program, output=str(output), read=partial(read, output))
 
 
-def _instrumented(*options: str) -> list[str]:
+def instrumented(*options: str) -> list[str]:
+    """The beginning of a command: this interpreter, under `opentelemetry-instrument`."""
     instrument = Path(sys.executable).with_name("opentelemetry-instrument")
     return [str(instrument), *options, sys.executable]
 
 
-def _variables() -> dict[str, str]:
+def variables() -> dict[str, str]:
     """Of all instrumentations only those of the measured clients; nothing of OpenTelemetry's own is exported."""
     others = {point.name for point in entry_points(group="opentelemetry_instrumentor")} - _INSTRUMENTED
     exporters = {f"OTEL_{signal_name}_EXPORTER": "none" for signal_name in ("TRACES", "METRICS", "LOGS")}
@@ -116,10 +117,15 @@ def _variables() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def otel_har_file(directory: Path, _: str, *, options: Sequence[str] = ()) -> Iterator[Setting]:
-    """Turns otel-har on, as its users do."""
+def otel_har_file(directory: Path, _: str, *, options: Sequence[str] = (), keeps_all: bool = True) -> Iterator[Setting]:
+    """Turns otel-har on, as its users do, with further options."""
     path = directory / "out.har"
-    yield Setting(_instrumented("--har", str(path), *options), "flush", _variables(), read=partial(of_har, path))
+    yield Setting(
+        instrumented("--har", str(path), *options),
+        "flush",
+        variables(),
+        read=partial(of_har, path) if keeps_all else None,
+    )
 
 
 @contextlib.contextmanager
@@ -128,9 +134,11 @@ def _otel_har_otlp(directory: Path, python: str) -> Iterator[Setting]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as receiver:  # noqa: S603 - ours
         assert receiver.stdout is not None  # noqa: S101 - for the type
         endpoint = f"http://127.0.0.1:{int(receiver.stdout.readline())}"
-        variables = {**_variables(), "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+        environment = {**variables(), "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
         try:
-            yield Setting(_instrumented("--har_exporter", "otlp"), "flush", variables, read=partial(of_otlp, directory))
+            yield Setting(
+                instrumented("--har_exporter", "otlp"), "flush", environment, read=partial(of_otlp, directory)
+            )
         finally:
             receiver.terminate()
 
@@ -141,9 +149,9 @@ def _mitmproxy(directory: Path, python: str) -> Iterator[Setting]:
     dump = Path(python).with_name("mitmdump")
     options = ["--listen-host", "127.0.0.1", "--listen-port", "0", "--set", f"hardump={path}"]
     options += ["--set", f"confdir={directory}", "--set", "flow_detail=0"]
-    variables = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     command = [str(dump), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as proxy:  # noqa: S603 - ours
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as proxy:  # noqa: S603 - ours
         assert proxy.stdout is not None  # noqa: S101 - for the type
         beside = Beside(proxy)
         try:

@@ -199,7 +199,7 @@ def measured(
     *,
     rounds: int,
     pythons: Mapping[str, str | EnvironmentUnavailableError],
-    tell: Callable[[str], None],
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Results:
     """All rounds.
 

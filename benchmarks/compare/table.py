@@ -63,22 +63,23 @@ def _row(results: Results, case: Case, recorder: Recorder) -> list[str]:
     own = base(recorder.baseline) if recorder.baseline != recorder.name else []
     return [
         recorder.title,
-        _number(median(outcomes, "cpu_us"), ",.0f"),
-        _number(ratio(outcomes, nothing, "cpu_us"), ".2f"),
-        _number(ratio(outcomes, otel, "cpu_us"), ".2f"),
-        _number(extra(outcomes, own, "cpu_us"), "+,.0f"),
-        _number(median(outcomes, "thread_us"), ",.0f"),
-        _number(extra(outcomes, own, "thread_us"), "+,.0f"),
-        _number(median(outcomes, "wall_us"), ",.0f"),
-        _number(ratio(outcomes, nothing, "wall_us"), ".2f"),
-        _number(median(outcomes, "p50_ms"), ".2f"),
-        _number(median(outcomes, "p99_ms"), ".2f"),
-        _number(median(outcomes, "memory_kib"), ".1f"),
+        number(median(outcomes, "cpu_us"), ",.0f"),
+        number(ratio(outcomes, nothing, "cpu_us"), ".2f"),
+        number(ratio(outcomes, otel, "cpu_us"), ".2f"),
+        number(extra(outcomes, own, "cpu_us"), "+,.0f"),
+        number(median(outcomes, "thread_us"), ",.0f"),
+        number(extra(outcomes, own, "thread_us"), "+,.0f"),
+        number(median(outcomes, "wall_us"), ",.0f"),
+        number(ratio(outcomes, nothing, "wall_us"), ".2f"),
+        number(median(outcomes, "p50_ms"), ".2f"),
+        number(median(outcomes, "p99_ms"), ".2f"),
+        number(median(outcomes, "memory_kib"), ".1f"),
         recording(outcomes),
     ]
 
 
-def _number(value: float | None, form: str) -> str:
+def number(value: float | None, form: str) -> str:
+    """A figure as it is shown; a dash where there is none."""
     return _MISSING if value is None else format(value, form)
 
 
