@@ -113,7 +113,7 @@ def run(recorder: Recorder, case: Case, url: str, python: str) -> Sample:
                 proxy=setting.proxy,
                 concurrency=case.concurrency,
             )
-            measures, exit_cpu_s = _measured(task, setting)
+            measures, exit_cpu_s = observed(task, setting)
         verification = None
         if setting.read is not None:
             numbers = range(case.warm_up + case.count)
@@ -121,13 +121,29 @@ def run(recorder: Recorder, case: Case, url: str, python: str) -> Sample:
     return _sample(case, measures, exit_cpu_s, setting.beside, verification)
 
 
-def _measured(task: Task, setting: Setting) -> tuple[Measures, float]:
+def observed(
+    task: Task, setting: Setting, *, under: Sequence[str] = (), at_gate: Callable[[int], None] = lambda _: None
+) -> tuple[Measures, float]:
+    """Run the measured program.
+
+    Args:
+        task: What it is to do.
+        setting: What is around it.
+        under: A command that runs it, in its own process.
+        at_gate: Is called with the number of the process when it is warm, before its loop.
+
+    Returns:
+        What it measured, and the seconds of CPU time that it took after that.
+
+    Raises:
+        RunFailedError: It failed.
+    """
     variables = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("OTEL_") and not name.lower().endswith("_proxy")
     }
-    command = [*setting.command, str(_PROGRAM), json.dumps(asdict(task))]
+    command = [*under, *setting.command, str(_PROGRAM), json.dumps(asdict(task))]
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(  # noqa: S603 - ours
             command,
@@ -142,6 +158,7 @@ def _measured(task: Task, setting: Setting) -> tuple[Measures, float]:
             assert process.stdout is not None  # noqa: S101 - the same
             if process.stdout.readline() == "ready\n":
                 setting.beside.begin()
+                at_gate(process.pid)
                 process.stdin.write("\n")
                 process.stdin.flush()
             output = process.stdout.read()
