@@ -1,8 +1,8 @@
 """How many instructions an exchange takes, where the machine's noise hides differences of time.
 
-Run it from the project's directory as `python -m benchmarks.instructions [--json PATH]`. It needs callgrind (valgrind),
-which also tells the threads apart, or `perf stat` with a processor that counts. A count is the difference of two runs
-of different lengths, so that starting and ending are in none.
+Run it from the project's directory as `python -m benchmarks.instructions [--json PATH] [--docs PAGE]`. It needs
+callgrind (valgrind), which also tells the threads apart, or `perf stat` with a processor that counts. A count is the
+difference of two runs of different lengths, so that starting and ending are in none.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from benchmarks.compare.program import Task
 from benchmarks.compare.recorders import RECORDERS, Recorder
 from benchmarks.compare.rounds import observed
 from benchmarks.compare.table import aligned, number
+from benchmarks.publishing import publish
 from benchmarks.server import server
 
 _SIZE = 2_000
@@ -113,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.instructions", description=__doc__)
     parser.add_argument("--clients", nargs="+", choices=("requests", "aiohttp"), default=["requests", "aiohttp"])
     parser.add_argument("--count", type=int, default=250, help="exchanges of the longer run")
+    parser.add_argument("--docs", type=Path, metavar="PAGE")
     parser.add_argument("--json", type=Path, metavar="PATH")
     options = parser.parse_args(arguments)
     count = counter()
@@ -122,9 +124,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for client in options.clients:
             task = Task(client, f"{url}/{_SIZE}", _SIZE, options.count, _WARM_UP, "")
             found[client] = {recorder.name: for_each(count, recorder, task) for recorder in recorders}
-            print(
-                f"**{client}, 2 KB: thousands of instructions of an exchange**\n\n{_table(found[client])}\n", flush=True
-            )
+            table = _table(found[client])
+            print(f"**{client}, 2 KB: thousands of instructions of an exchange**\n\n{table}\n", flush=True)
+            if options.docs is not None:
+                publish(options.docs, f"instructions, {client}", table)
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1))
 

@@ -1,7 +1,7 @@
 """How the cost of an entry grows: with the file, with threads, with bodies, and what retention and rotation add.
 
-Run it from the project's directory as `python -m benchmarks.scaling [PART ...] [--json PATH]`. Every figure is a ratio
-or a difference of two measurements of one run, which took turns; see docs/cost.md.
+Run it from the project's directory as `python -m benchmarks.scaling [PART ...] [--json PATH] [--docs PAGE]`. Every
+figure is a ratio or a difference of two measurements of one run, which took turns; see docs/cost.md.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from benchmarks.compare.recorders import OWN, RECORDERS, Recorder, otel_har_file
 from benchmarks.compare.rounds import Case, Results, measured
 from benchmarks.compare.table import aligned, number, recording
 from benchmarks.growth import Growth, grown
+from benchmarks.publishing import publish
 
 _THREADS = (1, 8, 64)
 _BODIES = {0: 1_000, 2_000: 1_000, 20_000: 500, 200_000: 100, 2_000_000: 20, 20_000_000: 4, 100_000_000: 2}
@@ -153,12 +154,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--exchanges", type=int, default=100_000, help="the most of one run")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, metavar="PATH")
+    parser.add_argument("--docs", type=Path, metavar="PAGE")
     options = parser.parse_args(arguments)
     found: dict[str, list[Part]] = {}
     for name in options.parts or _PARTS:
         found[name] = _PARTS[name](options.exchanges, options.rounds)
         for part in found[name]:
             print(f"**{part.title}**\n\n{aligned(part.rows)}\n", flush=True)
+            if options.docs is not None:
+                publish(options.docs, part.title, aligned(part.rows))
     if options.json is not None:
         figures = {
             name: [{"title": part.title, "figures": part.figures} for part in parts] for name, parts in found.items()

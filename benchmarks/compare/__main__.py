@@ -7,7 +7,7 @@ import dataclasses
 import json
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,18 @@ from benchmarks.compare.figures import Verdict, verdicts
 from benchmarks.compare.recorders import HARLEM, MITMPROXY, OWN, RECORDERS, Recorder
 from benchmarks.compare.rounds import Case, Results, measured
 from benchmarks.compare.table import table
+from benchmarks.publishing import circumstances, publish
 
 # How many exchanges: each run takes a second or some; with 20 at once there must be many writes among them.
 _COUNTS = {"requests": 1_000, "requests-threads": 1_000, "aiohttp": 2_000, "aiohttp-20": 5_000, "httpx": 1_000}
 _WARM_UP = 0.05  # of them, before
 _SIZES = (2_000, 200_000)
 _ENVIRONMENTS = {HARLEM: environments.HARLEM, MITMPROXY: environments.MITMPROXY}
+_PACKAGES = {
+    OWN: ("requests", "aiohttp", "httpx", "opentelemetry-sdk", "vcrpy"),
+    HARLEM: ("harlem",),
+    MITMPROXY: ("mitmproxy",),
+}
 _FEWER = 5  # large answers take longer: so much fewer exchanges
 
 
@@ -36,7 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _tell("")
     if options.json is not None:
         options.json.write_text(json.dumps(_document(results, options.rounds), indent=1))
-    print(table(results, cases, recorders))
+    text = f"{_circumstances(options.rounds, pythons)}\n\n{table(results, cases, recorders)}"
+    print(text)
+    if options.docs is not None:
+        publish(options.docs, "compare", text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sizes", nargs="+", type=int, default=_SIZES, help="bytes of an answer")
     parser.add_argument("--recorders", nargs="+", choices=names, default=names)
     parser.add_argument("--environments", type=Path, default=environments.default_directory(), metavar="DIR")
-    parser.add_argument("--json", type=Path, metavar="PATH")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write all samples")
+    parser.add_argument("--docs", type=Path, metavar="PAGE", help="put the tables into a page of the documentation")
     return parser
 
 
@@ -72,6 +82,11 @@ def _pythons(recorders: Sequence[Recorder], directory: Path) -> dict[str, str | 
             print(f"{name} is left out: {fault}", file=sys.stderr)
             pythons[name] = fault
     return pythons
+
+
+def _circumstances(rounds: int, pythons: Mapping[str, str | EnvironmentUnavailableError]) -> str:
+    packages = {str(pythons[name]): names for name, names in _PACKAGES.items() if isinstance(pythons.get(name), str)}
+    return circumstances(f"medians of {rounds} rounds", packages=packages)
 
 
 def _document(results: Results, rounds: int) -> dict[str, Any]:

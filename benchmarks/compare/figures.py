@@ -55,7 +55,7 @@ def median(outcomes: Sequence[Outcome], figure: str) -> float | None:
 def _pairs(outcomes: Sequence[Outcome], base: Sequence[Outcome], figure: str) -> list[tuple[float, float]]:
     return [
         (getattr(one, figure), getattr(other, figure))
-        for one, other in zip(outcomes, base, strict=bool(base))  # a base that was not asked for has no rounds
+        for one, other in zip(outcomes, base, strict=bool(outcomes and base))  # what was not asked for has no rounds
         if isinstance(one, Sample) and isinstance(other, Sample)
     ]
 
