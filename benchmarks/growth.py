@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.compare.recorded import entries_in
-from benchmarks.compare.recorders import instrumented, variables
+from benchmarks.compare.recorders import environment, instrumented, variables
 from benchmarks.server import server
 
 _ROOT = Path(__file__).parents[1]
@@ -80,8 +80,8 @@ def grown(exchanges: int, options: Sequence[str] = ()) -> Growth:
         har = Path(directory, "out.har")
         program = [str(Path(__file__)), f"{url}/{_SIZE}", str(exchanges)]
         command = [*instrumented("--har", str(har), *options), *program]
-        environment = {**os.environ, **variables(), "PYTHONPATH": str(_ROOT)}
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)  # noqa: S603 - ours
+        around = environment({**variables(), "PYTHONPATH": str(_ROOT)})
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=around)  # noqa: S603 - ours
         told = json.loads(done.stdout)
         marks = [_mark(told["windows"], entries) for entries in _MARKS if entries <= exchanges]
         return Growth(marks, entries_in(har), told["peak_mib"], done.stderr)

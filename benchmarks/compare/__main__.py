@@ -1,4 +1,4 @@
-"""The command."""
+"""What recording an exchange costs: with nothing, OpenTelemetry alone, otel-har, and others. See docs/cost.md."""
 
 from __future__ import annotations
 

@@ -116,6 +116,16 @@ def variables() -> dict[str, str]:
     return {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": ",".join(sorted(others)), **exporters}
 
 
+def environment(others: Mapping[str, str]) -> dict[str, str]:
+    """That of this process with others, and without what of it would change a measurement."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("OTEL_") and not name.lower().endswith("_proxy")
+    }
+    return {**kept, **others}
+
+
 @contextlib.contextmanager
 def otel_har_file(directory: Path, _: str, *, options: Sequence[str] = (), keeps_all: bool = True) -> Iterator[Setting]:
     """Turns otel-har on, as its users do, with further options."""
@@ -134,11 +144,9 @@ def _otel_har_otlp(directory: Path, python: str) -> Iterator[Setting]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as receiver:  # noqa: S603 - ours
         assert receiver.stdout is not None  # noqa: S101 - for the type
         endpoint = f"http://127.0.0.1:{int(receiver.stdout.readline())}"
-        environment = {**variables(), "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+        sending = {**variables(), "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
         try:
-            yield Setting(
-                instrumented("--har_exporter", "otlp"), "flush", environment, read=partial(of_otlp, directory)
-            )
+            yield Setting(instrumented("--har_exporter", "otlp"), "flush", sending, read=partial(of_otlp, directory))
         finally:
             receiver.terminate()
 
@@ -149,9 +157,9 @@ def _mitmproxy(directory: Path, python: str) -> Iterator[Setting]:
     dump = Path(python).with_name("mitmdump")
     options = ["--listen-host", "127.0.0.1", "--listen-port", "0", "--set", f"hardump={path}"]
     options += ["--set", f"confdir={directory}", "--set", "flow_detail=0"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    told_at_once = environment({"PYTHONUNBUFFERED": "1"})
     command = [str(dump), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as proxy:  # noqa: S603 - ours
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=told_at_once) as proxy:  # noqa: S603 - ours
         assert proxy.stdout is not None  # noqa: S101 - for the type
         beside = Beside(proxy)
         try:

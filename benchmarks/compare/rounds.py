@@ -17,7 +17,7 @@ from benchmarks.compare.beside import Beside
 from benchmarks.compare.environments import EnvironmentUnavailableError
 from benchmarks.compare.program import Measures, Task
 from benchmarks.compare.recorded import Verification, verified
-from benchmarks.compare.recorders import Recorder, Setting
+from benchmarks.compare.recorders import Recorder, Setting, environment
 from benchmarks.server import server
 
 _PROGRAM = Path(__file__).with_name("program.py")
@@ -138,11 +138,6 @@ def observed(
     Raises:
         RunFailedError: It failed.
     """
-    variables = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("OTEL_") and not name.lower().endswith("_proxy")
-    }
     command = [*under, *setting.command, str(_PROGRAM), json.dumps(asdict(task))]
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(  # noqa: S603 - ours
@@ -151,7 +146,7 @@ def observed(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env={**variables, **setting.variables},
+            env=environment(setting.variables),
         )
         with process, _killed_after(process, _TIMEOUT_S):
             assert process.stdin is not None  # noqa: S101 - for the type
