@@ -1,123 +1,139 @@
-"""What recording costs as the file grows: the last thousand exchanges against the first, and the memory between.
+"""One recorded program that makes very many exchanges: what they cost early and late, and the memory between.
 
-Run it as `python benchmarks/growth.py [EXCHANGES]`. One server process and one recorded client process on loopback;
-JSON answers of 2 KB. Printed are ratios measured in this one run, and the growth of resident memory.
+It is measured by `python -m benchmarks.scaling growth`; run with a URL, this file is the recorded program.
+
+The machine's speed changes in the minutes that this takes. So the program counts beside each window of exchanges how
+long a piece of plain Python takes, and a window's cost is in units of that.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 import json
-import multiprocessing
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-_BODY = json.dumps({"padding": "x" * 2000}).encode()
-_ANSWER = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + str(len(_BODY)).encode() + b"\r\n\r\n"
-) + _BODY
+from benchmarks.compare.recorded import entries_in
+from benchmarks.compare.recorders import environment, instrumented, variables
+from benchmarks.server import server
+
+_ROOT = Path(__file__).parents[1]
+_SIZE = 2_000
 _CONCURRENCY = 20
-_WINDOW = 1000
+_WINDOW = 500
+_WINDOWS = 7  # of which a mark is the median
+_MARKS = (1_000, 10_000, 100_000)
 
 
-class _Answering(asyncio.Protocol):
-    """Answers every request head with the same response, and does nothing else."""
+@dataclass(frozen=True)
+class Mark:
+    """What the program cost about a moment.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+    Attributes:
+        entries: How many exchanges there were by then.
+        cost: CPU time of an exchange in units of the yardstick.
+        resident_mib: Resident memory.
+    """
 
-    def data_received(self, data: bytes) -> None:
-        if isinstance(self._transport, asyncio.WriteTransport):
-            self._transport.write(_ANSWER * data.count(b"\r\n\r\n"))
-
-
-def _serve(port_writer: int) -> None:
-    async def run() -> None:
-        server = await asyncio.get_running_loop().create_server(_Answering, "127.0.0.1", 0)
-        os.write(port_writer, str(server.sockets[0].getsockname()[1]).encode())
-        os.close(port_writer)
-        await server.serve_forever()
-
-    asyncio.run(run())
+    entries: int
+    cost: float
+    resident_mib: float
 
 
-@contextlib.contextmanager
-def server() -> Iterator[str]:
-    """A server in a process of its own; its base URL."""
-    reader, writer = os.pipe()
-    process = multiprocessing.get_context("fork").Process(target=_serve, args=(writer,), daemon=True)
-    process.start()
-    os.close(writer)
-    try:
-        yield f"http://127.0.0.1:{os.read(reader, 16).decode()}/"
-    finally:
-        process.terminate()
-        process.join()
+@dataclass(frozen=True)
+class Growth:
+    """What such a program took.
+
+    Attributes:
+        marks: In their order.
+        entries: The entries of the file at the end.
+        peak_mib: The most resident memory.
+        stderr: What it said.
+    """
+
+    marks: Sequence[Mark]
+    entries: int
+    peak_mib: float
+    stderr: str
+
+    def ratio(self, mark: Mark) -> float:
+        """What an exchange cost at a mark, beside the first."""
+        return mark.cost / self.marks[0].cost
 
 
-async def _client(url: str, count: int) -> None:
-    """The recorded program: `count` exchanges, CPU time and memory noted at every thousandth."""
-    import aiohttp  # noqa: PLC0415 - only the client process needs it
+def grown(exchanges: int, options: Sequence[str] = ()) -> Growth:
+    """Run the program under `opentelemetry-instrument --har`.
 
-    marks: list[tuple[float, int]] = []
-    done = 0
+    Args:
+        exchanges: How many it makes, at least 5,000.
+        options: Further options of `opentelemetry-instrument`.
+    """
+    with server() as url, tempfile.TemporaryDirectory() as directory:
+        har = Path(directory, "out.har")
+        program = [str(Path(__file__)), f"{url}/{_SIZE}", str(exchanges)]
+        command = [*instrumented("--har", str(har), *options), *program]
+        around = environment({**variables(), "PYTHONPATH": str(_ROOT)})
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=around)  # noqa: S603 - ours
+        told = json.loads(done.stdout)
+        marks = [_mark(told["windows"], entries) for entries in _MARKS if entries <= exchanges]
+        return Growth(marks, entries_in(har), told["peak_mib"], done.stderr)
 
-    async def worker(session: aiohttp.ClientSession) -> None:
-        nonlocal done
-        while done < count:
-            done += 1
-            if done % _WINDOW == 1:
-                marks.append((time.process_time(), _resident_kib()))
-            async with session.get(url) as response:
+
+def _mark(windows: Sequence[tuple[float, float]], entries: int) -> Mark:
+    """What was measured from so many exchanges on, or last."""
+    first = min(entries // _WINDOW, len(windows) - _WINDOWS)
+    around = windows[first : first + _WINDOWS]
+    return Mark(entries, statistics.median(cost for cost, _ in around), around[-1][1])
+
+
+async def _program(url: str, count: int) -> None:
+    """The recorded program: what each window of exchanges cost, and the memory at its end."""
+    import aiohttp  # noqa: PLC0415 - only the recorded program needs it
+
+    windows: list[tuple[float, float]] = []
+    numbers = iter(range(count))
+
+    async def work(session: aiohttp.ClientSession) -> None:
+        for number in numbers:
+            if number % _WINDOW == 0 and number:
+                instants.append((time.process_time(), _yardstick_s(), _resident_mib()))
+                starts.append(time.process_time())
+            async with session.get(f"{url}?n={number}") as response:
                 await response.read()
 
+    instants: list[tuple[float, float, float]] = []
+    starts = [time.process_time()]
     async with aiohttp.ClientSession() as session:
-        await asyncio.gather(*(worker(session) for _ in range(_CONCURRENCY)))
-    marks.append((time.process_time(), _resident_kib()))
-    costs = [later[0] - earlier[0] for earlier, later in itertools.pairwise(marks)]
-    print(
-        json.dumps(
-            {
-                "first_s": sorted(costs[1:6])[2],
-                "last_s": sorted(costs[-5:])[2],
-                "grown_kib": marks[-1][1] - marks[1][1],
-                "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-            }
-        )
-    )
+        await asyncio.gather(*(work(session) for _ in range(_CONCURRENCY)))
+    instants.append((time.process_time(), _yardstick_s(), _resident_mib()))
+    units = [unit for _, unit, _ in instants]
+    for number, (started, (ended, _, resident)) in enumerate(zip(starts, instants, strict=True)):
+        unit = statistics.mean(units[max(0, number - 1) : number + 1])
+        windows.append(((ended - started) / _WINDOW / unit, resident))
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"windows": windows, "peak_mib": peak_mib}))
 
 
-def _resident_kib() -> int:
+def _yardstick_s() -> float:
+    """CPU time of this thread for a piece of work that never changes."""
+    started = time.thread_time()
+    for _ in range(20):
+        json.loads(json.dumps({f"{number}": [number, str(number)] for number in range(100)}))
+    return time.thread_time() - started
+
+
+def _resident_mib() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
-
-
-def main(count: int) -> None:
-    """Run the recorded client and print what it noted."""
-    with server() as url, tempfile.TemporaryDirectory() as directory:
-        har = Path(directory) / "out.har"
-        instrument = Path(sys.executable).with_name("opentelemetry-instrument")
-        command = [str(instrument), "--har", str(har), sys.executable, __file__, "client", url, str(count)]
-        result = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own command
-        figures = json.loads(result.stdout)
-        entries = har.read_bytes().count(b'"startedDateTime"') - har.read_bytes().count(b'"pageTimings"')
-        print(result.stderr, end="")
-        print(f"exchanges                                {count}")
-        print(f"entries in the file                      {entries}")
-        print(f"CPU of a late thousand / an early one    {figures['last_s'] / figures['first_s']:.2f}")
-        print(f"growth of resident memory                {figures['grown_kib'] / 1024:.1f} MiB")
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["client"]:
-        asyncio.run(_client(sys.argv[2], int(sys.argv[3])))
-    else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    asyncio.run(_program(sys.argv[1], int(sys.argv[2])))

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import base64
-import re
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmarks.growth import grown
 
 if TYPE_CHECKING:
     from servers import InstrumentedRunner
-
-ROOT = Path(__file__).parents[2]
 
 _STREAMING = """
 import asyncio, resource, socket, threading
@@ -51,11 +47,9 @@ print(peak_mib() - before)
 
 def test_a_hundred_thousand_exchanges_do_not_grow_the_program() -> None:
     """100,000 recorded exchanges of 2 KB are all in the file, and resident memory grows by less than 40 MiB."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "growth.py"), "100000"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
-    figures = dict(re.findall(r"^(.+?) {2,}(\S+)", result.stdout, re.MULTILINE))
-    assert ("", "100000") == (result.stderr, figures["entries in the file"])
-    assert float(figures["growth of resident memory"]) < 40
+    found = grown(100_000)
+    assert ("", 100_000) == (found.stderr, found.entries)
+    assert found.peak_mib - found.marks[0].resident_mib < 40
 
 
 def test_a_streamed_gibibyte_is_held_up_to_the_body_limit(run_instrumented: InstrumentedRunner) -> None:
