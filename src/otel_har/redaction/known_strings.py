@@ -14,7 +14,7 @@ from otel_har.redaction.shapes import is_near_a_shape
 from otel_har.redaction.text import base64_places
 from otel_har.redaction.words import may_tell
 
-_LONGEST_TEXT = 65_536
+_LONGEST_TEXT = 1_048_576
 _LONGEST_PIECE = 59  # as far as the name is read that a piece may be
 _MOST = 10_000
 _READ_EACH_TIME = "\\?%"
