@@ -8,15 +8,15 @@ business of `timings` and `mapping`, in the worker.
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import CodeType
 
 from otel_har.budget import Charge
 from otel_har.duplex import Duplex
-from otel_har.guard import guarded
+from otel_har.guard import caught
 from otel_har.limits import CaptureLimits, Interest
-from otel_har.message import Body, BodyRule, HeaderText, RawHeaders, SomeHeaders, memory_of
+from otel_har.message import NOT_SEEN, Body, BodyRule, HeaderText, RawHeaders, memory_of
 
 # What an exchange takes besides texts and bodies, with its record: measured with tracemalloc, on Python 3.11.
 _OWN_BYTES = 3 * 1024
@@ -24,6 +24,8 @@ _MAX_TEXT_OVER_BUDGET = 1_000
 
 CallFrame = tuple[str, str, int]
 """A frame of the program's call stack: function name, file name, line number (from 1)."""
+CallPlace = tuple[CodeType, int]
+"""The same as it was met: the code, and the offset of the instruction that was under way in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Exchange:
         started_unix_ns: The start of the exchange, nanoseconds since the Unix epoch.
         status: The status code; None while there is no response.
         request_head: The request line and the header fields as they were sent, through the blank line; None where the
-            client does not show them.
+            client does not show them. Where it is there it counts, and `request_headers` need not be.
         request_head_size: Its size, where the client shows no more than that; None where it does not.
         request_http_version: As the request line writes it (`HTTP/1.1`).
         http_version: As the status line writes it; None while there is no response.
@@ -114,6 +116,7 @@ class Exchange:
     __slots__ = (
         "_charge",
         "_listeners",
+        "_span_bytes",
         "connection_id",
         "duplex",
         "end_reason",
@@ -152,10 +155,10 @@ class Exchange:
         self.request_http_version = "HTTP/1.1"
         self.request_head: bytes | None = None
         self.request_head_size: int | None = None
-        self.request_headers: RawHeaders = SomeHeaders()
+        self.request_headers: RawHeaders = NOT_SEEN
         self.request_body = Body(limits)
         self.response_body = Body(limits)
-        self.response_headers: RawHeaders = SomeHeaders()
+        self.response_headers: RawHeaders = NOT_SEEN
         self.status: int | None = None
         self.reason: HeaderText = ""
         self.http_version: str | None = None
@@ -165,7 +168,7 @@ class Exchange:
         self.socket_path: str | None = None
         self.proxy: str | None = None
         self.tls: TlsFacts | None = None
-        self.initiator: Sequence[CallFrame] = ()
+        self.initiator: Sequence[CallFrame | CallPlace] = ()
         self.duplex: Duplex | None = None
         self.error: str | None = None
         self.end_reason: str | None = None
@@ -174,6 +177,7 @@ class Exchange:
         self.lost_attempts = 0
         self.interest = Interest.ALL
         self._charge = Charge(limits.budget)
+        self._span_bytes = 0
         self._listeners: list[Callable[[Exchange], None]] = []
 
     @property
@@ -192,21 +196,27 @@ class Exchange:
         duplex = self.duplex
         return duplex is not None and (duplex.sent.body.is_over_budget or duplex.received.body.is_over_budget)
 
-    @guarded("accounting for an exchange")
     def charge(self) -> None:
         """Take the room for what was noted of the heads since the last time; without it let go of them."""
-        if self.interest is Interest.NOTHING:  # nobody will ask for them
-            self._let_go_of_heads()
-            return
-        if self.is_over_budget or not self._charge.raise_to(_OWN_BYTES + self._text_bytes()):
-            self.is_over_budget = True
-            self.url = self.url[:_MAX_TEXT_OVER_BUDGET]
-            self._let_go_of_heads()
-            self.error = self.error[:_MAX_TEXT_OVER_BUDGET] if self.error is not None else None
+        try:
+            if self.interest is Interest.NOTHING:  # nobody will ask for them
+                self._let_go_of_heads()
+            elif self.is_over_budget or not self._charge.raise_to(self._entry_bytes()):
+                self.is_over_budget = True
+                self.url = self.url[:_MAX_TEXT_OVER_BUDGET]
+                self._let_go_of_heads()
+                self.error = self.error[:_MAX_TEXT_OVER_BUDGET] if self.error is not None else None
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("accounting for an exchange", fault)
+
+    def hold_span(self, count: int) -> bool:
+        """Take the room for what the exchange's span tells; False where there is none."""
+        self._span_bytes = count
+        return self._charge.raise_by(count)
 
     def _let_go_of_heads(self) -> None:
         self.request_head = None
-        self.request_headers = self.response_headers = self.response_body.trailers = SomeHeaders()
+        self.request_headers = self.response_headers = self.response_body.trailers = NOT_SEEN
         self.reason = ""
 
     def limit_to(self, interest: Interest) -> None:
@@ -221,12 +231,19 @@ class Exchange:
         other.response_body = self.response_body.under(response_rule)
         return other
 
-    def _text_bytes(self) -> int:
-        head_bytes = len(self.request_head) if self.request_head is not None else 0
+    def _entry_bytes(self) -> int:
+        count = _OWN_BYTES + self._span_bytes + len(self.url)
         # Versions and what is noted of a certificate are short, whatever a server sends.
-        others = ((self.reason, self.error or ""),)
-        heads = itertools.chain(self.request_headers, self.response_headers, self.response_body.trailers, others)
-        return head_bytes + len(self.url) + memory_of(heads)
+        if self.reason and isinstance(self.reason, str | bytes):  # an adapter of the program's own may say anything
+            count += len(self.reason)
+        if self.request_head is not None:
+            count += len(self.request_head)
+        if self.error is not None:
+            count += len(self.error)
+        for fields in (self.request_headers, self.response_headers, self.response_body.trailers):
+            if fields:
+                count += memory_of(fields)
+        return count
 
     def when_finished(self, listener: Callable[[Exchange], None]) -> None:
         """Call `listener` once the exchange is finished; at once when it is already.
@@ -246,7 +263,8 @@ class Exchange:
         if self.response_body.trailers or self.error:
             self.charge()
         self.finished = True
-        self._notify()
+        if self._listeners:
+            self._notify()
 
     def _notify(self) -> None:
         while True:

@@ -44,6 +44,10 @@ class SomeHeaders(tuple[tuple[HeaderText, HeaderText], ...]):
     __slots__ = ()
 
 
+NOT_SEEN = SomeHeaders()
+"""The header fields of a message of which nobody saw any."""
+
+
 class Body:
     """The bytes of one message body, noted as they pass, kept up to a limit.
 
@@ -51,7 +55,6 @@ class Body:
         size_bytes: How many bytes passed, kept or not.
         encoded: True when the noted bytes still carry the message's Content-Encoding.
         ended: True when the end of the body was seen.
-        arrivals: When the pieces that passed came; only what a program reads has them.
         wire_size_bytes: How many bytes of the encoded body came over the wire, without chunk framing; None: unknown.
         wire_bytes_lost: True when more came than anyone counted: `wire_size_bytes` is the least it can be.
         has_gaps: True when bytes of it came that were not noted, and not only behind those that were.
@@ -62,10 +65,10 @@ class Body:
     """
 
     __slots__ = (
+        "_arrivals",
         "_chunks",
         "_kept_bytes",
         "_limits",
-        "arrivals",
         "encoded",
         "ended",
         "framing_bytes",
@@ -85,7 +88,7 @@ class Body:
         self.size_bytes = 0
         self.encoded = False
         self.ended = False
-        self.arrivals = Arrivals(limits.budget)
+        self._arrivals: Arrivals | tuple[int, int] | None = None  # one piece needs no table
         self.wire_size_bytes: int | None = None
         self.wire_bytes_lost = False
         self.has_gaps = False
@@ -94,11 +97,32 @@ class Body:
         self.framing_bytes = 0
         self.trailers: RawHeaders = ()
 
-    def note(self, chunk: bytes | bytearray | memoryview) -> None:
-        """Note bytes that pass."""
+    @property
+    def arrivals(self) -> Arrivals:
+        """When the pieces that passed came; only what a program reads has them."""
+        known = self._arrivals
+        if isinstance(known, Arrivals):
+            return known
+        arrivals = self._arrivals = Arrivals(self._limits.budget)
+        if known is not None:
+            arrivals.note(*known)
+        return arrivals
+
+    def note(self, chunk: bytes | bytearray | memoryview, instant: int | None = None) -> None:
+        """Note bytes that pass.
+
+        Args:
+            chunk: The bytes.
+            instant: When they came, nanoseconds of the exchange's clock; None where nobody asks for it.
+        """
         length = chunk.nbytes if isinstance(chunk, memoryview) else len(chunk)
         was_whole = self._kept_bytes == self.size_bytes
         self.size_bytes += length
+        if instant is not None:
+            if self._arrivals is None:
+                self._arrivals = instant, self.size_bytes
+            else:
+                self.arrivals.note(instant, self.size_bytes)
         if (
             not was_whole or not length or self.rule == "none"
         ):  # behind a gap nothing more is kept: what is kept is a prefix
@@ -132,7 +156,8 @@ class Body:
                 self._chunks.append(kept)
             self._release(len(last) - len(kept))
             surplus -= len(last) - len(kept)
-        self.arrivals.retract(self.size_bytes)
+        if self._arrivals is not None:
+            self.arrivals.retract(self.size_bytes)
         self.ended = False
 
     def moved_out(self) -> Body:
@@ -164,7 +189,7 @@ class Body:
         """Forget everything: the body is sent once more from its start."""
         self._chunks.clear()
         self._release(self._kept_bytes)
-        self.arrivals.clear()
+        self._arrivals = None
         self.size_bytes = 0
         self.ended = self.is_over_budget = False
 
