@@ -65,8 +65,7 @@ class ByteBudget:
             taken_bytes = self._taken_bytes + count
             if taken_bytes <= self._body_limit_bytes or not count:
                 self._taken_bytes = taken_bytes
-                if taken_bytes > self.most_taken_bytes:
-                    self.most_taken_bytes = taken_bytes
+                self.most_taken_bytes = max(self.most_taken_bytes, taken_bytes)
                 return True
         return may_wait and self._take_later(count, self._body_limit_bytes)
 
@@ -76,8 +75,7 @@ class ByteBudget:
             taken_bytes = self._taken_bytes + count
             if taken_bytes <= self._entry_limit_bytes or not count:
                 self._taken_bytes = taken_bytes
-                if taken_bytes > self.most_taken_bytes:
-                    self.most_taken_bytes = taken_bytes
+                self.most_taken_bytes = max(self.most_taken_bytes, taken_bytes)
                 return True
         return self._take_later(count, self._entry_limit_bytes)
 

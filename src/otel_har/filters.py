@@ -116,7 +116,8 @@ class HarFilter:
     def takes_every_request(self) -> bool:
         """Whether all of every exchange can be of use, whatever its method and its URL."""
         no_bodies = self._bodies[0][1] == "none" and _is_for_all(self._bodies[0][0])
-        return not (self._methods or self._included or self._excluded or no_bodies)
+        is_asked = type(self).interest is not HarFilter.interest  # a program's own kind of filter
+        return not (is_asked or self._methods or self._included or self._excluded or no_bodies)
 
     def lets_in(self, record: HarRecord) -> bool:
         """Whether a record is to become an entry, as far as its facts tell."""

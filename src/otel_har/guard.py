@@ -1,8 +1,9 @@
 """The one place where any exception is caught: nothing of ours breaks the program that is being recorded.
 
-The rule: whatever OpenTelemetry, a client library or the interpreter calls of ours goes through `guarded`, or hands what
-it catches to `caught`. A fault is logged once for each kind, with its traceback, and counted after that. Kinds are known by name: a program that makes
-classes of exceptions as it goes has none of them kept.
+The rule: whatever OpenTelemetry, a client library or the interpreter calls of ours goes through `guarded`, or gives
+what it catches to `caught`, and does nothing else with it. A fault is logged once for each kind, with its traceback,
+and counted after that. Kinds are known by name: a program that makes classes of exceptions as it goes has none of them
+kept.
 
 What a signal handler of the program raises (a time limit by `SIGALRM`) is no fault: Python calls handlers between any
 two bytecodes, ours among them. It goes on to the program, as it would have from anywhere else.

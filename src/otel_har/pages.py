@@ -56,10 +56,10 @@ class Trace:
 
     __slots__ = ("open_span_ids", "page", "root", "root_id")
 
-    def __init__(self) -> None:
-        self.open_span_ids: set[int] = set()
-        self.root: RootSpan | None = None
-        self.root_id: int | None = None
+    def __init__(self, *open_span_ids: int, root: RootSpan | None = None, root_id: int | None = None) -> None:
+        self.open_span_ids = set(open_span_ids)
+        self.root = root
+        self.root_id = root_id
         self.page: PageFacts | None = None
 
 
@@ -99,7 +99,8 @@ class PageBook:
             if trace is None:
                 while len(self._traces) >= _MAX_TRACES:  # spans that never end
                     del self._traces[next(iter(self._traces))]
-                trace = self._traces[trace_id] = Trace()
+                trace = self._traces[trace_id] = Trace(span_id, root=root, root_id=root_id)
+                return trace
             if len(trace.open_span_ids) < _MAX_OPEN_SPANS:
                 trace.open_span_ids.add(span_id)
             if trace.root is None:

@@ -31,6 +31,8 @@ _MAX_WAITING = 10_000
 _TOO_MANY = "too many exchanges were under way"
 _SPAN_BYTES = 600  # of the facts of a span without attributes
 _ATTRIBUTE_BYTES = 120  # of an attribute, besides the characters of its value
+_PLAIN_KINDS = frozenset({str, int, float, bool})
+_is_text = str.__instancecheck__
 
 
 class HarSpanProcessor(SpanProcessor):
@@ -266,15 +268,13 @@ class _NotedSpan:
 
     def _text_bytes(self) -> int:
         description = self._status.description if self._status is not None else None
-        attributes = self._attributes
-        count = len(attributes) * _ATTRIBUTE_BYTES + len(self._exception or "") + len(description or "")
-        for value in attributes.values():
-            kind = type(value)
-            if kind is str:
-                count += len(value)
-            elif kind is not int:
-                count += _length(value)
-        return count
+        count = len(self._attributes) * _ATTRIBUTE_BYTES
+        if self._exception or description:
+            count += len(self._exception or "") + len(description or "")
+        values = self._attributes.values()
+        if _PLAIN_KINDS.issuperset(map(type, values)):  # as nearly always: then no step of this is one of Python's own
+            return count + sum(map(len, filter(_is_text, values)))
+        return count + sum(map(_length, values))
 
     def let_go(self) -> None:
         """There was no room for it: no more is kept than what tells it from others."""

@@ -112,13 +112,13 @@ class HarRecord:
 
     __slots__ = ("_charge", "_process", "_span", "exchange", "is_over_budget", "page")
 
-    def __init__(  # noqa: PLR0913 - one for each thing that there is
+    def __init__(  # noqa: PLR0913, PLR0917 - by name it takes longer, and one is made for each exchange
         self,
         exchange: Exchange | None,
         span: SpanFacts | Callable[[], SpanFacts],
         page: PageFacts,
         process: ProcessFacts | None = None,
-        is_over_budget: bool = False,  # noqa: FBT001, FBT002 - each record is made by it
+        is_over_budget: bool = False,  # noqa: FBT002 - as above
         charge: Charge | None = None,
     ) -> None:
         self.exchange = exchange

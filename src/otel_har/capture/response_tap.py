@@ -7,6 +7,7 @@ an exhausted iterator, or the last byte of a body of known length.
 from __future__ import annotations
 
 import io
+import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from http.client import HTTPException, IncompleteRead
@@ -16,7 +17,7 @@ from typing import Any, ClassVar
 from otel_har.capture.pieces import NotedPieces
 from otel_har.capture.proxy import Tap
 from otel_har.capture.streams import ResponseNotes
-from otel_har.guard import guarded
+from otel_har.guard import caught, guarded
 from otel_har.waiting import Finalising
 
 # What the program calls to read, and the method here that notes what the call got.
@@ -42,6 +43,9 @@ _CLOSED = "closed before its end"
 _LOST = "bytes came that no read of the response's stream returned"
 
 
+_set = object.__setattr__
+
+
 class ResponseTap(Tap):
     """Stands for one response's stream.
 
@@ -50,6 +54,7 @@ class ResponseTap(Tap):
     """
 
     __slots__ = ("_self_notes",)
+    _self_plain: ClassVar[tuple[str, ...]] = ("_original_response",)  # where requests looks for cookies, three times
     _self_special: ClassVar[dict[str, str]] = {
         "__enter__": "_self_enter",
         "__exit__": "_self_exit",
@@ -58,24 +63,29 @@ class ResponseTap(Tap):
     }
 
     def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
-        super().__init__(wrapped)
-        self._self_notes = notes
+        _set(self, "__wrapped__", wrapped)
+        _set(self, "_self_notes", notes)
 
     def __getattr__(self, name: str) -> Any:
         """Every attribute is the stream's own, so that one it lacks is missing here too."""
         if name == "data":
             return self._self_data()
         value = getattr(self.__wrapped__, name)
-        note = _NOTED.get(name)
-        if note is not None:
-            return self._self_noting(value, getattr(self, note))
         noting = _NOTING.get(name)
-        return value if noting is None else getattr(self, noting)(value)
+        if noting is not None:
+            return getattr(self, noting)(value)
+        note = _NOTED.get(name)
+        return value if note is None else self._self_noting(value, getattr(self, note))
 
     def __del__(self) -> None:
         """The program let go of the response."""
-        with Finalising():
-            self._self_left("the response was dropped before its end")
+        try:
+            if self._self_notes.exchange.finished:  # nearly always
+                return
+            with Finalising():
+                self._self_left("the response was dropped before its end")
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("noting a response left unread", fault)
 
     def _self_iter(self) -> Iterator[bytes]:
         iterator = iter(self.__wrapped__)
@@ -135,14 +145,10 @@ class ResponseTap(Tap):
 
     def _self_noted(self, chunks: Iterable[bytes], *, decoded: bool | None) -> Generator[bytes, Any, None]:
         """The pieces, each noted; what the program throws into the generator it throws into the stream's."""
-        yield from NotedPieces(
-            iter(chunks),
-            self._self_notes,
-            got=lambda chunk: self._self_got(chunk, None, decoded=decoded),
-            failed=self._self_failed,
-            abandoned=self._self_abandoned,
-        )
-        self._self_end()
+        notes = self._self_notes
+        yield from NotedPieces(iter(chunks), notes, self, decoded)
+        if not notes.exchange.finished:
+            self._self_end()
 
     def _self_call(self, read: Callable[..., Any], note: Callable[..., None], args: Any, kwargs: Any) -> Any:
         notes = self._self_notes
@@ -184,7 +190,6 @@ class ResponseTap(Tap):
         view = memoryview(next(iter((*args, *kwargs.values())))).cast("B")
         self._self_got(bytes(view[:count]), count if len(view) else None, decoded=None)
 
-    @guarded("noting what was read")
     def _self_got(self, data: Any, got: object, *, decoded: bool | None) -> None:
         """Note what a call of the program got, and the body's end where this is it.
 
@@ -196,34 +201,42 @@ class ResponseTap(Tap):
             got: What tells the end by being empty; None when nothing was asked for.
             decoded: Whether the content coding was removed; None for the stream's own setting.
         """
-        self._self_note(data, decoded=decoded)
-        if got is not None and not got:
-            if self._self_is_exhausted():
-                self._self_end()
-        else:
-            self._self_end_at_last_byte()
+        try:
+            notes, wrapped = self._self_notes, self.__wrapped__
+            exchange = notes.exchange
+            notes.readings += 1
+            if exchange.finished:
+                return
+            size = self._self_wire_size()
+            if data:
+                if decoded is None:
+                    decoded = bool(getattr(wrapped, "decode_content", False))
+                body = exchange.response_body
+                body.encoded = not decoded
+                body.note(b"".join(data) if isinstance(data, list) else data, time.perf_counter_ns())
+                if size is not None:
+                    body.wire_size_bytes = size
+            if got is not None and not got:
+                if self._self_is_exhausted():
+                    self._self_end()
+            elif getattr(wrapped, "length_remaining", None) == 0 and self._self_is_plain():
+                self._self_end_at_last_byte(size)
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("noting what was read", fault)
 
     def _self_is_exhausted(self) -> bool:
         """urllib3 1.26 gets nothing, too, where its decoder makes nothing yet of what it read."""
         is_closed = getattr(self.__wrapped__, "isclosed", None)
         return is_closed is None or bool(is_closed())
 
-    def _self_end_at_last_byte(self) -> None:
-        if getattr(self.__wrapped__, "length_remaining", None) == 0 and self._self_is_plain():
-            size = self._self_wire_size()
-            if size is None or size == self._self_notes.exchange.response_body.size_bytes:
-                self._self_end()
-
-    @guarded("noting what was read")
-    def _self_note(self, data: Any, *, decoded: bool | None) -> None:
+    def _self_end_at_last_byte(self, size: int | None) -> None:
+        """The body is as long as announced; its end is here if urllib3 took no more than the program got."""
         notes = self._self_notes
-        notes.readings += 1
-        if not data or notes.exchange.finished:
-            return
-        if decoded is None:
-            decoded = bool(getattr(self.__wrapped__, "decode_content", False))
-        notes.exchange.response_body.encoded = not decoded
-        notes.chunk(b"".join(data) if isinstance(data, list) else data, self._self_wire_size())
+        body = notes.exchange.response_body
+        if size == body.size_bytes and not body.has_gaps:
+            notes.ended(size)
+        elif size is None or size == body.size_bytes:
+            self._self_end()
 
     @guarded("noting the end of a body")
     def _self_end(self) -> None:
@@ -299,8 +312,10 @@ class ResponseTap(Tap):
 
     def _self_is_plain(self) -> bool:
         """Whether the bytes that are read are those of the wire."""
-        headers = getattr(self.__wrapped__, "headers", None) or {}
-        return self._self_notes.exchange.response_body.encoded or "content-encoding" not in headers
+        if self._self_notes.exchange.response_body.encoded:
+            return True
+        headers = getattr(self.__wrapped__, "headers", None)
+        return headers is None or "content-encoding" not in headers
 
     def _self_wire_size(self) -> int | None:
         """urllib3's `tell`: bytes taken from the connection so far, which it does not count in chunked bodies."""

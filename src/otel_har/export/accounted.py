@@ -30,7 +30,7 @@ class AccountedProcessor(HarProcessor):
     @property
     def takes_everything(self) -> bool:
         """Whether the filter lets in every request."""
-        return self._delivery.filter.takes_every_request
+        return type(self).interest is AccountedProcessor.interest and self._delivery.filter.takes_every_request
 
     def interest(self, method: str, url: str) -> Interest:
         """What the filter says."""
