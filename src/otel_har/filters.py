@@ -24,7 +24,7 @@ from otel_har.importing import ImportedFunction
 from otel_har.limits import Interest
 from otel_har.mapping.bodies import is_textual
 from otel_har.mapping.content_type import media_type
-from otel_har.mapping.headers import fields_of_head, first, har_headers
+from otel_har.mapping.headers import Fields, fields_of_head
 from otel_har.mapping.spans import exchange_from_span
 from otel_har.mapping.timings import phases
 from otel_har.mapping.urls import har_url
@@ -126,6 +126,11 @@ class HarFilter:
             return True
         return _lets_in(self, record) is not False
 
+    @property
+    def sees_entries(self) -> bool:
+        """Whether the program has a predicate, which sees each entry."""
+        return self._predicate is not None
+
     def lets_in_entry(self, entry: Entry) -> bool:
         """Whether the program's predicate lets an entry in."""
         return self._predicate is None or _is_true(self._predicate, entry) is not False
@@ -204,7 +209,7 @@ def _is_for_all(pattern: re.Pattern[str]) -> bool:
 
 
 def _content_type(headers: RawHeaders) -> str:
-    return first(har_headers(headers), "content-type")
+    return Fields(headers).first("content-type")
 
 
 def _status(exchange: Exchange) -> int:
@@ -223,7 +228,7 @@ def _is_cut_off(exchange: Exchange, status: int) -> bool:
     received = exchange.response_body.wire_size_bytes
     if received is None or not exchange.response_body.ended or exchange.method == "HEAD" or status == _NOT_MODIFIED:
         return False
-    length = first(har_headers(exchange.response_headers), "content-length")
+    length = Fields(exchange.response_headers).first("content-length")
     return length.isascii() and length.isdigit() and len(length) <= _MAX_DIGITS and received < int(length)
 
 

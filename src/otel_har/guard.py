@@ -174,6 +174,12 @@ def report(task: str, fault: BaseException) -> None:
         )
 
 
+@functools.cache
+def warn_once(message: str) -> None:
+    """Log what a user should know, once in a process."""
+    _logger.warning("otel-har: %s", message)
+
+
 def fault_counts() -> dict[str, int]:
     """How often each kind of fault happened, by task and exception type."""
     return _by_name(_faults)

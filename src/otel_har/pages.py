@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from otel_har.forking import call_in_forked_child
+from otel_har.guard import guarded
 from otel_har.record import PageFacts
 
 DEFAULT_MAX_PAGES = 100
@@ -68,7 +69,8 @@ class PageBook:
 
     Args:
         max_pages: The most pages, the run's own included; at least 1.
-        title: Gives the title of the run's page; asked for once, when an entry needs it.
+        title: Gives the title of the run's page; asked for once, when an entry needs it. Where it raises, or gives
+            none, that is the command line.
     """
 
     def __init__(self, max_pages: int = DEFAULT_MAX_PAGES, title: Callable[[], str] | None = None) -> None:
@@ -144,8 +146,15 @@ class PageBook:
 
     def _run_page(self) -> PageFacts:
         if self._run is None:
-            self._run = PageFacts(self._run_id, self._title()[:_MAX_TITLE], self._started_unix_ns)
+            self._run = PageFacts(
+                self._run_id, (_title_of(self._title) or command_line())[:_MAX_TITLE], self._started_unix_ns
+            )
         return self._run
+
+
+@guarded("the program's title of the page", BaseException)
+def _title_of(title: Callable[[], str]) -> str:
+    return str(title())
 
 
 def command_line() -> str:

@@ -131,6 +131,11 @@ class HarSpanProcessor(SpanProcessor):
                 return
             call()
 
+    @property
+    def export_timeout_millis(self) -> float:
+        """How long exporting what there is may take at an end, milliseconds."""
+        return self._processor.export_timeout_millis
+
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Export every entry that is complete.
 

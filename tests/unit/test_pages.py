@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
+
+import pytest
 
 from otel_har.pages import PageBook, Trace, command_line
-
-if TYPE_CHECKING:
-    import pytest
 
 START_NS = 1_900_000_000_000_000_000
 MANY = 10_050
@@ -266,3 +265,24 @@ def test_spans_of_one_trace_that_never_end_are_bounded() -> None:
     for span_id in range(MANY):
         book.span_started(1, span_id)
     assert 10_000 == len(_trace(book, 1).open_span_ids)
+
+
+@pytest.mark.parametrize("gives", ["raises", "exits", "nothing", "a number"])
+def test_a_title_that_cannot_be_had_is_the_command_line(gives: str) -> None:
+    """What the program's function raises costs no entry; it is asked once."""
+    asked: list[int] = []
+
+    def title() -> Any:
+        asked.append(1)
+        if gives == "raises":
+            raise ValueError("the program's own")
+        if gives == "exits":
+            sys.exit(3)
+        return {"nothing": "", "a number": 7}[gives]
+
+    book = PageBook(10, title)
+    for trace_id in (1, 2):
+        book.span_started(trace_id, 10)
+        page = book.page_of(trace_id, _trace(book, trace_id))
+        assert ("7" if gives == "a number" else command_line()[:500]) == page.title
+    assert [1] == asked

@@ -20,7 +20,8 @@ from opentelemetry.trace import Span, get_current_span
 
 from otel_har import correlation
 from otel_har.capture import audit_events
-from otel_har.capture.aiohttp_messages import as_sent, http_version, is_decoded, method_text, reason_octets
+from otel_har.capture.aiohttp_messages import as_sent, http_version, method_text, reason_octets
+from otel_har.capture.aiohttp_proxies import note_proxy, note_proxy_of_failure
 from otel_har.capture.connections import Connection, Connections
 from otel_har.capture.content_tap import ContentTap, has_no_coding, received_bytes
 from otel_har.capture.initiator import program_frames
@@ -30,12 +31,13 @@ from otel_har.capture.websocket_tap import tap_websocket
 from otel_har.correlation import SpanCapture
 from otel_har.exchange import USUAL_BYTES, Exchange
 from otel_har.guard import caught, guarded
-from otel_har.message import SomeHeaders
 
 RequestHook = Callable[[Span, aiohttp.TraceRequestStartParams], None]
 
 _SWITCHING_PROTOCOLS = 101
 _BODILESS_STATUS = frozenset({_SWITCHING_PROTOCOLS, 204, 304})  # RFC 9110, 6.4.1 and 7.8
+# Codings that aiohttp does not decode; from 3.13 on it decodes zstd, or refuses the answer.
+_LEFT_ENCODED = frozenset({"x-gzip"} if hasattr(aiohttp.compression_utils, "HAS_ZSTD") else {"x-gzip", "zstd"})
 _NOT_STARTED: Mapping[str, str] = {}
 _SENT_AGAIN = "no response was seen: the client sent the request again"
 
@@ -215,6 +217,7 @@ class RequestTrace:
             capture.weigh(exchange)
             exchange.request_headers, _ = as_sent(params.headers)
         exchange.error = error_text(params.exception)
+        note_proxy_of_failure(exchange, params.exception)
         _note_refused_response(exchange, params.exception)
         exchange.charge()
         exchange.finish(time.perf_counter_ns())
@@ -325,30 +328,12 @@ def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None
     protocol = connection.protocol if connection is not None else getattr(response, "_protocol", None)
     if protocol is not None:
         _connections.of(protocol, protocol).describe(exchange)
-    _note_proxy(exchange, response, connection)
+    note_proxy(exchange, response, connection)
     writer = getattr(response, "_writer", None)
     if writer is None:  # the whole request was written before anything of the answer came
         exchange.request_body.ended = True
     else:
         _note_end_of_request(exchange, writer, protocol)
-
-
-def _note_proxy(exchange: Exchange, response: aiohttp.ClientResponse, connection: Any) -> None:
-    """The key of a connection tells the proxy; a connection that is back in the pool already is not to be had.
-
-    Then another port than the URL's is the sign that there was one, and that the request line may have the whole URL
-    (RFC 9112, 3.2.2). Newer releases of aiohttp count what they wrote, which is the head where no framing is around
-    the body.
-    """
-    key = getattr(connection, "_key", None)
-    if key is not None:
-        exchange.proxy = str(key.proxy.origin()) if key.proxy is not None else None
-    elif response.url.scheme == "http" and exchange.peer_port not in {None, response.url.port}:
-        written_bytes = getattr(response, "_output_size", 0)
-        if written_bytes and "Transfer-Encoding" not in response.request_info.headers:
-            exchange.request_head_size = written_bytes - exchange.request_body.size_bytes
-        else:
-            exchange.request_headers = SomeHeaders(exchange.request_headers)
 
 
 def _note_end_of_request(exchange: Exchange, writer: asyncio.Task[None], protocol: Any) -> None:
@@ -375,9 +360,17 @@ def _note_body(exchange: Exchange, response: aiohttp.ClientResponse, *, decoded:
         notes.ended(0)
         return
     coding = response.headers.get("Content-Encoding")
-    is_encoded = exchange.response_body.encoded = not (decoded and (coding is None or is_decoded(coding)))
+    is_encoded = exchange.response_body.encoded = not (decoded and (coding is None or _is_decoded(coding)))
     tap: Any = ContentTap(response.content, notes, is_plain=is_encoded or coding is None)
     response.content = tap
+
+
+def _is_decoded(coding: str) -> bool:
+    """Whether aiohttp decodes such a body: it leaves old names and several codings as they came.
+
+    It does so with codings that nobody knows, too, but then there is nothing that anybody could decode.
+    """
+    return "," not in coding and coding.strip().lower() not in _LEFT_ENCODED
 
 
 def _note_refused_response(exchange: Exchange, error: BaseException) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from otel_har.message import TEXT_BYTES, RawHeaders, memory_of
 
 _HTTP_1_1 = (1, 1)
-_LEFT_ENCODED = frozenset({"x-gzip"})  # codings of RFC 9110, 8.4.1, that aiohttp does not decode
 
 
 def as_sent(headers: Mapping[str, str]) -> tuple[RawHeaders, int]:
@@ -47,11 +46,3 @@ def reason_octets(text: str | None) -> bytes:
 def http_version(version: tuple[int, int]) -> str:
     """As a start line writes it."""
     return "HTTP/1.1" if version == _HTTP_1_1 else f"HTTP/{version[0]}.{version[1]}"
-
-
-def is_decoded(coding: str) -> bool:
-    """Whether aiohttp decodes such a body: it leaves old names and several codings as they came.
-
-    It does so with codings that nobody knows, too, but then there is nothing that anybody could decode.
-    """
-    return "," not in coding and coding.strip().lower() not in _LEFT_ENCODED

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult
 
 from otel_har.capture.audit_events import GETADDRINFO, HTTP_CLIENT_SEND, SOCKET_CONNECT
 from otel_har.capture.connections import Connection, connection_of
+from otel_har.capture.urllib3_response import proxy_of
 from otel_har.exchange import Exchange, Instants
 
 _END_OF_HEAD = b"\r\n\r\n"
@@ -77,6 +78,7 @@ class Attempt:
         self.instants.started = min(exchange.instants.started, self.instants.started)
         exchange.instants = self.instants
         exchange.request_head = self.head
+        exchange.proxy = proxy_of(self.holder)
         if self.connection is not None:
             self.connection.describe(exchange)
 
@@ -188,8 +190,8 @@ class Attempts:
             self._new(at).looking_up((args[0], args[1]), at)
         elif event == SOCKET_CONNECT:
             self._connecting(at).connecting(_descriptor(args[0]), args[1], at)
-        elif self._attempts and self._attempts[-1].head is None:
-            self._attempts[-1].socket_made(args[0], at)
+        elif self._attempts:
+            self._socket_made(args[0], at)
 
     def __bool__(self) -> bool:
         return bool(self._attempts)
@@ -220,6 +222,14 @@ class Attempts:
         candidates = connected or attempts[::-1]
         first = candidates[0] if candidates else None
         return _with_repeated(attempts, next((one for one in candidates if one.is_at(url)), first))
+
+    def _socket_made(self, sock: object, at: int) -> None:
+        attempt = self._attempts[-1]
+        if isinstance(sock, ssl.SSLSocket):  # it goes around one that is connected, whatever was looked up since
+            reached = (one for one in reversed(self._attempts) if one.is_connected or one.head is not None)
+            attempt = next(reached, attempt)
+        if attempt.head is None:
+            attempt.socket_made(sock, at)
 
     def _sending(self, holder: Any, data: Any, at: int) -> None:
         latest = self._attempts[-1] if self._attempts else None

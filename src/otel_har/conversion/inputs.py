@@ -24,6 +24,7 @@ from otel_har.har.attaching import ZIP
 from otel_har.har.packing import Readable, beginning, unpacked
 from otel_har.har.reader import HarReader
 from otel_har.har.source import Utf8Source
+from otel_har.har.stream import fed
 from otel_har.otlp.event import Event
 from otel_har.otlp.json_form import request_from_value
 from otel_har.otlp.logs import Origin
@@ -159,26 +160,12 @@ def _json_values(stream: _Joined) -> Iterator[Any]:
     while not is_last:
         chunk = next(chunks, None)
         is_last = chunk is None
-        fault = _fed(parser, chunk)
+        fault = fed(parser, chunk, values)
         yield from values
         values.clear()
         if fault is not None:
             cause = "it ends too early" if is_last else str(fault).partition("\n")[0]
             raise HarFormatError(f"not JSON to its end: {cause}")
-
-
-def _fed(parser: Any, chunk: bytes | None) -> Exception | None:
-    """Give the parser a chunk, None for the end; what is wrong with it."""
-    try:
-        if chunk is None:
-            parser.close()
-        else:
-            parser.send(chunk)
-    except (ijson.JSONError, ValueError) as fault:
-        return fault
-    except StopIteration:
-        pass
-    return None
 
 
 def _is_framed(head: bytes) -> bool:

@@ -7,12 +7,12 @@ import json
 import struct
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from otel_har.cli.app import app
+import commands
 from otel_har.har.models import Entry
 from otel_har.har.reader import load
 from otel_har.otlp.event import Event, entry_event, page_event, parts_of
@@ -27,11 +27,7 @@ REQUESTS = [request(*ENTRIES[:2]), request(*ENTRIES[2:]), request_of_events(Even
 LINES = b"".join(json_from_request(one) + b"\n" for one in REQUESTS)
 PRETTY = b"".join(json.dumps(json.loads(line), indent=1).encode() for line in LINES.splitlines())
 FRAMES = b"".join(struct.pack(">I", one.ByteSize()) + one.SerializeToString() for one in REQUESTS)
-
-
-def run(*arguments: str | Path, standard_input: bytes | None = None) -> Result:
-    """Run the command within this process."""
-    return CliRunner().invoke(app, ["convert", *map(str, arguments)], input=standard_input)
+run = partial(commands.run, "convert")
 
 
 def entries(path: Path) -> list[Entry]:
