@@ -24,7 +24,7 @@ from otel_har.importing import ImportedFunction
 from otel_har.limits import Interest
 from otel_har.mapping.bodies import is_textual
 from otel_har.mapping.content_type import media_type
-from otel_har.mapping.headers import Fields
+from otel_har.mapping.headers import Fields, fields_of_head
 from otel_har.mapping.spans import exchange_from_span
 from otel_har.mapping.timings import phases
 from otel_har.mapping.urls import har_url
@@ -112,6 +112,13 @@ class HarFilter:
             return Interest.NOTHING
         return Interest.FACTS if self._bodies[0][1] == "none" and _is_for_all(self._bodies[0][0]) else Interest.ALL
 
+    @property
+    def takes_every_request(self) -> bool:
+        """Whether all of every exchange can be of use, whatever its method and its URL."""
+        no_bodies = self._bodies[0][1] == "none" and _is_for_all(self._bodies[0][0])
+        is_asked = type(self).interest is not HarFilter.interest  # a program's own kind of filter
+        return not (is_asked or self._methods or self._included or self._excluded or no_bodies)
+
     def lets_in(self, record: HarRecord) -> bool:
         """Whether a record is to become an entry, as far as its facts tell."""
         rules = self._included, self._excluded, self._methods, self._statuses, self._types
@@ -133,13 +140,9 @@ class HarFilter:
         exchange = record.exchange
         if exchange is None or (len(self._bodies) == 1 and self._bodies[0][1] == "all"):
             return record
-        return HarRecord(
-            exchange.under(self._body_rule(exchange.request_headers), self._body_rule(exchange.response_headers)),
-            record.span,
-            record.page,
-            record.process,
-            record.is_over_budget,
-        )
+        head = exchange.request_head
+        sent = exchange.request_headers if head is None else fields_of_head(head)
+        return record.of(exchange.under(self._body_rule(sent), self._body_rule(exchange.response_headers)))
 
     def _lets_in_request(self, method: str, url: str) -> bool:
         if self._methods and method.upper() not in self._methods:

@@ -57,10 +57,10 @@ class Trace:
 
     __slots__ = ("open_span_ids", "page", "root", "root_id")
 
-    def __init__(self) -> None:
-        self.open_span_ids: set[int] = set()
-        self.root: RootSpan | None = None
-        self.root_id: int | None = None
+    def __init__(self, *open_span_ids: int, root: RootSpan | None = None, root_id: int | None = None) -> None:
+        self.open_span_ids = set(open_span_ids)
+        self.root = root
+        self.root_id = root_id
         self.page: PageFacts | None = None
 
 
@@ -90,18 +90,24 @@ class PageBook:
 
     def span_started(
         self, trace_id: int, span_id: int, root: RootSpan | None = None, root_id: int | None = None
-    ) -> None:
-        """A span started; `root` is its trace's local root span, where this span is one or has one as its parent."""
+    ) -> Trace:
+        """A span started; `root` is its trace's local root span, where this span is one or has one as its parent.
+
+        Returns:
+            The trace, for as long as an entry of it is awaited.
+        """
         with self._lock:
             trace = self._traces.get(trace_id)
             if trace is None:
                 while len(self._traces) >= _MAX_TRACES:  # spans that never end
                     del self._traces[next(iter(self._traces))]
-                trace = self._traces[trace_id] = Trace()
+                trace = self._traces[trace_id] = Trace(span_id, root=root, root_id=root_id)
+                return trace
             if len(trace.open_span_ids) < _MAX_OPEN_SPANS:
                 trace.open_span_ids.add(span_id)
             if trace.root is None:
                 trace.root, trace.root_id = root, root_id
+            return trace
 
     def span_ended(self, trace_id: int, span_id: int, span: RootSpan) -> PageFacts | None:
         """A span ended; the page that this completes, if any."""
@@ -119,13 +125,10 @@ class PageBook:
             _complete(page, span)
             return page
 
-    def trace(self, trace_id: int) -> Trace:
-        """The trace of a span that is open or just ending."""
-        with self._lock:
-            return self._traces.get(trace_id) or Trace()
-
     def page_of(self, trace_id: int, trace: Trace) -> PageFacts:
         """The page for an entry of this trace."""
+        if trace.root is None and self._run is not None and trace_id not in self._pages:
+            return self._run  # as most are of programs without spans of their own; nothing is to be made for it
         with self._lock:
             if trace.page is None:
                 trace.page = self._pages.get(trace_id) or self._new_page(trace_id, trace)

@@ -6,6 +6,7 @@ The rule: an adapter of the program's own may bring something else, which then t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http.client import HTTPMessage
 from typing import Any
 
 from otel_har.capture.connections import closed_connection_of, connection_of
@@ -29,6 +30,10 @@ def response_headers(raw: Any, fallback: Mapping[str, str]) -> RawHeaders:
     """
     original = getattr(raw, "_original_response", None)
     message = getattr(original, "msg", None)
+    if type(message) is HTTPMessage:
+        return list(
+            message.raw_items()
+        )  # `items` asks a policy about each, which has nothing to say on what was parsed
     if message is not None:
         return list(message.items())
     fields = getattr(raw, "headers", None) or fallback

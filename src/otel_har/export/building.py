@@ -7,7 +7,7 @@ that the program read compressed is counted so while it waits, and may be a thou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from otel_har.export.interfaces import HarBatch, HarStatistics
 from otel_har.export.weight import text_length
@@ -40,7 +40,7 @@ def _entry_or_less(
 ) -> WrittenEntry | Entry | None:
     """The entry; one that cannot be built is what the span tells of it."""
     form = options, redactor, har_filter
-    return _entry(record, *form) or _entry(replace(record, exchange=None), *form)
+    return _entry(record, *form) or _entry(record.of(None), *form)
 
 
 @guarded("building a page")

@@ -157,6 +157,11 @@ class HarProcessor(ABC):
     waiting: WaitingRoom | None = None
     export_timeout_millis: float = DEFAULT_TIMEOUT_MILLIS
 
+    @property
+    def takes_everything(self) -> bool:
+        """Whether every exchange is of use, always: then `interest` is not asked."""
+        return type(self).interest is HarProcessor.interest
+
     def interest(self, method: str, url: str) -> Interest:  # noqa: ARG002 - for those that choose
         """How much of an exchange will be of use, asked for before it is sent: what is not, is not even noted.
 
