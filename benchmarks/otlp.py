@@ -20,7 +20,8 @@ from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch, HarExporter
 from otel_har.export.otlp import OtlpHarExporter
 from otel_har.har.models import Content, Entry, Header, Page, PostData, Request, Response
-from otel_har.otlp.event import ENTRY_JSON, Event, exact_json
+from otel_har.otlp.event import ENTRY_JSON, Event
+from otel_har.otlp.exact import exact_json
 from otel_har.otlp.logs import Origin, log_record, request_of
 
 _ROUNDS = 7

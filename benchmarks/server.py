@@ -1,19 +1,22 @@
 """The server that all measured programs talk to: a process of its own that answers prepared bytes.
 
 The path is the size of the JSON answer in bytes: `/2000?n=1`. It does as little as can be, since it shares the machine
-with what is measured.
+with what is measured. Answers are different lists of the same kind of objects, as a service gives them, so that none is
+one that a recorder has seen just before; they come again after some megabytes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
 
+_PREPARED_BYTES = 4_000_000
 _HEAD = (
     "HTTP/1.1 200 OK\r\nDate: Mon, 05 Jan 2026 10:00:00 GMT\r\nServer: benchmark\r\nContent-Type: application/json\r\n"
     'Cache-Control: no-cache\r\nETag: "5f2-60a1"\r\nX-Request-Id: 7f3d2c51\r\nContent-Length: {}\r\n\r\n'
@@ -21,18 +24,23 @@ _HEAD = (
 
 
 @cache
-def answer(size: int) -> bytes:
-    """A whole response, head and body, with so many bytes of body: a list of small objects, as services give them."""
-    body = json_body(size)
-    return _HEAD.format(len(body)).encode() + body
+def answers(size: int) -> Iterator[bytes]:
+    """Whole responses, head and body, each with so many bytes of body, for ever."""
+    bodies = (json_body(size, first=number * 1_000) for number in range(max(2, _PREPARED_BYTES // max(size, 1))))
+    return itertools.cycle([_HEAD.format(len(body)).encode() + body for body in bodies])
 
 
-def json_body(size: int) -> bytes:
-    """JSON of exactly so many bytes; digits where there is no room for a list."""
+def json_body(size: int, first: int = 0) -> bytes:
+    """JSON of exactly so many bytes, a list of small objects; digits where there is no room for one.
+
+    Args:
+        size: Bytes.
+        first: The number of the first object.
+    """
     items: list[str] = []
     room = size - len('{"items": [], "note": ""}')
     while True:
-        item = _item(len(items))
+        item = _item(first + len(items))
         if room < len(item) + 2:
             break
         items.append(item)
@@ -47,7 +55,7 @@ def _item(number: int) -> str:
         "id": number,
         "name": f"Item {number}",
         "active": number % 2 == 0,
-        "price": 19.5 + number,
+        "price": 19.5 + number % 100,
         "tags": ["new", "sale"],
         "updated_at": "2026-01-02T03:04:05Z",
         "url": f"https://api.example.org/v1/items/{number}",
@@ -64,7 +72,7 @@ class _Answering(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if isinstance(self._transport, asyncio.WriteTransport):
             path = data[data.index(b"/") + 1 : data.index(b"?")]
-            self._transport.write(answer(int(path)))
+            self._transport.write(next(answers(int(path))))
 
 
 async def _serve() -> None:

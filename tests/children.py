@@ -12,7 +12,8 @@ import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from otel_har.export.interfaces import HarBatch
+from otel_har.errors import DestinationError
+from otel_har.export.interfaces import HarBatch, HarExporter
 from otel_har.har.models import Entry, Page, Request, Response
 from servers.programs import read_checked
 
@@ -40,6 +41,16 @@ def batch(*names: str, body: str = "") -> HarBatch:
             for name in names
         ),
     )
+
+
+def deliver(exporter: HarExporter, batch: HarBatch) -> None:
+    """As a processor does it: what the destination does not take now is given again."""
+    while True:
+        try:
+            exporter.export(batch)
+        except DestinationError:
+            continue
+        return
 
 
 def names_in(log: dict[str, Any]) -> list[str]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from children import names_in
-from otel_har.export.interfaces import HarBatch
+from otel_har.export.interfaces import HarBatch, HarStatistics
 from otel_har.har.models import Entry, Page, Request, Response
 from servers.programs import har_text, read_checked
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from otel_har.export.file import FileHarExporter
 
 _DAY = 1_900_000_000
 
@@ -93,3 +96,20 @@ def read(path: Path) -> tuple[list[str], list[str]]:
     log: dict[str, Any] = read_checked(path)["log"]
     assert len(log["entries"]) == log["_otel_har"]["statistics"]["entries"]
     return names_in(log), [page["id"] for page in log["pages"]]
+
+
+POLICIES: tuple[tuple[str | None, ...], ...] = (("strict", "strict"), ("strict", "default"), ("strict", None))
+"""Redactions, the second not stricter than the first."""
+
+
+def tells_all(exporter: FileHarExporter, policies: tuple[str | None, ...]) -> None:
+    """Check that a file tells of entries that went, too: what was lost with them, and how they were redacted."""
+    for number in range(40):
+        lost = HarStatistics(dropped_entries=1)
+        exporter.export(replace(batch(entry(number, size=9_000)), statistics=lost, redaction=policies[number % 2]))
+    log = log_of(exporter.path)
+    assert (40, policies[1]) == (
+        log["_otel_har"]["statistics"]["droppedEntries"],
+        log.get("_redaction", {}).get("policy"),
+    )
+    assert "40 exchanges were dropped" in log["comment"]

@@ -60,11 +60,24 @@ class ByteBudget:
 
     def take(self, count: int, *, may_wait: bool = True) -> bool:
         """Take `count` bytes for a body; False, with nothing taken, when they would go over the limit for bodies."""
-        return self._take(count, self._body_limit_bytes, may_wait=may_wait)
+        # Every exchange comes here and to the next one: so both have in them what `_take_now` does.
+        with self._lock:
+            taken_bytes = self._taken_bytes + count
+            if taken_bytes <= self._body_limit_bytes or not count:
+                self._taken_bytes = taken_bytes
+                self.most_taken_bytes = max(self.most_taken_bytes, taken_bytes)
+                return True
+        return may_wait and self._take_later(count, self._body_limit_bytes)
 
     def take_for_entry(self, count: int) -> bool:
         """Take `count` bytes for what an entry needs to be one; False when they would go over the whole limit."""
-        return self._take(count, self._entry_limit_bytes, may_wait=True)
+        with self._lock:
+            taken_bytes = self._taken_bytes + count
+            if taken_bytes <= self._entry_limit_bytes or not count:
+                self._taken_bytes = taken_bytes
+                self.most_taken_bytes = max(self.most_taken_bytes, taken_bytes)
+                return True
+        return self._take_later(count, self._entry_limit_bytes)
 
     def give_back(self, count: int) -> None:
         """Give `count` bytes back."""
@@ -73,17 +86,15 @@ class ByteBudget:
         if self.waiting is not None:
             self.waiting.wake()
 
-    def _take(self, count: int, limit_bytes: int, *, may_wait: bool) -> bool:
-        if self._take_now(count, limit_bytes):
-            return True
-        if not may_wait or self.waiting is None or count > limit_bytes:
+    def _take_later(self, count: int, limit_bytes: int) -> bool:
+        if self.waiting is None or count > limit_bytes:
             return False
         return self.waiting.wait_until(lambda: self._take_now(count, limit_bytes))
 
     def _take_now(self, count: int, limit_bytes: int) -> bool:
         with self._lock:
             taken_bytes = self._taken_bytes + count
-            if count and taken_bytes > limit_bytes:
+            if taken_bytes > limit_bytes:
                 return False
             self._taken_bytes = taken_bytes
             self.most_taken_bytes = max(self.most_taken_bytes, taken_bytes)
@@ -114,6 +125,13 @@ class Charge:
         if not self._budget.take_for_entry(missing_bytes):
             return False
         self.taken_bytes = total_bytes
+        return True
+
+    def raise_by(self, count: int) -> bool:
+        """Take so many bytes more; False, with nothing taken, when they would go over the limit."""
+        if not self._budget.take_for_entry(count):
+            return False
+        self.taken_bytes += count
         return True
 
     def __del__(self) -> None:

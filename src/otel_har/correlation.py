@@ -7,6 +7,7 @@ belongs to a provider without our processor, costs one look-up and nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar, Token
 from typing import Any
 
 from opentelemetry.trace import Span, SpanContext
@@ -28,19 +29,35 @@ class SpanCapture:
         exchanges: In order of their start.
         owner: Whatever the capturing client recognises its own request by.
         on_audit_event: Takes the name, the arguments and the instant of Python's audit events about connections, while
-            the span is the current one; None where the client does not ask for them.
+            the capture is the current one; None where the client does not ask for them.
+        key: What the span is known by.
     """
 
-    __slots__ = ("_closers", "_interests", "_watchers", "exchanges", "limits", "on_audit_event", "owner")
+    # Defaults of the class instead of slots: one is made for each client span.
+    owner: object = None
+    on_audit_event: Callable[[str, tuple[Any, ...], int], None] | None = None
+    _token: Token[SpanKey | None] | None = None
+    _watchers = 1
 
-    def __init__(self, limits: CaptureLimits, interest: InterestOf | None = None) -> None:
+    def __init__(self, key: SpanKey, limits: CaptureLimits, interest: InterestOf | None = None) -> None:
+        self.key = key
         self.limits = limits
         self._interests = [interest]
         self.exchanges: list[Exchange] = []
-        self.owner: object = None
-        self.on_audit_event: Callable[[str, tuple[Any, ...], int], None] | None = None
-        self._watchers = 1
         self._closers: list[Callable[[], None]] = []
+
+    def enter(self) -> None:
+        """Be the current capture of this context: of this thread, task or greenlet, and of what it starts."""
+        self._token = current_key.set(self.key)
+
+    def leave(self) -> None:
+        """The request is over: the current capture is again the one that was before."""
+        token, self._token = self._token, None
+        try:
+            if token is not None:
+                current_key.reset(token)
+        except ValueError:  # it is over in another context: in its own one nobody will find it any more
+            return
 
     def when_closed(self, closer: Callable[[], None]) -> None:
         """Call `closer` when the span has ended or nobody watches it any more, before anyone looks at the exchanges."""
@@ -48,7 +65,8 @@ class SpanCapture:
 
     def take_in(self, exchange: Exchange) -> None:
         """One more exchange of the span; nothing of it is noted yet but its method and its URL."""
-        self.weigh(exchange)
+        if any(self._interests):
+            self.weigh(exchange)
         self.exchanges.append(exchange)
 
     def weigh(self, exchange: Exchange) -> None:
@@ -76,31 +94,40 @@ def _greatest(interests: list[InterestOf | None], exchange: Exchange) -> Interes
     return max(of, default=Interest.ALL)
 
 
-_open: dict[SpanKey, SpanCapture] = {}
+current_key: ContextVar[SpanKey | None] = ContextVar("otel_har_current", default=None)
+"""The span of the current capture. No more than its key: contexts are copied and kept."""
+open_captures: dict[SpanKey, SpanCapture] = {}
+"""Those of the spans that are watched now."""
 
 
 def key_of(context: SpanContext) -> SpanKey:
     """What a span is known by."""
-    return context.trace_id, context.span_id
+    return context[:2]  # a span context is a tuple, of which the two come first: its properties cost a call each
 
 
 def expect(key: SpanKey, limits: CaptureLimits, interest: InterestOf | None = None) -> None:
     """A processor watches the client span that has just started; all is of use to one that does not say."""
-    capture = _open.get(key)
+    capture = open_captures.get(key)
     if capture is None:
-        _open[key] = SpanCapture(limits, interest)
+        open_captures[key] = SpanCapture(key, limits, interest)
     else:
         capture.watch(interest)
 
 
 def find(span: Span) -> SpanCapture | None:
     """The capture to note into; None when nobody watches the span."""
-    return _open.get(key_of(span.get_span_context()))
+    return open_captures.get(span.get_span_context()[:2])  # see `key_of`
+
+
+def current() -> SpanCapture | None:
+    """The current capture of this context, as long as its span is watched."""
+    key = current_key.get()
+    return open_captures.get(key) if key is not None else None
 
 
 def settle(key: SpanKey, *, ended: bool = True) -> SpanCapture | None:
     """A processor saw the span end, or gives it up: what was captured of it."""
-    capture = _open.get(key)
+    capture = open_captures.get(key)
     if capture is not None and capture.release(ended=ended):
-        _open.pop(key, None)
+        open_captures.pop(key, None)
     return capture

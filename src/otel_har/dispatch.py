@@ -19,8 +19,10 @@ from typing import cast
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler
 
 from otel_har.forking import call_in_forked_child
+from otel_har.guard import guarded, warn_once
 from otel_har.processor import HarSpanProcessor
 from otel_har.shared_provider import SharedTracerProvider
 
@@ -66,6 +68,7 @@ class SpanDispatcher(SpanProcessor):
             return False
         with self._lock:
             if provider not in self._providers:
+                _tell_of_sampler(provider)
                 self._providers.add(provider)
                 add_span_processor(self)
         return True
@@ -82,8 +85,9 @@ class SpanDispatcher(SpanProcessor):
             processor.on_end(span)
 
     def shutdown(self) -> None:
-        """A provider's end: write what there is."""
-        self.force_flush()
+        """A provider's end: write what there is, each recording in the time that it has for that."""
+        for processor, _ in self._members:
+            processor.force_flush(int(processor.export_timeout_millis))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush every recording.
@@ -93,6 +97,14 @@ class SpanDispatcher(SpanProcessor):
         """
         flushed = [processor.force_flush(timeout_millis) for processor, _ in self._members]
         return all(flushed)
+
+
+@guarded("looking at the sampler")
+def _tell_of_sampler(provider: trace.TracerProvider) -> None:
+    """Say it where no span will ever be sampled: without one there is no entry."""
+    sampler = getattr(provider, "sampler", None)
+    if isinstance(sampler, Sampler) and sampler.get_description() == ALWAYS_OFF.get_description():
+        warn_once("nothing is recorded: the tracer provider's sampler drops every span (always_off)")
 
 
 DISPATCHER = SpanDispatcher()

@@ -8,22 +8,26 @@ business of `timings` and `mapping`, in the worker.
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import CodeType
 
 from otel_har.budget import Charge
 from otel_har.duplex import Duplex
-from otel_har.guard import guarded
+from otel_har.guard import caught
 from otel_har.limits import CaptureLimits, Interest
-from otel_har.message import Body, BodyRule, HeaderText, RawHeaders, SomeHeaders, memory_of
+from otel_har.message import NOT_SEEN, Body, BodyRule, HeaderText, RawHeaders, memory_of
 
 # What an exchange takes besides texts and bodies, with its record: measured with tracemalloc, on Python 3.11.
 _OWN_BYTES = 3 * 1024
+USUAL_BYTES = 3 * 1024
+"""Of heads, URL and span: most exchanges have less."""
 _MAX_TEXT_OVER_BUDGET = 1_000
 
 CallFrame = tuple[str, str, int]
 """A frame of the program's call stack: function name, file name, line number (from 1)."""
+CallPlace = tuple[CodeType, int]
+"""The same as it was met: the code, and the offset of the instruction that was under way in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,36 +53,22 @@ class TlsFacts:
 class Instants:
     """When things happened, in nanoseconds of one monotonic clock; None where it did not happen or is not known."""
 
-    __slots__ = (
-        "connect_ended",
-        "connect_started",
-        "dns_ended",
-        "dns_started",
-        "finished",
-        "queue_ended",
-        "queue_started",
-        "request_sent",
-        "request_started",
-        "response_started",
-        "started",
-        "tls_ended",
-        "tls_started",
-    )
+    # Defaults of the class instead of slots: most exchanges have a few of them.
+    queue_started: int | None = None
+    queue_ended: int | None = None
+    dns_started: int | None = None
+    dns_ended: int | None = None
+    connect_started: int | None = None
+    connect_ended: int | None = None
+    tls_started: int | None = None
+    tls_ended: int | None = None
+    request_started: int | None = None
+    request_sent: int | None = None
+    response_started: int | None = None
+    finished: int | None = None
 
     def __init__(self, started: int) -> None:
         self.started = started
-        self.queue_started: int | None = None
-        self.queue_ended: int | None = None
-        self.dns_started: int | None = None
-        self.dns_ended: int | None = None
-        self.connect_started: int | None = None
-        self.connect_ended: int | None = None
-        self.tls_started: int | None = None
-        self.tls_ended: int | None = None
-        self.request_started: int | None = None
-        self.request_sent: int | None = None
-        self.response_started: int | None = None
-        self.finished: int | None = None
 
 
 class Exchange:
@@ -93,7 +83,7 @@ class Exchange:
         started_unix_ns: The start of the exchange, nanoseconds since the Unix epoch.
         status: The status code; None while there is no response.
         request_head: The request line and the header fields as they were sent, through the blank line; None where the
-            client does not show them.
+            client does not show them. Where it is there it counts, and `request_headers` need not be.
         request_head_size: Its size, where the client shows no more than that; None where it does not.
         request_http_version: As the request line writes it (`HTTP/1.1`).
         http_version: As the status line writes it; None while there is no response.
@@ -111,68 +101,39 @@ class Exchange:
         interest: How much of it can be of use to anyone.
     """
 
-    __slots__ = (
-        "_charge",
-        "_listeners",
-        "connection_id",
-        "duplex",
-        "end_reason",
-        "error",
-        "finished",
-        "http_version",
-        "initiator",
-        "instants",
-        "interest",
-        "is_over_budget",
-        "lost_attempts",
-        "method",
-        "peer_address",
-        "peer_port",
-        "proxy",
-        "reason",
-        "request_body",
-        "request_head",
-        "request_head_size",
-        "request_headers",
-        "request_http_version",
-        "response_body",
-        "response_headers",
-        "socket_path",
-        "started_unix_ns",
-        "status",
-        "tls",
-        "url",
-    )
+    # Defaults of the class instead of slots, as above.
+    request_http_version = "HTTP/1.1"
+    request_head: bytes | None = None
+    request_head_size: int | None = None
+    request_headers: RawHeaders = NOT_SEEN
+    response_headers: RawHeaders = NOT_SEEN
+    status: int | None = None
+    reason: HeaderText = ""
+    http_version: str | None = None
+    peer_address: str | None = None
+    peer_port: int | None = None
+    connection_id: str | None = None
+    socket_path: str | None = None
+    proxy: str | None = None
+    tls: TlsFacts | None = None
+    initiator: Sequence[CallFrame | CallPlace] = ()
+    duplex: Duplex | None = None
+    error: str | None = None
+    end_reason: str | None = None
+    finished = False
+    is_over_budget = False
+    lost_attempts = 0
+    interest = Interest.ALL
+    _head_bytes = 0
+    _span_bytes = 0
 
     def __init__(self, method: str, url: str, *, started_unix_ns: int, started: int, limits: CaptureLimits) -> None:
         self.method = method
         self.url = url
         self.started_unix_ns = started_unix_ns
         self.instants = Instants(started)
-        self.request_http_version = "HTTP/1.1"
-        self.request_head: bytes | None = None
-        self.request_head_size: int | None = None
-        self.request_headers: RawHeaders = SomeHeaders()
         self.request_body = Body(limits)
         self.response_body = Body(limits)
-        self.response_headers: RawHeaders = SomeHeaders()
-        self.status: int | None = None
-        self.reason: HeaderText = ""
-        self.http_version: str | None = None
-        self.peer_address: str | None = None
-        self.peer_port: int | None = None
-        self.connection_id: str | None = None
-        self.socket_path: str | None = None
-        self.proxy: str | None = None
-        self.tls: TlsFacts | None = None
-        self.initiator: Sequence[CallFrame] = ()
-        self.duplex: Duplex | None = None
-        self.error: str | None = None
-        self.end_reason: str | None = None
-        self.finished = False
-        self.is_over_budget = False
-        self.lost_attempts = 0
-        self.interest = Interest.ALL
         self._charge = Charge(limits.budget)
         self._listeners: list[Callable[[Exchange], None]] = []
 
@@ -192,21 +153,39 @@ class Exchange:
         duplex = self.duplex
         return duplex is not None and (duplex.sent.body.is_over_budget or duplex.received.body.is_over_budget)
 
-    @guarded("accounting for an exchange")
     def charge(self) -> None:
         """Take the room for what was noted of the heads since the last time; without it let go of them."""
-        if self.interest is Interest.NOTHING:  # nobody will ask for them
-            self._let_go_of_heads()
-            return
-        if self.is_over_budget or not self._charge.raise_to(_OWN_BYTES + self._text_bytes()):
+        try:
+            if self.interest is Interest.NOTHING:  # nobody will ask for them
+                self._let_go_of_heads()
+                return
+            self._head_bytes = self._counted_head_bytes()
+            if self.is_over_budget or not self._has_room():
+                self.is_over_budget = True
+                self.url = self.url[:_MAX_TEXT_OVER_BUDGET]
+                self._let_go_of_heads()
+                self.error = self.error[:_MAX_TEXT_OVER_BUDGET] if self.error is not None else None
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("accounting for an exchange", fault)
+
+    def reserve(self) -> None:
+        """Take the room that most exchanges need, before anybody counts what is noted of this one."""
+        if self.interest is not Interest.NOTHING and not self._has_room():
             self.is_over_budget = True
-            self.url = self.url[:_MAX_TEXT_OVER_BUDGET]
-            self._let_go_of_heads()
-            self.error = self.error[:_MAX_TEXT_OVER_BUDGET] if self.error is not None else None
+
+    def hold_span(self, count: int) -> bool:
+        """Take the room for what the exchange's span tells, in bytes; False where there is none."""
+        self._span_bytes = count
+        return self._has_room()
+
+    def _has_room(self) -> bool:
+        """Room is taken at once for as much as most exchanges take with their spans: the account is asked once."""
+        total_bytes = _OWN_BYTES + max(USUAL_BYTES, self._head_bytes + self._span_bytes)
+        return total_bytes <= self._charge.taken_bytes or self._charge.raise_to(total_bytes)
 
     def _let_go_of_heads(self) -> None:
         self.request_head = None
-        self.request_headers = self.response_headers = self.response_body.trailers = SomeHeaders()
+        self.request_headers = self.response_headers = self.response_body.trailers = NOT_SEEN
         self.reason = ""
 
     def limit_to(self, interest: Interest) -> None:
@@ -221,12 +200,19 @@ class Exchange:
         other.response_body = self.response_body.under(response_rule)
         return other
 
-    def _text_bytes(self) -> int:
-        head_bytes = len(self.request_head) if self.request_head is not None else 0
+    def _counted_head_bytes(self) -> int:
+        count = len(self.url)
         # Versions and what is noted of a certificate are short, whatever a server sends.
-        others = ((self.reason, self.error or ""),)
-        heads = itertools.chain(self.request_headers, self.response_headers, self.response_body.trailers, others)
-        return head_bytes + len(self.url) + memory_of(heads)
+        if self.reason and isinstance(self.reason, str | bytes):  # an adapter of the program's own may say anything
+            count += len(self.reason)
+        if self.request_head is not None:
+            count += len(self.request_head)
+        if self.error is not None:
+            count += len(self.error)
+        for fields in (self.request_headers, self.response_headers, self.response_body.trailers):
+            if fields:
+                count += memory_of(fields)
+        return count
 
     def when_finished(self, listener: Callable[[Exchange], None]) -> None:
         """Call `listener` once the exchange is finished; at once when it is already.
@@ -246,7 +232,8 @@ class Exchange:
         if self.response_body.trailers or self.error:
             self.charge()
         self.finished = True
-        self._notify()
+        if self._listeners:
+            self._notify()
 
     def _notify(self) -> None:
         while True:

@@ -24,7 +24,7 @@ from otel_har.importing import ImportedFunction
 from otel_har.limits import Interest
 from otel_har.mapping.bodies import is_textual
 from otel_har.mapping.content_type import media_type
-from otel_har.mapping.headers import first, har_headers
+from otel_har.mapping.headers import Fields, fields_of_head
 from otel_har.mapping.spans import exchange_from_span
 from otel_har.mapping.timings import phases
 from otel_har.mapping.urls import har_url
@@ -112,12 +112,24 @@ class HarFilter:
             return Interest.NOTHING
         return Interest.FACTS if self._bodies[0][1] == "none" and _is_for_all(self._bodies[0][0]) else Interest.ALL
 
+    @property
+    def takes_every_request(self) -> bool:
+        """Whether all of every exchange can be of use, whatever its method and its URL."""
+        no_bodies = self._bodies[0][1] == "none" and _is_for_all(self._bodies[0][0])
+        is_asked = type(self).interest is not HarFilter.interest  # a program's own kind of filter
+        return not (is_asked or self._methods or self._included or self._excluded or no_bodies)
+
     def lets_in(self, record: HarRecord) -> bool:
         """Whether a record is to become an entry, as far as its facts tell."""
         rules = self._included, self._excluded, self._methods, self._statuses, self._types
         if not any(rules) and not self.errors_only and not self.min_duration_ms:
             return True
         return _lets_in(self, record) is not False
+
+    @property
+    def sees_entries(self) -> bool:
+        """Whether the program has a predicate, which sees each entry."""
+        return self._predicate is not None
 
     def lets_in_entry(self, entry: Entry) -> bool:
         """Whether the program's predicate lets an entry in."""
@@ -128,13 +140,9 @@ class HarFilter:
         exchange = record.exchange
         if exchange is None or (len(self._bodies) == 1 and self._bodies[0][1] == "all"):
             return record
-        return HarRecord(
-            exchange.under(self._body_rule(exchange.request_headers), self._body_rule(exchange.response_headers)),
-            record.span,
-            record.page,
-            record.process,
-            record.is_over_budget,
-        )
+        head = exchange.request_head
+        sent = exchange.request_headers if head is None else fields_of_head(head)
+        return record.of(exchange.under(self._body_rule(sent), self._body_rule(exchange.response_headers)))
 
     def _lets_in_request(self, method: str, url: str) -> bool:
         if self._methods and method.upper() not in self._methods:
@@ -201,7 +209,7 @@ def _is_for_all(pattern: re.Pattern[str]) -> bool:
 
 
 def _content_type(headers: RawHeaders) -> str:
-    return first(har_headers(headers), "content-type")
+    return Fields(headers).first("content-type")
 
 
 def _status(exchange: Exchange) -> int:
@@ -220,7 +228,7 @@ def _is_cut_off(exchange: Exchange, status: int) -> bool:
     received = exchange.response_body.wire_size_bytes
     if received is None or not exchange.response_body.ended or exchange.method == "HEAD" or status == _NOT_MODIFIED:
         return False
-    length = first(har_headers(exchange.response_headers), "content-length")
+    length = Fields(exchange.response_headers).first("content-length")
     return length.isascii() and length.isdigit() and len(length) <= _MAX_DIGITS and received < int(length)
 
 

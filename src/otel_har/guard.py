@@ -1,8 +1,9 @@
 """The one place where any exception is caught: nothing of ours breaks the program that is being recorded.
 
-The rule: whatever OpenTelemetry, a client library or the interpreter calls of ours goes through `guarded`. A fault
-is logged once for each kind, with its traceback, and counted after that. Kinds are known by name: a program that makes
-classes of exceptions as it goes has none of them kept.
+The rule: whatever OpenTelemetry, a client library or the interpreter calls of ours goes through `guarded`, or gives
+what it catches to `caught`, and does nothing else with it. A fault is logged once for each kind, with its traceback,
+and counted after that. Kinds are known by name: a program that makes classes of exceptions as it goes has none of them
+kept.
 
 What a signal handler of the program raises (a time limit by `SIGALRM`) is no fault: Python calls handlers between any
 two bytecodes, ours among them. It goes on to the program, as it would have from anywhere else.
@@ -58,20 +59,30 @@ def guarded(task: str, faults: type[BaseException] = Exception) -> Callable[[Cal
             try:
                 return function(*args, **kwargs)
             except faults as fault:  # the one broad except: see the rule above
-                try:
-                    passing = _settle(task, fault)
-                except Exception:  # noqa: BLE001 - no room on the stack
-                    passing = None
-                if passing is None:
-                    return None
-                try:
-                    raise passing
-                finally:
-                    del passing  # else it and this frame would keep each other
+                caught(task, fault)
+                return None
 
         return guarded_function
 
     return decorate
+
+
+def caught(task: str, fault: BaseException) -> None:
+    """What `guarded` does with a fault: report it, or raise it where it is the program's own.
+
+    The few functions that every exchange goes through catch faults themselves and give them here, at once and as the
+    only thing: `guarded` costs a call, and arguments packed and unpacked, each time.
+    """
+    try:
+        passing = _settle(task, fault)
+    except Exception:  # noqa: BLE001 - no room on the stack
+        passing = None
+    if passing is None:
+        return
+    try:
+        raise passing
+    finally:
+        del passing, fault  # else it and this frame would keep each other
 
 
 def attempted(function: Callable[[], R]) -> R | BaseException:
@@ -161,6 +172,12 @@ def report(task: str, fault: BaseException) -> None:
             fault if isinstance(fault, OtelHarError) else type(fault).__qualname__,
             exc_info=None if isinstance(fault, OtelHarError) else fault,  # ours say it in one line
         )
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    """Log what a user should know, once in a process."""
+    _logger.warning("otel-har: %s", message)
 
 
 def fault_counts() -> dict[str, int]:

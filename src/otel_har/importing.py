@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from otel_har.errors import SettingError
+
 
 class ImportedFunction:
     """Calls a function that is imported with the first call: the program stands by then.
@@ -27,12 +29,26 @@ class ImportedFunction:
         """Call it.
 
         Raises:
+            SettingError: When there is no such module or function.
             Exception: What importing it or the function itself raises.
         """
         if self._function is None:
+            self._function = self._imported()
+        return self._function(*args)
+
+    def _imported(self) -> Callable[..., Any]:
+        place = f"{self._module}:{self._name}"
+        try:
             found: Any = importlib.import_module(self._module)
-            for part in self._name.split("."):
-                found = getattr(found, part)
-            self._function = found
-        function: Callable[..., Any] = self._function
-        return function(*args)
+        except ModuleNotFoundError as missing:
+            if missing.name is None or not f"{self._module}.".startswith(f"{missing.name}."):
+                raise  # what the module itself imports
+            raise SettingError(f"{place}: there is no module {missing.name!r}") from missing
+        for part in self._name.split("."):
+            if not hasattr(found, part):
+                raise SettingError(f"{place}: there is no {part!r}")
+            found = getattr(found, part)
+        if not callable(found):
+            raise SettingError(f"{place}: it is no function, but {type(found).__qualname__}")
+        function: Callable[..., Any] = found
+        return function

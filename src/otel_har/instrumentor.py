@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 import threading
 from collections.abc import Collection, Mapping
 from types import FrameType, ModuleType
 from typing import Any
 
+from opentelemetry.instrumentation.environment_variables import OTEL_PYTHON_DISABLED_INSTRUMENTATIONS
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined] # untyped module
 from opentelemetry.trace import TracerProvider
 
 from otel_har.errors import SettingError
 from otel_har.forking import call_in_forked_child
-from otel_har.guard import guarded
+from otel_har.guard import guarded, warn_once
 
 _logger = logging.getLogger("otel_har")
 _REFUSALS = logging.getLogger("opentelemetry.instrumentation.instrumentor")
@@ -93,12 +95,18 @@ def instrument_anew(tracer_provider: TracerProvider | None = None) -> None:
 
     A client that the user left out (OTEL_PYTHON_DISABLED_INSTRUMENTATIONS) stays left out.
     """
-    instrumented = []
+    instrumented, left_out = [], []
     for name in CAPTURES:
         capture = _imported(name)
         if capture is not None and capture.instrumentor().is_instrumented_by_opentelemetry:
             capture.instrumentor().uninstrument()
             instrumented.append(name)
+        elif capture is not None:
+            left_out.append(name)
+    disabled = os.environ.get(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS, "").strip()
+    if left_out and not instrumented and disabled:
+        names = " and ".join(left_out)
+        warn_once(f"nothing of {names} is recorded: {OTEL_PYTHON_DISABLED_INSTRUMENTATIONS}={disabled}")
     HarInstrumentor().instrument(tracer_provider=tracer_provider, clients=instrumented, skip_dep_check=True)
 
 

@@ -26,7 +26,8 @@ BodyRule = Literal["all", "text", "none"]
 _STRICTNESS: tuple[BodyRule, ...] = ("all", "text", "none")
 
 
-_TEXT_BYTES = 80  # of each of two texts, their pair and its place, besides the characters
+TEXT_BYTES = 80
+"""Of each of two texts, their pair and its place, besides the characters."""
 
 
 def memory_of(raw: RawHeaders) -> int:
@@ -35,13 +36,17 @@ def memory_of(raw: RawHeaders) -> int:
         lengths = list(map(len, itertools.chain.from_iterable(raw)))
     except TypeError:  # what is no text, an adapter of the program's own put there
         lengths = [len(str(text)) for text in itertools.chain.from_iterable(raw)]
-    return sum(lengths) + len(lengths) * _TEXT_BYTES
+    return sum(lengths) + len(lengths) * TEXT_BYTES
 
 
 class SomeHeaders(tuple[tuple[HeaderText, HeaderText], ...]):
     """Header fields of a message of which nobody saw all: their size cannot be told."""
 
     __slots__ = ()
+
+
+NOT_SEEN = SomeHeaders()
+"""The header fields of a message of which nobody saw any."""
 
 
 class Body:
@@ -51,7 +56,6 @@ class Body:
         size_bytes: How many bytes passed, kept or not.
         encoded: True when the noted bytes still carry the message's Content-Encoding.
         ended: True when the end of the body was seen.
-        arrivals: When the pieces that passed came; only what a program reads has them.
         wire_size_bytes: How many bytes of the encoded body came over the wire, without chunk framing; None: unknown.
         wire_bytes_lost: True when more came than anyone counted: `wire_size_bytes` is the least it can be.
         has_gaps: True when bytes of it came that were not noted, and not only behind those that were.
@@ -61,44 +65,63 @@ class Body:
         trailers: The trailer fields (RFC 9110, 6.5).
     """
 
-    __slots__ = (
-        "_chunks",
-        "_kept_bytes",
-        "_limits",
-        "arrivals",
-        "encoded",
-        "ended",
-        "framing_bytes",
-        "has_gaps",
-        "is_over_budget",
-        "rule",
-        "size_bytes",
-        "trailers",
-        "wire_bytes_lost",
-        "wire_size_bytes",
-    )
+    # Defaults of the class instead of slots: of most of this a body never has anything else, and two are made for each
+    # exchange.
+    size_bytes = 0
+    encoded = False
+    ended = False
+    wire_size_bytes: int | None = None
+    wire_bytes_lost = False
+    has_gaps = False
+    is_over_budget = False
+    rule: BodyRule = "all"
+    framing_bytes = 0
+    trailers: RawHeaders = NOT_SEEN
+    _kept_bytes = 0
+    _arrivals: Arrivals | tuple[int, int] | None = None  # one piece needs no table
 
     def __init__(self, limits: CaptureLimits) -> None:
         self._limits = limits
         self._chunks: list[bytes | bytearray] = []
-        self._kept_bytes = 0
-        self.size_bytes = 0
-        self.encoded = False
-        self.ended = False
-        self.arrivals = Arrivals(limits.budget)
-        self.wire_size_bytes: int | None = None
-        self.wire_bytes_lost = False
-        self.has_gaps = False
-        self.is_over_budget = False
-        self.rule: BodyRule = "all"
-        self.framing_bytes = 0
-        self.trailers: RawHeaders = ()
 
-    def note(self, chunk: bytes | bytearray | memoryview) -> None:
-        """Note bytes that pass."""
+    @property
+    def arrivals(self) -> Arrivals:
+        """When the pieces that passed came; only what a program reads has them."""
+        known = self._arrivals
+        if isinstance(known, Arrivals):
+            return known
+        arrivals = self._arrivals = Arrivals(self._limits.budget)
+        if known is not None:
+            arrivals.note(*known)
+        return arrivals
+
+    def note(self, chunk: bytes | bytearray | memoryview, instant: int | None = None) -> None:
+        """Note bytes that pass.
+
+        Args:
+            chunk: The bytes.
+            instant: When they came, nanoseconds of the exchange's clock; None where nobody asks for it.
+        """
+        # Most bodies come in one piece, and are kept as that.
+        is_first = self._arrivals is None and not self.size_bytes and self.rule != "none"
+        if is_first and type(chunk) is bytes and 0 < len(chunk) <= self._limits.max_body_bytes:
+            length = self.size_bytes = len(chunk)
+            if instant is not None:
+                self._arrivals = instant, length
+            if self._limits.budget.take(length):
+                self._chunks.append(chunk)
+                self._kept_bytes = length
+            else:
+                self.is_over_budget = True
+            return
         length = chunk.nbytes if isinstance(chunk, memoryview) else len(chunk)
         was_whole = self._kept_bytes == self.size_bytes
         self.size_bytes += length
+        if instant is not None:
+            if self._arrivals is None:
+                self._arrivals = instant, self.size_bytes
+            else:
+                self.arrivals.note(instant, self.size_bytes)
         if (
             not was_whole or not length or self.rule == "none"
         ):  # behind a gap nothing more is kept: what is kept is a prefix
@@ -132,7 +155,8 @@ class Body:
                 self._chunks.append(kept)
             self._release(len(last) - len(kept))
             surplus -= len(last) - len(kept)
-        self.arrivals.retract(self.size_bytes)
+        if self._arrivals is not None:
+            self.arrivals.retract(self.size_bytes)
         self.ended = False
 
     def moved_out(self) -> Body:
@@ -153,18 +177,16 @@ class Body:
         """The same body as it is under a rule; this one stays as it is. It is for reading, while this one is there."""
         other = _BorrowedBody(self._limits)
         rule = max(rule, self.rule, key=_STRICTNESS.index)
-        known = {name: getattr(self, name) for name in Body.__slots__} | {"rule": rule}
+        vars(other).update(vars(self), rule=rule)
         if rule == "none":
-            known |= {"_chunks": [], "_kept_bytes": 0}
-        for name, value in known.items():
-            setattr(other, name, value)
+            vars(other).update(_chunks=[], _kept_bytes=0)
         return other
 
     def clear(self) -> None:
         """Forget everything: the body is sent once more from its start."""
         self._chunks.clear()
         self._release(self._kept_bytes)
-        self.arrivals.clear()
+        self._arrivals = None
         self.size_bytes = 0
         self.ended = self.is_over_budget = False
 
@@ -198,14 +220,12 @@ class Body:
         self._limits.budget.give_back(count)
 
     def __del__(self) -> None:
-        if getattr(self, "_kept_bytes", 0):  # a signal handler of the program may have raised in `__init__`
+        if self._kept_bytes:
             self._limits.budget.give_back(self._kept_bytes)
 
 
 class _BorrowedBody(Body):
     """One whose bytes are another one's, which gives them back."""
-
-    __slots__ = ()
 
     def __del__(self) -> None:
         """Nothing is taken."""

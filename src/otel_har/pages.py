@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from otel_har.forking import call_in_forked_child
+from otel_har.guard import guarded
 from otel_har.record import PageFacts
 
 DEFAULT_MAX_PAGES = 100
@@ -56,10 +57,10 @@ class Trace:
 
     __slots__ = ("open_span_ids", "page", "root", "root_id")
 
-    def __init__(self) -> None:
-        self.open_span_ids: set[int] = set()
-        self.root: RootSpan | None = None
-        self.root_id: int | None = None
+    def __init__(self, *open_span_ids: int, root: RootSpan | None = None, root_id: int | None = None) -> None:
+        self.open_span_ids = set(open_span_ids)
+        self.root = root
+        self.root_id = root_id
         self.page: PageFacts | None = None
 
 
@@ -68,7 +69,8 @@ class PageBook:
 
     Args:
         max_pages: The most pages, the run's own included; at least 1.
-        title: Gives the title of the run's page; asked for once, when an entry needs it.
+        title: Gives the title of the run's page; asked for once, when an entry needs it. Where it raises, or gives
+            none, that is the command line.
     """
 
     def __init__(self, max_pages: int = DEFAULT_MAX_PAGES, title: Callable[[], str] | None = None) -> None:
@@ -88,18 +90,24 @@ class PageBook:
 
     def span_started(
         self, trace_id: int, span_id: int, root: RootSpan | None = None, root_id: int | None = None
-    ) -> None:
-        """A span started; `root` is its trace's local root span, where this span is one or has one as its parent."""
+    ) -> Trace:
+        """A span started; `root` is its trace's local root span, where this span is one or has one as its parent.
+
+        Returns:
+            The trace, for as long as an entry of it is awaited.
+        """
         with self._lock:
             trace = self._traces.get(trace_id)
             if trace is None:
                 while len(self._traces) >= _MAX_TRACES:  # spans that never end
                     del self._traces[next(iter(self._traces))]
-                trace = self._traces[trace_id] = Trace()
+                trace = self._traces[trace_id] = Trace(span_id, root=root, root_id=root_id)
+                return trace
             if len(trace.open_span_ids) < _MAX_OPEN_SPANS:
                 trace.open_span_ids.add(span_id)
             if trace.root is None:
                 trace.root, trace.root_id = root, root_id
+            return trace
 
     def span_ended(self, trace_id: int, span_id: int, span: RootSpan) -> PageFacts | None:
         """A span ended; the page that this completes, if any."""
@@ -117,13 +125,10 @@ class PageBook:
             _complete(page, span)
             return page
 
-    def trace(self, trace_id: int) -> Trace:
-        """The trace of a span that is open or just ending."""
-        with self._lock:
-            return self._traces.get(trace_id) or Trace()
-
     def page_of(self, trace_id: int, trace: Trace) -> PageFacts:
         """The page for an entry of this trace."""
+        if trace.root is None and self._run is not None and trace_id not in self._pages:
+            return self._run  # as most are of programs without spans of their own; nothing is to be made for it
         with self._lock:
             if trace.page is None:
                 trace.page = self._pages.get(trace_id) or self._new_page(trace_id, trace)
@@ -141,8 +146,15 @@ class PageBook:
 
     def _run_page(self) -> PageFacts:
         if self._run is None:
-            self._run = PageFacts(self._run_id, self._title()[:_MAX_TITLE], self._started_unix_ns)
+            self._run = PageFacts(
+                self._run_id, (_title_of(self._title) or command_line())[:_MAX_TITLE], self._started_unix_ns
+            )
         return self._run
+
+
+@guarded("the program's title of the page", BaseException)
+def _title_of(title: Callable[[], str]) -> str:
+    return str(title())
 
 
 def command_line() -> str:

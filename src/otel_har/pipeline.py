@@ -64,7 +64,7 @@ def span_processor(
     settings: HarSettings,
     exporter: HarExporter | None = None,
     *,
-    is_synchronous: bool = False,
+    is_synchronous: bool | None = None,
     **options: Unpack[PipelineOptions],
 ) -> HarSpanProcessor:
     """A span processor whose entries go to an exporter.
@@ -72,7 +72,8 @@ def span_processor(
     Args:
         settings: The settings.
         exporter: Where the entries go; where the settings say by default.
-        is_synchronous: Export each exchange on the thread that completes it, instead of on a thread of its own.
+        is_synchronous: Export each exchange on the thread that completes it, instead of on a thread of its own; as the
+            settings say by default.
         options: What is to be other than in the settings.
 
     Raises:
@@ -87,6 +88,8 @@ def span_processor(
         max_initiator_frames=settings.initiator_frames,
         audit_events=settings.audit_events,
     )
+    if is_synchronous is None:
+        is_synchronous = settings.is_synchronous
     return HarSpanProcessor(
         _har_processor(settings, exporter, is_synchronous, options),
         limits=limits,
@@ -171,6 +174,7 @@ def _otlp_exporter(settings: HarSettings, recording: str | None) -> HarExporter:
     return OtlpHarExporter(
         max_request_bytes=settings.otlp_max_request_bytes,
         with_bodies=settings.otlp_bodies,
+        redaction=settings.redaction(),
         recording=recording,
         spool=settings.otlp_spool,
         max_spool_bytes=settings.otlp_max_spool_bytes,
@@ -191,7 +195,13 @@ def _har_processor(
     mapping = options.get("mapping", settings.options)
     redaction = options.get("redaction") or settings.redaction()
     kept = options.get("filter", settings.filter)
-    if is_synchronous:
-        return SimpleHarProcessor(exporter, options=mapping, redaction=redaction, filter=kept)
     batch = options.get("batch", settings.batch)
+    if is_synchronous:
+        return SimpleHarProcessor(
+            exporter,
+            options=mapping,
+            redaction=redaction,
+            filter=kept,
+            export_timeout_millis=batch.export_timeout_millis,
+        )
     return BatchHarProcessor(exporter, batch, options=mapping, redaction=redaction, filter=kept)

@@ -6,11 +6,12 @@ will not. Nothing is built here: the worker does that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.trace import SpanContext, SpanKind, get_current_span
+from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import SpanKind, Status, StatusCode, TraceFlags, get_current_span
 
 from otel_har import correlation
 from otel_har.budget import Charge
@@ -18,7 +19,7 @@ from otel_har.correlation import SpanKey
 from otel_har.exchange import Exchange
 from otel_har.export.interfaces import HarProcessor
 from otel_har.forking import call_in_forked_child
-from otel_har.guard import guarded
+from otel_har.guard import caught, guarded
 from otel_har.limits import CaptureLimits, Interest
 from otel_har.mapping.spans import is_http_client_span
 from otel_har.pages import DEFAULT_MAX_PAGES, PageBook, Trace
@@ -30,6 +31,8 @@ _MAX_WAITING = 10_000
 _TOO_MANY = "too many exchanges were under way"
 _SPAN_BYTES = 600  # of the facts of a span without attributes
 _ATTRIBUTE_BYTES = 120  # of an attribute, besides the characters of its value
+_PLAIN_KINDS = frozenset({str, int, float, bool})
+_is_text = str.__instancecheck__
 
 
 class HarSpanProcessor(SpanProcessor):
@@ -58,40 +61,46 @@ class HarSpanProcessor(SpanProcessor):
         self._limits = limits if limits is not None else CaptureLimits()
         self._limits.budget.waiting = processor.waiting
         self._pages = PageBook(max_pages, title)
-        self._open: dict[SpanKey, Span] = {}
+        self._interest = None if processor.takes_everything else processor.interest
+        self._open: dict[SpanKey, tuple[Span, Trace]] = {}
         self._waiting: dict[int, tuple[_Waiting, Exchange]] = {}
         self._shut_down = False
         self._has_shut_down = False
         self._after_shutdown: list[Callable[[], object]] = []
         call_in_forked_child(self._forget)
 
-    @guarded("starting a span")
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Watch the span when it is an HTTP client's; remember it when it names a page."""
-        context = span.context
-        if self._shut_down or context is None:
-            return
-        root, root_id = _local_root(span, context, parent_context)
-        self._pages.span_started(context.trace_id, context.span_id, root, root_id)
-        if span.kind is SpanKind.CLIENT and context.trace_flags.sampled:
-            key = correlation.key_of(context)
-            self._open[key] = span
-            correlation.expect(key, self._limits, self._processor.interest)
-            if len(self._open) > _MAX_OPEN:
-                self._give_up(next(iter(list(self._open))), reason=_TOO_MANY)
+        try:
+            context = span.context
+            if self._shut_down or context is None:
+                return
+            key = trace_id, span_id = correlation.key_of(context)
+            root, root_id = _local_root(span, span_id, parent_context)
+            trace = self._pages.span_started(trace_id, span_id, root, root_id)
+            if span.kind is SpanKind.CLIENT and context.trace_flags & TraceFlags.SAMPLED:
+                self._open[key] = span, trace
+                correlation.expect(key, self._limits, self._interest)
+                if len(self._open) > _MAX_OPEN:
+                    self._give_up(next(iter(list(self._open))), reason=_TOO_MANY)
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("starting a span", fault)
 
-    @guarded("ending a span")
     def on_end(self, span: ReadableSpan) -> None:
         """Join the span with its exchanges."""
-        context = span.context
-        if context is None:
-            return
-        trace = self._pages.trace(context.trace_id)
-        completed = self._pages.span_ended(context.trace_id, context.span_id, span)
-        if completed is not None and not self._shut_down:
-            self._processor.on_page(completed)
-        if self._open.pop(correlation.key_of(context), None) is not None:
-            self._join(span, context, trace, ended=True)
+        try:
+            context = span.context
+            if context is None:
+                return
+            key = trace_id, span_id = correlation.key_of(context)
+            completed = self._pages.span_ended(trace_id, span_id, span)
+            if completed is not None and not self._shut_down:
+                self._processor.on_page(completed)
+            opened = self._open.pop(key, None)
+            if opened is not None:
+                self._join(span, key, opened[1], ended=True)
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("ending a span", fault)
 
     def shutdown(self) -> None:
         """Hand on what is still in flight with what there is of it, then shut the HAR processor down. Idempotent."""
@@ -122,6 +131,11 @@ class HarSpanProcessor(SpanProcessor):
                 return
             call()
 
+    @property
+    def export_timeout_millis(self) -> float:
+        """How long exporting what there is may take at an end, milliseconds."""
+        return self._processor.export_timeout_millis
+
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Export every entry that is complete.
 
@@ -130,28 +144,41 @@ class HarSpanProcessor(SpanProcessor):
         """
         return guarded("flushing")(self._processor.force_flush)(timeout_millis) is True
 
-    def _join(
-        self, span: ReadableSpan, context: SpanContext, trace: Trace, *, ended: bool, reason: str | None = None
-    ) -> None:
-        capture = correlation.settle(correlation.key_of(context), ended=ended)
-        is_unhooked = capture is None or not capture.exchanges
-        if is_unhooked and not is_http_client_span(span.attributes or {}):
+    def _join(self, span: ReadableSpan, key: SpanKey, trace: Trace, *, ended: bool, reason: str | None = None) -> None:
+        capture = correlation.settle(key, ended=ended)
+        if capture is None or not capture.exchanges:
+            self._hand_on_unhooked(span, key, trace)
             return
-        exchanges = self._wanted(capture.exchanges) if capture is not None else []
-        if not exchanges and not is_unhooked:
+        exchanges = capture.exchanges if self._interest is None else self._wanted(capture.exchanges)
+        if not exchanges:
             return
-        facts = _span_facts(span, context, Charge(self._limits.budget))
-        if capture is None or is_unhooked:
-            self._hand_on(None, facts, trace)
-            return
+        noted = _NotedSpan(span, key)
         if reason is not None:
             _cut_short(capture.exchanges[-1], reason)
         for exchange in exchanges:
-            waiting = _Waiting(self, facts, trace)
+            is_over_budget = not exchange.hold_span(noted.held_bytes)
+            if is_over_budget:
+                noted.let_go()
+            if exchange.finished:
+                page = self._pages.page_of(key[0], trace)
+                self._processor.on_record(HarRecord(exchange, noted.facts, page, None, is_over_budget))
+                continue
+            waiting = _Waiting(self, noted, trace, is_over_budget=is_over_budget)
             self._waiting[id(waiting)] = waiting, exchange
             exchange.when_finished(waiting.hand_on)
         while len(self._waiting) > _MAX_WAITING:
             self._hand_on_oldest()
+
+    def _hand_on_unhooked(self, span: ReadableSpan, key: SpanKey, trace: Trace) -> None:
+        """A span of a client that nobody hooks is an entry by itself."""
+        if not is_http_client_span(span.attributes or {}):
+            return
+        noted, charge = _NotedSpan(span, key), Charge(self._limits.budget)
+        is_over_budget = not charge.raise_by(noted.held_bytes)
+        if is_over_budget:
+            noted.let_go()
+        page = self._pages.page_of(key[0], trace)
+        self._processor.on_record(HarRecord(None, noted.facts, page, None, is_over_budget, charge))
 
     def _wanted(self, exchanges: list[Exchange]) -> list[Exchange]:
         """Those that are of use to anyone; the others are counted."""
@@ -175,36 +202,104 @@ class HarSpanProcessor(SpanProcessor):
 
     def _give_up(self, key: SpanKey, *, reason: str | None = None) -> None:
         """Treat a span that is still open as if it had ended."""
-        span = self._open.pop(key, None)
-        if span is not None and span.context is not None:
-            self._join(span, span.context, self._pages.trace(span.context.trace_id), ended=False, reason=reason)
+        opened = self._open.pop(key, None)
+        if opened is not None:
+            self._join(opened[0], key, opened[1], ended=False, reason=reason)
 
     def _forget(self) -> None:
         """In a forked child: what is in flight is the parent's."""
         self._open = {}
         self._waiting = {}
 
-    def _hand_on(self, exchange: Exchange | None, span: SpanFacts, trace: Trace) -> None:
-        page = self._pages.page_of(int(span.trace_id, 16), trace)
-        self._processor.on_record(HarRecord(exchange, span, page, is_over_budget=not _is_paid(span)))
-
 
 class _Waiting:
     """What awaits the end of an exchange's body, once its span has ended. An exchange holds it, not it an exchange."""
 
-    __slots__ = ("_processor", "span", "trace")
+    __slots__ = ("_is_over_budget", "_processor", "_span", "_trace")
 
-    def __init__(self, processor: HarSpanProcessor, span: SpanFacts, trace: Trace) -> None:
+    def __init__(self, processor: HarSpanProcessor, span: _NotedSpan, trace: Trace, *, is_over_budget: bool) -> None:
         self._processor = processor
-        self.span = span
-        self.trace = trace
+        self._span = span
+        self._trace = trace
+        self._is_over_budget = is_over_budget
 
-    @guarded("handing on an exchange")
     def hand_on(self, exchange: Exchange) -> None:
         """Hand the exchange on, once: the body's end and the recording's end may race."""
         processor = self._processor
-        if processor._waiting.pop(id(self), None) is not None:  # noqa: SLF001 - a part of the processor
-            processor._hand_on(exchange, self.span, self.trace)  # noqa: SLF001 - a part of the processor
+        try:
+            if processor._waiting.pop(id(self), None) is not None:  # noqa: SLF001 - a part of the processor
+                page = processor._pages.page_of(self._span.trace_id, self._trace)  # noqa: SLF001 - as above
+                record = HarRecord(exchange, self._span.facts, page, None, self._is_over_budget)
+                processor._processor.on_record(record)  # noqa: SLF001 - as above
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("handing on an exchange", fault)
+
+
+class _NotedSpan:
+    """What a span has at its end; what that means is worked out by whoever asks for the facts, in the worker.
+
+    The span itself is not kept: what else the program hung on it nobody has counted.
+
+    Attributes:
+        trace_id: That of its context.
+        held_bytes: About how many bytes of memory all this takes.
+    """
+
+    __slots__ = (
+        "_attributes",
+        "_end_time",
+        "_exception",
+        "_parent",
+        "_scope",
+        "_span_id",
+        "_start_time",
+        "_status",
+        "held_bytes",
+        "trace_id",
+    )
+
+    def __init__(self, span: ReadableSpan, key: SpanKey) -> None:
+        self.trace_id, self._span_id = key
+        self._parent = span.parent
+        self._scope = span.instrumentation_scope
+        self._start_time = span.start_time
+        self._end_time = span.end_time
+        self._status: Status | None = span.status
+        # One copy instead of a look-up through the SDK's wrappers for each attribute.
+        attributes: Any = span.attributes
+        self._attributes: Mapping[str, Any] = attributes.copy() if attributes is not None else {}
+        self._exception = _exception(span.events)
+        self.held_bytes = _SPAN_BYTES + self._text_bytes()
+
+    def _text_bytes(self) -> int:
+        description = self._status.description if self._status is not None else None
+        count = len(self._attributes) * _ATTRIBUTE_BYTES
+        if self._exception or description:
+            count += len(self._exception or "") + len(description or "")
+        values = self._attributes.values()
+        if _PLAIN_KINDS.issuperset(map(type, values)):  # as nearly always: then no step of this is one of Python's own
+            return count + sum(map(len, filter(_is_text, values)))
+        return count + sum(map(_length, values))
+
+    def let_go(self) -> None:
+        """There was no room for it: no more is kept than what tells it from others."""
+        self._attributes, self._exception, self._status = {}, None, None
+
+    def facts(self) -> SpanFacts:
+        """What the span tells."""
+        status, scope, parent = self._status, self._scope, self._parent
+        return SpanFacts(
+            trace_id=f"{self.trace_id:032x}",
+            span_id=f"{self._span_id:016x}",
+            parent_span_id=f"{parent.span_id:016x}" if parent is not None else None,
+            scope=scope.name if scope is not None else "",
+            start_unix_ns=self._start_time or 0,
+            end_unix_ns=self._end_time,
+            status_code=status.status_code.name if status is not None else StatusCode.UNSET.name,
+            status_description=status.description if status is not None else None,
+            attributes=self._attributes,
+            exception=self._exception,
+        )
 
 
 def _cut_short(exchange: Exchange, reason: str) -> None:
@@ -214,16 +309,14 @@ def _cut_short(exchange: Exchange, reason: str) -> None:
         exchange.end_reason = exchange.end_reason or reason
 
 
-def _local_root(
-    span: Span, context: SpanContext, parent_context: Context | None
-) -> tuple[ReadableSpan | None, int | None]:
+def _local_root(span: Span, span_id: int, parent_context: Context | None) -> tuple[ReadableSpan | None, int | None]:
     """The local root span of the program's own, as far as this span shows it: the span itself, or its parent.
 
     The parent is asked because a processor may be added while a root span is already open.
     """
     parent = span.parent
     if parent is None or parent.is_remote:
-        return (None, None) if span.kind is SpanKind.CLIENT else (span, context.span_id)
+        return (None, None) if span.kind is SpanKind.CLIENT else (span, span_id)
     parent_span = get_current_span(parent_context)
     if isinstance(parent_span, ReadableSpan) and parent_span.kind is not SpanKind.CLIENT:
         grandparent = parent_span.parent
@@ -232,45 +325,17 @@ def _local_root(
     return None, None
 
 
-def _span_facts(span: ReadableSpan, context: SpanContext, charge: Charge) -> SpanFacts:
-    """What the span tells, where there is room for it."""
-    status, scope = span.status, span.instrumentation_scope
-    attributes, exception = span.attributes or {}, _exception(span)
-    texts = len(exception or "") + len(status.description or "")
-    is_paid = charge.raise_to(_SPAN_BYTES + texts + _memory_of(attributes))
-    return SpanFacts(
-        trace_id=f"{context.trace_id:032x}",
-        span_id=f"{context.span_id:016x}",
-        parent_span_id=f"{span.parent.span_id:016x}" if span.parent is not None else None,
-        scope=scope.name if scope is not None else "",
-        start_unix_ns=span.start_time or 0,
-        end_unix_ns=span.end_time,
-        status_code=status.status_code.name,
-        status_description=status.description if is_paid else None,
-        attributes=attributes if is_paid else {},
-        exception=exception if is_paid else None,
-        charge=charge,
-    )
-
-
-def _is_paid(span: SpanFacts) -> bool:
-    return span.charge is not None and span.charge.taken_bytes > 0
-
-
-def _memory_of(attributes: Mapping[str, object]) -> int:
-    """About how many bytes of memory attributes take: text, sequences of it, or numbers."""
-    return sum(_ATTRIBUTE_BYTES + _length(value) for value in attributes.values())
-
-
 def _length(value: object) -> int:
     if isinstance(value, str | bytes):
         return len(value)
     return sum(_ATTRIBUTE_BYTES + _length(one) for one in value) if isinstance(value, tuple | list) else 0
 
 
-def _exception(span: ReadableSpan) -> str | None:
-    """The exception that the span recorded last, by the semantic conventions of exception events."""
-    for event in reversed(span.events):
+def _exception(events: Sequence[Event]) -> str | None:
+    """The exception that a span recorded last, by the semantic conventions of exception events."""
+    if not events:
+        return None
+    for event in reversed(events):
         attributes = event.attributes or {}
         if event.name == "exception":
             return f"{attributes.get('exception.type', 'Exception')}: {attributes.get('exception.message', '')}"

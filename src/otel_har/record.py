@@ -1,15 +1,15 @@
 """What the span processor hands on: an exchange, the facts of its span, and the page it belongs to.
 
 The rule: values only. A record may wait in a queue, cross to another thread and be mapped there without touching
-OpenTelemetry or a client library again.
+a client library again. What a span tells is worked out there, too: by then the span has ended, and is a value itself.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from otel_har.budget import Charge
 from otel_har.exchange import Exchange
@@ -30,7 +30,6 @@ class SpanFacts:
         status_description: The status's description; None without one.
         attributes: The span's attributes as they stand.
         exception: Type and message of the exception that the span recorded; None without one.
-        charge: What holds the room for all this; None where nobody keeps account.
     """
 
     trace_id: str
@@ -43,7 +42,6 @@ class SpanFacts:
     status_description: str | None
     attributes: Mapping[str, object]
     exception: str | None
-    charge: Charge | None = None
 
 
 class PageFacts:
@@ -95,23 +93,53 @@ def this_process() -> ProcessFacts:
     return _process
 
 
-@dataclass(frozen=True, slots=True)
 class HarRecord:
-    """One entry to be.
+    """One entry to be. It is not changed any more.
+
+    Args:
+        exchange: As the attribute.
+        span: The client span, or what gives its facts to whoever asks for them.
+        page: As the attribute.
+        process: The process that the exchange was in; this one by default.
+        is_over_budget: As the attribute.
+        charge: What holds the room for the span's facts, where no exchange does.
 
     Attributes:
         exchange: What the hooks captured; None for a span of a client that nobody hooks.
-        span: The client span.
         page: The page that the entry belongs to.
-        process: The process that the exchange was in; this one by default.
         is_over_budget: True when there was no room for what the span tells: it is not kept, and no entry is made.
     """
 
-    exchange: Exchange | None
-    span: SpanFacts
-    page: PageFacts
-    process: ProcessFacts = field(default_factory=this_process)
-    is_over_budget: bool = False
+    __slots__ = ("_charge", "_process", "_span", "exchange", "is_over_budget", "page")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - by name it takes longer, and one is made for each exchange
+        self,
+        exchange: Exchange | None,
+        span: SpanFacts | Callable[[], SpanFacts],
+        page: PageFacts,
+        process: ProcessFacts | None = None,
+        is_over_budget: bool = False,  # noqa: FBT002 - as above
+        charge: Charge | None = None,
+    ) -> None:
+        self.exchange = exchange
+        self._span = span
+        self.page = page
+        self._process = process
+        self.is_over_budget = is_over_budget
+        self._charge = charge
+
+    @property
+    def span(self) -> SpanFacts:
+        """The client span."""
+        span = self._span
+        if not isinstance(span, SpanFacts):
+            span = self._span = span()
+        return span
+
+    @property
+    def process(self) -> ProcessFacts:
+        """The process that the exchange was in."""
+        return self._process or this_process()
 
     @property
     def is_unaffordable(self) -> bool:
@@ -122,3 +150,7 @@ class HarRecord:
     def lost_attempts(self) -> int:
         """How often the request was sent before, beyond what is noted of one."""
         return self.exchange.lost_attempts if self.exchange is not None else 0
+
+    def of(self, exchange: Exchange | None) -> HarRecord:
+        """The same of another exchange, or of none."""
+        return HarRecord(exchange, self._span, self.page, self._process, self.is_over_budget, self._charge)

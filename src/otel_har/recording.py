@@ -157,7 +157,10 @@ def record_to_file(  # noqa: PLR0913 - what harlem's has, and what files have be
     Raises:
         SettingError: When one of these has an unusable value.
     """
-    writing = _Writing(live, interval_seconds, retention_seconds, in_background)
+    settings = _settings()
+    writing = _Writing(
+        live or settings.live, interval_seconds, retention_seconds, in_background or settings.in_background
+    )
     make = _file(path, indent, append=append, retention=writing.retention(retention), rotation=rotation)
     return FileRecording(path, writing.exporters(make), _processors(options, writing), **_scope(options))
 

@@ -87,6 +87,7 @@ _REDACTING = frozenset(
         OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS,
     }
 )
+_LOCAL_EXPORTERS = frozenset({"file", "console", "logging"})
 _BATCH = BatchSettings()
 _A_DAY_MILLIS = 86_400_000
 
@@ -101,9 +102,10 @@ class HarSettings(BaseModel):
     exporters: Exporters = Field(("file",), alias=environment.OTEL_PYTHON_HAR_EXPORTER)
     """Where entries go, separated by commas: `file`, `otlp`, `console`, `logging`, or the name of a package's own."""
     live: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_LIVE)
-    """Write each exchange as soon as it is complete."""
-    in_background: Literal["thread", "process"] = Field("thread", alias=environment.OTEL_PYTHON_HAR_IN_BACKGROUND)
-    """Who writes: a `thread` of the program, or a `process` of its own."""
+    """Write each exchange when it is complete, before its call returns; with `in_background` soon after."""
+    in_background: Literal["thread", "process"] | None = Field(None, alias=environment.OTEL_PYTHON_HAR_IN_BACKGROUND)
+    """Who writes: a `thread` of the program, or a `process` of its own; without it whoever made the request where it
+    is written live, else a thread."""
     append: bool = Field(default=False, alias=environment.OTEL_PYTHON_HAR_APPEND)
     """Go on with the HAR file that is there, instead of starting it anew."""
     indent: int | None = Field(None, ge=0, le=16, alias=environment.OTEL_PYTHON_HAR_INDENT)
@@ -266,6 +268,15 @@ class HarSettings(BaseModel):
         return Rotation(self.rotation_bytes, self.rotation_seconds, self.rotation_files)
 
     @property
+    def is_synchronous(self) -> bool:
+        """Whether each exchange is written by the thread that completes it.
+
+        Where entries go to another machine too, or to a package's own exporter, a thread does it: a request is not to
+        wait for those.
+        """
+        return self.live and self.in_background is None and _LOCAL_EXPORTERS.issuperset(map(str.lower, self.exporters))
+
+    @property
     def options(self) -> MappingOptions:
         """The form of the entries."""
         return MappingOptions(params=self.params)
@@ -293,7 +304,7 @@ def settings_from(environ: Mapping[str, str]) -> tuple[HarSettings, list[str]]:
     try:
         return HarSettings.model_validate(values), []
     except ValidationError as invalid:
-        faults = {str(error["loc"][0]): _message(error) for error in invalid.errors(include_url=False)}
+        faults = {str(error["loc"][0]): message_of(error) for error in invalid.errors(include_url=False)}
     problems = []
     for name, message in faults.items():
         value = values.pop(name, None)
@@ -305,7 +316,7 @@ def settings_from(environ: Mapping[str, str]) -> tuple[HarSettings, list[str]]:
     return HarSettings.model_validate(values), problems
 
 
-def _message(error: ErrorDetails) -> str:
+def message_of(error: ErrorDetails) -> str:
     """What is wrong, in our own words where a check of ours said it: pydantic puts "Value error" before them."""
     said = error.get("ctx", {}).get("error")
     return str(said) if isinstance(said, ValueError) else error["msg"]

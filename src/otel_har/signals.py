@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import multiprocessing.util
 import os
 import signal
 import sys
@@ -23,12 +24,16 @@ from collections.abc import Callable
 from types import FrameType
 
 from otel_har.processor import HarSpanProcessor
+from otel_har.signal_watch import SignalWatch
 
 DEFAULT_SIGNAL_TIMEOUT_MILLIS = 5_000
 
 _INIT_PROCESS_ID = 1
 _RETRY_S = 0.01
 _A_MOMENT_S = 1e-6
+_OVERLOOKED_S = 0.05  # after which a handler that was not called is taken for overlooked
+_MAX_OVERLOOKED_S = 1.0
+_SPAWNED = "--multiprocessing-fork"  # an argument of the interpreters that multiprocessing starts for a child each
 _FRAMES = 100  # of this thread's stack, at most, that shutting down takes
 # Python's own, before gevent or eventlet put theirs there; and without the locks of `threading`.
 _start_thread = _thread.start_new_thread
@@ -72,6 +77,9 @@ def _install(number: signal.Signals, processor: HarSpanProcessor, timeout_millis
         signal.signal(number, handler)
     except ValueError:  # another thread, or another interpreter
         return False
+    multiprocessing.util.register_after_fork(handler, DelayedDefault.watch)
+    if _SPAWNED in sys.orig_argv:
+        handler.watch()
     return True
 
 
@@ -85,6 +93,7 @@ class DelayedDefault:
     def __init__(self) -> None:
         self._recordings: list[tuple[weakref.ref[HarSpanProcessor], float]] = []
         self._is_sent_again = False
+        self._was_called = False
         self._sending = _thread.allocate_lock()
 
     def add(self, processor: HarSpanProcessor, timeout_millis: float) -> None:
@@ -94,6 +103,7 @@ class DelayedDefault:
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         """What Python calls when the signal has come."""
+        self._was_called = True
         try:
             _need_room(_FRAMES)
             self._act(number)
@@ -110,6 +120,21 @@ class DelayedDefault:
                 self._is_sent_again = signal.getsignal(number) is self
                 if self._is_sent_again:
                     os.kill(os.getpid(), number)
+
+    def watch(self) -> None:
+        """In a child of multiprocessing: have it sent again when Python overlooks it."""
+        _watch.start()
+
+    def send_again_if_overlooked(self, number: int) -> None:
+        """Until it is called. It may be late for a good reason: the main thread is in a function that is not Python."""
+        wait_s = _OVERLOOKED_S
+        while True:
+            _sleep(wait_s)
+            wait_s = min(2 * wait_s, _MAX_OVERLOOKED_S)
+            with self._sending:
+                if self._was_called or signal.getsignal(number) is not self:
+                    return
+                os.kill(os.getpid(), number)
 
     def _act(self, number: int) -> None:
         recordings = [(alive, timeout) for known, timeout in self._recordings if (alive := known()) is not None]
@@ -141,6 +166,15 @@ class DelayedDefault:
 
     def __str__(self) -> str:
         return str(signal.SIG_DFL)
+
+
+def _send_again_if_overlooked(number: int) -> None:
+    handler = signal.getsignal(number)
+    if isinstance(handler, DelayedDefault):
+        handler.send_again_if_overlooked(number)
+
+
+_watch = SignalWatch(_send_again_if_overlooked)
 
 
 def _end(number: int, processors: list[HarSpanProcessor], timeout_s: float) -> None:

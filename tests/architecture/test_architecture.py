@@ -307,7 +307,7 @@ def _broad_excepts(tree: ast.Module) -> list[int]:
         if isinstance(node, ast.ExceptHandler):
             caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
             if any(kind is None or _last_name(kind) in {"Exception", "BaseException"} for kind in caught):
-                lines += [] if _reraises(node) else [node.lineno]
+                lines += [] if _reraises(node) or _hands_over(node) else [node.lineno]
         elif isinstance(node, ast.Call) and _last_name(node.func) == "suppress":
             lines += [node.lineno for kind in node.args if _last_name(kind) in {"Exception", "BaseException"}]
     return lines
@@ -323,6 +323,21 @@ def _reraises(handler: ast.ExceptHandler) -> bool:
     )
 
 
+def _hands_over(handler: ast.ExceptHandler) -> bool:
+    """A handler of an `Exception` that gives it to the guard's `caught`, and does nothing else."""
+    given = f"caught({{}}, {handler.name})"
+    call = handler.body[0].value if isinstance(handler.body[0], ast.Expr) else None
+    return (
+        len(handler.body) == 1
+        and handler.type is not None
+        and ast.unparse(handler.type) == "Exception"
+        and isinstance(call, ast.Call)
+        and len(call.args) > 0
+        and isinstance(call.args[0], ast.Constant)
+        and ast.unparse(call) == given.format(ast.unparse(call.args[0]))
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "count"),
     [
@@ -333,19 +348,24 @@ def _reraises(handler: ast.ExceptHandler) -> bool:
         ("try: pass\nexcept Exception:\n    note()\n    raise ValueError", 1),
         ("def f():\n  try: pass\n  except Exception:\n    if x:\n      return\n    raise", 1),
         ("with contextlib.suppress(Exception): pass", 1),
+        ("try: pass\nexcept Exception as e:\n    note()\n    caught('x', e)", 1),
+        ("try: pass\nexcept Exception as e: caught('x', other)", 1),
+        ("try: pass\nexcept BaseException as e: caught('x', e)", 1),
+        ("try: pass\nexcept Exception as e: report('x', e)", 1),
+        ("try: pass\nexcept Exception as e: caught('noting', e)", 0),
         ("try: pass\nexcept BaseException:\n    note()\n    raise", 0),
         ("try: pass\nexcept ValueError: pass", 0),
         ("with contextlib.suppress(OSError): pass", 0),
     ],
 )
 def test_broad_excepts_are_caught(source: str, count: int) -> None:
-    """The rule knows a handler that catches everything from one that lets everything pass."""
+    """The rule knows a handler that catches everything from one that lets it pass or hands it to the guard."""
     assert count == len(_broad_excepts(ast.parse(source)))
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "guard.py"])
 def test_broad_excepts_only_in_the_guard(name: str) -> None:
-    """One place catches any exception; everything of ours goes through it."""
+    """One place decides on any exception; everything of ours goes through it."""
     assert [] == _broad_excepts(TREES[name])
 
 

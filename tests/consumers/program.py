@@ -133,6 +133,14 @@ def requests_same_url(session: Session) -> None:
 def requests_multipart(session: Session) -> None:
     session.post(at("/echo/text-file"), data={"field": "välue"}, files={"file": ("a.txt", b"of a file", "text/plain")})
     session.post(at("/echo/binary-file"), files={"file": ("a.bin", BINARY)})
+    for content in ("one", "two"):  # each with a boundary of its own
+        session.post(at("/echo/same-form"), files={"file": ("a.txt", content)})
+
+
+@case
+def requests_same_url_by_headers(session: Session) -> None:
+    for language in ("de", "fr"):
+        session.get(at("/echo/language"), headers={"Accept-Language": language})
 
 
 @case

@@ -7,10 +7,11 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from consumers.facts import Json, body
+from consumers.facts import Json, body, pairs
 from consumers.recording import Recording, record
 from consumers.running import Change, Changed, Read, Reader
 from otel_har.har.reader import load
@@ -51,6 +52,17 @@ def test_every_request_gets_its_body_again(recording: Recording, replayed: Json)
     for entry, actual in _answers(recording, replayed):
         content = _final(entry, recording.entries)["response"]["content"]
         assert body(content) == base64.b64decode(actual["body"]), entry["request"]["url"]
+
+
+def test_requests_to_one_url_get_each_its_own_answer_again(compact: Recording, playwright: Read) -> None:
+    """Bodies tell them apart, those of forms whatever their boundary, or else header fields."""
+    answers = _answers(compact, playwright(compact))
+    for path, count in {"/echo/same": 3, "/echo/same-form": 2, "/echo/language": 2}.items():
+        of_path = [(entry, actual) for entry, actual in answers if urlsplit(entry["request"]["url"]).path == path]
+        assert count == len({base64.b64decode(actual["body"]) for _, actual in of_path})
+        assert [body(entry["response"]["content"]) for entry, _ in of_path] == [
+            base64.b64decode(actual["body"]) for _, actual in of_path
+        ]
 
 
 def test_every_cookie_is_set_again(recording: Recording, replayed: Json) -> None:
@@ -107,18 +119,20 @@ def _answers(recording: Recording, replayed: Json) -> list[tuple[Json, Json]]:
 
 
 def _is_told_apart(entry: Json, entries: list[Json]) -> bool:
-    """Whether no other answer has the same URL, as those have whose URLs differed in what was taken out of them."""
-    request, response = entry["request"], entry["response"]
-    same = [
-        one
-        for one in entries
-        if (one["request"]["method"], one["request"]["url"]) == (request["method"], request["url"])
-    ]
-    facts = (response["status"], _fields(response), response["content"].get("text"))
-    answers = [
-        (one["status"], _fields(one), one["content"].get("text")) for one in (entry["response"] for entry in same)
-    ]
-    return all(facts == other for other in answers)
+    """Whether no other answer is to the same request, as those are whose differences were taken out of them.
+
+    Playwright tells requests apart by method and URL, the body of a POST, and the most header fields in common.
+    """
+    same = [one["response"] for one in entries if _asked(one) == _asked(entry)]
+    answers = [(one["status"], _fields(one), one["content"].get("text")) for one in same]
+    return all(answers[0] == other for other in answers)
+
+
+def _asked(entry: Json) -> tuple[str, str, bytes, list[list[str]]]:
+    """What a page asks with; the length of a body it writes itself."""
+    request = entry["request"]
+    fields = sorted(field for field in pairs(request["headers"]) if field[0].lower() != "content-length")
+    return request["method"], request["url"], body(request.get("postData")), fields
 
 
 def _final(entry: Json, entries: list[Json]) -> Json:

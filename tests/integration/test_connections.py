@@ -10,6 +10,7 @@ import pytest
 from servers import RecordingServer, assert_same_exchange
 from servers.programs import run_instrumented_program
 from servers.releases import AIOHTTP_COUNTS_HEADS
+from servers.server import unused_port
 from servers.tunnel import TunnelProxy
 
 if TYPE_CHECKING:
@@ -142,8 +143,27 @@ def test_a_proxy_that_refuses(tmp_path: Path, client: str) -> None:
         assert [] == server.exchanges
     assert 0 == entry["response"]["status"]
     assert "403" in entry["response"]["_error"]
-    assert ("127.0.0.1", proxy.port) == (entry["serverIPAddress"], entry["_serverPort"])
+    assert ("127.0.0.1", proxy.port, proxy.url) == (entry["serverIPAddress"], entry["_serverPort"], entry["_proxy"])
     assert entry["timings"]["connect"] > 0
+
+
+@both_clients
+def test_a_proxy_before_a_server_that_is_not_trusted(tmp_path: Path, client: str) -> None:
+    """The handshake through the proxy fails: address, port and URL are the proxy's, as ever."""
+    with RecordingServer(tls=True) as server, RecordingServer(tls=True) as other, TunnelProxy() as proxy:
+        authority = tmp_path / "other.pem"
+        authority.write_bytes(other.ca_pem)
+        [entry] = _entries(server, tmp_path, client, TEST_PROXY=proxy.url, TEST_PATHS="/json", TEST_CA=str(authority))
+    assert "CERTIFICATE_VERIFY_FAILED" in entry["response"]["_error"]
+    assert ("127.0.0.1", proxy.port, proxy.url) == (entry["serverIPAddress"], entry["_serverPort"], entry["_proxy"])
+
+
+def test_a_proxy_that_is_not_there(tmp_path: Path) -> None:
+    """What aiohttp raises says where it wanted to connect to; requests tells of a proxy only what it sends to one."""
+    url = f"http://127.0.0.1:{unused_port()}"
+    with RecordingServer() as server:
+        [entry] = _entries(server, tmp_path, "aiohttp", TEST_PROXY=url, TEST_PATHS="/json")
+    assert ("127.0.0.1", url) == (entry["serverIPAddress"], entry["_proxy"])
 
 
 @both_clients

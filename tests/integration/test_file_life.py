@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from children import Child, batch, doubled, names
-from otel_har.errors import DestinationError
+from children import Child, batch, deliver, doubled, names
 from otel_har.export.file import FileHarExporter
 from otel_har.export.files.aside import numbered
 from otel_har.export.keeping import Retention, Rotation
@@ -29,16 +28,6 @@ _KILLED = 3
 _BODY = "x" * 20_000  # a few of them are worth moving the others together
 
 
-def _deliver(exporter: FileHarExporter, name: str) -> None:
-    """As a processor does it: what the destination does not take now is given again."""
-    while True:
-        try:
-            exporter.export(batch(name, body=_BODY))
-        except DestinationError:
-            continue
-        return
-
-
 def _write_together(path: Path, **arguments: Any) -> tuple[list[list[str]], set[str]]:
     """What each process told that it wrote, and all that was ever seen in the file; each time it was whole."""
     exporter = FileHarExporter(path, **arguments)
@@ -46,7 +35,7 @@ def _write_together(path: Path, **arguments: Any) -> tuple[list[list[str]], set[
     def write(child: Child, most: int | None) -> None:
         child.pause()
         for number in itertools.count() if most is None else range(most):
-            _deliver(exporter, f"{os.getpid()}.{number}")
+            deliver(exporter, batch(f"{os.getpid()}.{number}", body=_BODY))
             child.tell(f"{os.getpid()}.{number}")
         exporter.shutdown()
 

@@ -41,7 +41,7 @@ def held():
         "pages": max(pages, 100),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "threads": sorted(thread.name for thread in threading.enumerate()),
-        "spans": len(correlation._open),
+        "spans": len(correlation.open_captures),
         "for children": len(forking._methods),
     }
 """

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from children import Child, batch, completed, doubled, names, names_in
-from otel_har.errors import DestinationError
+from children import Child, batch, completed, deliver, doubled, names, names_in
 from otel_har.export.file import FileHarExporter
 from otel_har.har.models import Har
 from servers.programs import har_text
@@ -24,16 +23,6 @@ _BATCHES = 200
 _KILLED = 4
 
 
-def _deliver(exporter: FileHarExporter, name: str) -> None:
-    """As a processor does it: what the destination does not take now is given again."""
-    while True:
-        try:
-            exporter.export(batch(name))
-        except DestinationError:
-            continue
-        return
-
-
 @pytest.mark.parametrize("name", ["out.har", "out.har.gz"])
 def test_writers_that_are_killed(tmp_path: Path, name: str) -> None:
     """Each reader finds a whole document; each batch that was accepted is there once, and nobody hangs."""
@@ -43,7 +32,7 @@ def test_writers_that_are_killed(tmp_path: Path, name: str) -> None:
     def write(child: Child, most: int | None) -> None:
         child.pause()
         for number in itertools.count() if most is None else range(most):
-            _deliver(exporter, f"{os.getpid()}.{number}")
+            deliver(exporter, batch(f"{os.getpid()}.{number}"))
             child.tell(f"{os.getpid()}.{number}")
         exporter.shutdown()
 
@@ -81,7 +70,7 @@ def test_recorders_that_come_and_go(tmp_path: Path) -> None:
         for number in range(60):
             exporter = FileHarExporter(path, recording="run")
             assert path == exporter.path
-            _deliver(exporter, f"{os.getpid()}.{number}")
+            deliver(exporter, batch(f"{os.getpid()}.{number}"))
             assert path == exporter.path
             exporter.shutdown()
 
@@ -102,7 +91,7 @@ def test_recordings_that_come_and_go(tmp_path: Path) -> None:
         for number in range(25):
             exporter = FileHarExporter(path)
             for part in range(3):
-                _deliver(exporter, f"{os.getpid()}.{number}.{part}")
+                deliver(exporter, batch(f"{os.getpid()}.{number}.{part}"))
             log = Har.model_validate_json(exporter.path.read_bytes()).model_dump(mode="json")["log"]
             assert [f"{os.getpid()}.{number}.{part}" for part in range(3)] == names_in(log)
             exporter.shutdown()
@@ -120,13 +109,13 @@ def test_unrelated_recorders_append(tmp_path: Path, *, is_there: bool) -> None:
     """Recordings that append write one file at the same time, whoever begins it."""
     path = tmp_path / "out.har"
     if is_there:
-        completed(lambda _: _deliver(FileHarExporter(path), "0"))
+        completed(lambda _: deliver(FileHarExporter(path), batch("0")))
 
     def append(child: Child) -> None:
         child.pause()
         exporter = FileHarExporter(path, append=True)
         for number in range(20):
-            _deliver(exporter, f"{os.getpid()}.{number}")
+            deliver(exporter, batch(f"{os.getpid()}.{number}"))
         exporter.shutdown()
 
     recorders = [Child(append) for _ in range(6)]

@@ -178,6 +178,19 @@ def test_what_is_sent(receiver: Receiver, protocol: str) -> None:
     assert ("otel_har", "r1", ENTRY_EVENT) == (origin.scope, origin.recording, event.name)
 
 
+def test_secrets_of_the_resource(receiver: Receiver) -> None:
+    """The resource is redacted as the entries are."""
+    sender = receiver.sender()
+    resource = Resource({"service.name": "shop", "process.command_args": ["app.py", "--password", "hunter2"]})
+    exporter = OtlpHarExporter(**sender.options, resource=resource)
+    for redaction in (None, "default", "strict"):
+        batch = HarBatch((), _BATCH.entries, redaction=redaction)
+        assert HarExportResult.SUCCESS is exporter.export(batch)
+    exporter.shutdown()
+    told = [origin.resource["process.command_args"][-1] for origin, _ in sender.events]
+    assert ["hunter2", "[REDACTED]", "[REDACTED]"] == told
+
+
 PROGRAM = """
     import grpc, requests, urllib3
     from opentelemetry import trace

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,6 +191,51 @@ def test_parts_that_are_too_large(sender: Sender) -> None:
     exporter.shutdown()
 
 
+def test_part_that_is_too_large_after_others(sender: Sender) -> None:
+    """Where a part is too large and others were taken, all of the entry is divided anew, and told apart."""
+    exporter = OtlpHarExporter(**sender.options, max_request_bytes=1 << 20)
+    too_large = {"status": 413, "code": "RESOURCE_EXHAUSTED", "message": "larger than max"}
+    sender.is_answered({}, {}, too_large)
+    batch = _batch("0", "1", body="x" * 3_000_000)
+    assert _SUCCESS is exporter.export(batch)
+    assert exporter.force_flush() is True
+    assert [json.loads(entry.to_json()) for entry in batch.entries] == sender.log()["entries"]
+    exporter.shutdown()
+
+
+def test_part_that_is_refused(sender: Sender) -> None:
+    """An entry one of whose parts is refused is lost, counted once, and no more of it is sent."""
+    exporter = OtlpHarExporter(**sender.options, max_request_bytes=1 << 20)
+    sender.is_answered({}, {"status": 400, "code": "INVALID_ARGUMENT", "message": "not this one"})
+    assert _SUCCESS is exporter.export(_batch("0", body="x" * 3_000_000))
+    assert exporter.force_flush() is False
+    exporter.shutdown()
+    assert [[PART_EVENT], [STATISTICS_EVENT]] == [
+        [event.name for _, event in events_in(ExportLogsServiceRequest.FromString(data))] for data in sender.requests
+    ]
+    assert {"failed_entries": 1} == _lost(sender)
+
+
+@pytest.mark.parametrize("limit", [1 << 20, 700_000])
+def test_spool_of_an_entry_in_parts(sender: Sender, tmp_path: Path, limit: int) -> None:
+    """An entry waits whole until its last part is taken: another process, of another limit, sends it from the start."""
+    sender.is_answered({"status": 503, "code": "UNAVAILABLE"}, for_ever=True)
+    batch = _batch("0", body="ä" * 1_500_000)
+    first = OtlpHarExporter(**sender.options, spool=tmp_path, max_request_bytes=1 << 20)
+    assert _SUCCESS is first.export(batch)
+    away = {"status": 503, "code": "UNAVAILABLE"}
+    sender.is_answered({}, {}, *[away] * 3)
+    assert first.force_flush(100) is False
+    first.shutdown(100)
+    assert 1 == len(_spooled(tmp_path))
+    sender.is_answered()
+    second = OtlpHarExporter(**sender.options, spool=tmp_path, max_request_bytes=limit)
+    assert second.force_flush(10_000) is True
+    second.shutdown()
+    assert [json.loads(entry.to_json()) for entry in batch.entries] == sender.log()["entries"]
+    assert [] == _spooled(tmp_path)
+
+
 def test_part_of_a_batch_is_taken(sender: Sender) -> None:
     """What was taken of a batch is not sent again: the rest goes before the next batch, which waits for it."""
     exporter = OtlpHarExporter(**sender.options, max_request_bytes=20_000)
@@ -264,6 +310,24 @@ def test_killed_and_restarted(protocol: str) -> None:
     again = sender.at(second)
     _until_taken(exporter, _batch("2"))
     assert ["1", "2"] == _names(log) + _names(again.log())
+    exporter.shutdown()
+    second.kill()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_back_at_once(protocol: str) -> None:
+    """A receiver that is back is found with the next request, however often it was looked for in vain."""
+    first = Receiver()
+    sender = first.sender(protocol)
+    exporter = OtlpHarExporter(**sender.options)
+    assert _SUCCESS is exporter.export(_batch("1"))
+    first.kill()
+    for _ in range(20):
+        with pytest.raises(DestinationError):
+            exporter.export(_batch("2"))
+    second = Receiver(ports=first.ports)
+    assert _SUCCESS is exporter.export(_batch("2"))
+    assert ["2"] == _names(sender.at(second).log())
     exporter.shutdown()
     second.kill()
 
@@ -395,6 +459,39 @@ def test_spool_and_receiver_take_nothing(receiver: Receiver, tmp_path: Path) -> 
     assert exporter.force_flush(10_000) is True
     assert ["1"] == _names(sender.log())
     exporter.shutdown()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are neither owners nor modes")
+@pytest.mark.parametrize("change", ["mode", "owner", "link", "directory"])
+def test_spool_with_a_strange_file(
+    receiver: Receiver, tmp_path: Path, change: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that another user owns or may write to is not sent, told once, and holds nothing up."""
+    if change == "owner" and os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    sender = receiver.sender()
+    sender.is_answered({"status": 503}, for_ever=True)
+    first = OtlpHarExporter(**sender.options, spool=tmp_path)
+    assert [_SUCCESS, _SUCCESS] == [first.export(_batch(name)) for name in "12"]
+    first.shutdown(100)
+    strange = tmp_path / _spooled(tmp_path)[0]
+    if change == "mode":
+        strange.chmod(0o620)
+    elif change == "owner":
+        os.chown(strange, 12345, -1)
+    elif change == "link":
+        strange.rename(tmp_path / "elsewhere")
+        strange.symlink_to(tmp_path / "elsewhere")
+    else:
+        strange.unlink()
+        strange.mkdir()
+    sender.is_answered()
+    second = OtlpHarExporter(**sender.options, spool=tmp_path)
+    assert second.force_flush(10_000) is True
+    second.shutdown()
+    assert ["2"] == _names(sender.log())
+    assert [True] == [strange.name in text for text in caplog.messages if "is not sent" in text]
+    assert [strange.name] == _spooled(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")

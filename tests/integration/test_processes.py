@@ -170,6 +170,50 @@ def test_pools(server: RecordingServer, directory: Path) -> None:
     assert 1 == len(log["pages"])
 
 
+def test_pools_that_are_terminated(server: RecordingServer, directory: Path) -> None:
+    """Pools end their workers by one signal as these go to wait: all of them end, and what they did is in the file."""
+    source = """
+        import multiprocessing, requests
+        from harness import BASE
+        def get(name):
+            return requests.get(f'{BASE}/item/{name}').status_code
+        if __name__ == '__main__':
+            context = multiprocessing.get_context('fork')
+            for number in range(40):
+                with context.Pool(2) as pool:
+                    pool.map(get, [f'{number}.{part}' for part in range(4)], chunksize=1)
+    """
+    assert "" == _told(_start(server, directory, source, sys.executable, "app.py"))
+    assert sorted(f"{number}.{part}" for number in range(40) for part in range(4)) == _items(_log(directory))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_signal_that_python_overlooks(server: RecordingServer, directory: Path, method: str) -> None:
+    """A child of multiprocessing ends by a signal although nothing wakes its main thread."""
+    source = f"""
+        import multiprocessing, os, signal, threading, requests
+        from harness import BASE
+        def end(is_waiting):
+            is_waiting.wait()
+            # Python's handler is noted in this thread, and the main thread is not woken for it.
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        def wait():
+            requests.get(f'{{BASE}}/item/child')
+            is_waiting = threading.Event()
+            threading.Thread(target=end, args=(is_waiting,), daemon=True).start()
+            never, _ = os.pipe()
+            is_waiting.set()
+            os.read(never, 1)
+        if __name__ == '__main__':
+            child = multiprocessing.get_context({method!r}).Process(target=wait)
+            child.start()
+            child.join()
+            print(child.exitcode)
+    """
+    assert "-15\n" == _told(_start(server, directory, source, sys.executable, "app.py"))
+    assert ["child"] == _items(_log(directory))
+
+
 def test_fork_in_the_middle_of_traffic(server: RecordingServer, directory: Path) -> None:
     """What is in flight in threads and on a loop is its parent's alone; the child records what it does itself."""
     source = """

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otel_har.cli.app import app
+from otel_har.otlp.event import Event, entry_event
 from otel_har.otlp.json_form import json_from_request
 from otel_har.otlp.logs import Origin
 from servers.programs import read_checked
-from servers.receiving import SHOP, Receiving, entry, receiving, request
+from servers.receiving import PAGE, SHOP, Receiving, entry, receiving, request, request_of_events
 
 TOKEN = {"OTEL_HAR_RECEIVE_TOKEN": "let me in"}
 
@@ -77,6 +79,73 @@ def test_end(tmp_path: Path, number: int) -> None:
     assert {str(index) for index in range(0, 40, 2)} == set(urls(tmp_path / "out.shop.har"))
     assert 20 == len(urls(tmp_path / names[0]))
     assert receiver.summary == "otel-har: 40 entries in 41 requests, 1 came twice"
+
+
+def test_rotated(tmp_path: Path) -> None:
+    """Rotated by size, also over a second run: each file is whole and has the pages of its entries, all are there.
+
+    Of a limited file the newest entries are left, with their pages.
+    """
+    path = tmp_path / "out.har"
+    for start in (0, 12):
+        with receiving("--split", "service", "--rotate-bytes", "8000", path) as receiver:
+            assert [200] * 12 == [send_of_trace(receiver, number) for number in range(start, start + 12)]
+    files = sorted(tmp_path.glob("out.shop*.har"))
+    assert {"out.shop.har", "out.shop.1.har", "out.shop.2.har"} <= {one.name for one in files}
+    logs = [read_checked(one)["log"] for one in files]
+    for log in logs:
+        assert {one["pageref"] for one in log["entries"]} == {page["id"] for page in log["pages"]}
+        assert {"checkout"} == {page["title"] for page in log["pages"]}
+    assert [str(number) for number in range(24)] == sorted((url for one in files for url in urls(one)), key=int)
+    assert 0 == receiver.end()
+
+    with receiving("--max-entries", "5", tmp_path / "limited.har") as receiver:
+        assert [200] * 9 == [send_of_trace(receiver, number) for number in range(9)]
+    log = read_checked(tmp_path / "limited.har")["log"]
+    assert ["4", "5", "6", "7", "8"] == urls(tmp_path / "limited.har")
+    assert {one["pageref"] for one in log["entries"]} == {page["id"] for page in log["pages"]}
+
+
+def send_of_trace(receiver: Receiving, number: int) -> int:
+    """Send one of four entries of a trace, with the trace's page, as protobuf: the status."""
+    trace = f"{number // 4 + 1:032x}"
+    page = PAGE.model_copy(update={"id": f"trace_{trace}"})
+    return post(receiver, request(entry(number, "x" * 500, trace=trace), page=page))
+
+
+def post(receiver: Receiving, sent: ExportLogsServiceRequest) -> int:
+    """Send a request as protobuf: the status."""
+    url, headers = f"http://{receiver.http}/v1/logs", {"Content-Type": "application/x-protobuf"}
+    asked = urllib.request.Request(url, sent.SerializeToString(), headers)
+    with urllib.request.urlopen(asked) as answer:  # noqa: S310 - the test's
+        return int(answer.status)
+
+
+def test_midnight(tmp_path: Path) -> None:
+    """By day an entry is in the file of its start in UTC, also one that comes late."""
+    with receiving("--split", "day", tmp_path / "out.har") as receiver:
+        for number, started in enumerate(("01-31T23:59:59.999Z", "02-01T00:00:00.000Z", "01-31T23:00:00.000Z")):
+            one = entry(number).model_copy(update={"started_date_time": f"2026-{started}"})
+            assert 200 == post(receiver, request(one))
+    assert ["0", "2"] == sorted(urls(tmp_path / "out.2026-01-31.har"))
+    assert ["1"] == urls(tmp_path / "out.2026-02-01.har")
+
+
+def test_poison(tmp_path: Path) -> None:
+    """An entry that nobody can write is rejected; all others are in the file, whatever they came with."""
+    path = tmp_path / "out.har"
+    good = entry_event(entry(0), PAGE)
+    text = str(good.attributes["otel_har.entry.json"])[:-1] + ',"_x":' + "[" * 900 + "]" * 900 + "}"
+    poison = Event("otel_har.entry", {"otel_har.entry.id": "poison", "otel_har.entry.json": text})
+    with receiving(path) as receiver, ThreadPoolExecutor(8) as threads:
+        requests = [
+            request_of_events(poison, entry_event(entry(number), PAGE)) if number % 5 == 0 else request(entry(number))
+            for number in range(20)
+        ]
+        assert [200] * 20 == list(threads.map(lambda one: post(receiver, one), requests))
+        assert 1 == receiver.end()
+    assert {str(number) for number in range(20)} == set(urls(path))
+    assert "otel-har: 20 entries in 20 requests, 4 failed" == receiver.summary
 
 
 def test_token(tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ def test_an_exception_looks_as_without_us(run: Run, out: Path) -> None:
     [
         (["nowhere/out.har", "app.py"], 2, "nowhere/out.har: No such file or directory"),
         (["app.py/out.har", "app.py"], 2, "app.py/out.har: Not a directory"),
+        (["--exporter", "File", "nowhere/out.har", "app.py"], 2, "nowhere/out.har: No such file or directory"),
         ([".", "app.py"], 2, "Is a directory"),
         (["--append", "app.py", "app.py"], 2, "it is no HAR file to append to"),
         (["out.har", "none.py"], 2, "there is no file 'none.py'"),
@@ -132,6 +133,17 @@ def test_an_exception_looks_as_without_us(run: Run, out: Path) -> None:
         (["out.har", "-b", "fork", "app.py"], 2, "'--in-background': 'fork' is not one of"),
         (["out.har", "-n", "-1", "app.py"], 2, "'--interval-seconds': -1"),
         (["out.har", "--redactor", "nothing", "app.py"], 2, "'--redactor': 'nothing': "),
+        (["/dev/null", "app.py"], 2, "/dev/null: it is not a regular file"),
+        (["/dev/full", "app.py"], 2, "/dev/full: it is not a regular file"),
+        (["-", "app.py"], 2, "OUT must be a file, not -: standard output and error are the program's"),
+        (["/dev/stdout", "app.py"], 2, "OUT must be a file, not /dev/stdout: standard output and"),
+        (["/dev/fd/1", "app.py"], 2, "OUT must be a file, not /dev/fd/1: standard output and"),
+        (["--statuses", "4x", "out.har", "app.py"], 2, "'--statuses': '4x' is no status: 404, 4xx, 500-599 or error"),
+        (["--include-urls", "re:(", "out.har", "app.py"], 2, "'--include-urls': 're:(' is no regular expression: "),
+        (["--rotation-files", "3", "out.har", "app.py"], 2, "--rotation-files 3 needs --rotation-bytes or --rot"),
+        (["out.har", "-i", "app.py"], 2, "'--indent': 'app.py': Input should be a valid integer"),
+        (["-li", "app.py"], 2, "'--indent': 'app.py': Input should be a valid integer"),
+        (["out.har", "--", "app:main"], 127, "there is no command 'app:main' here: a function stands without -- bef"),
     ],
 )
 def test_what_is_wrong_is_told_before_the_program_starts(
@@ -144,6 +156,44 @@ def test_what_is_wrong_is_told_before_the_program_starts(
     assert status == done.exit_code
     assert message in done.output
     assert ["app.py"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_pipe_is_no_file_to_record_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told before the program starts, and nothing waits for a reader of it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app.py").write_text("print('ran')\n")
+    os.mkfifo(tmp_path / "out.har")
+    done = CliRunner().invoke(app, ["record", "out.har", "app.py"])
+    assert 2 == done.exit_code
+    assert "out.har: it is not a regular file" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [(["-I", "app.py"], "-I"), (["-uBS", "app.py"], "-S"), (["-W", "ignore", "-E", "app.py"], "-E")],
+)
+def test_a_python_that_leaves_the_recording_out(run: Run, words: list[str], option: str) -> None:
+    """The line names the option that keeps the recording from beginning."""
+    done = run("out.har", "--", sys.executable, *words, env={"PYTHONPATH": ""})
+    told = f"otel-har: nothing was recorded: Python was started with {option}, which leaves out what begins the recordi"
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("nosuch:wanted", "nosuch:wanted: there is no module 'nosuch'"),
+        ("json:nosuch.wanted", "json:nosuch.wanted: there is no 'nosuch'"),
+        ("json:__name__", "json:__name__: it is no function, but str"),
+    ],
+)
+def test_a_filter_that_is_not_there(run: Run, out: Path, place: str, told: str) -> None:
+    """Only the program can import its function: what is wrong is one line, once, and the exchange is recorded."""
+    done = run("--filter", place, "out.har", "app.py")
+    first, counted, summary = done.stderr.splitlines()
+    assert first.startswith(f"otel-har: the program's filter failed ({told})")
+    assert counted.endswith("faults: the program's filter: SettingError (1)")
+    assert (0, _summary(out)) == (done.returncode, summary + "\n")
 
 
 @pytest.mark.parametrize(
@@ -216,6 +266,37 @@ def test_standard_input_is_the_programs(run: Run) -> None:
     assert "what was typed" == run("-q", "out.har", "--", "cat", input="what was typed").stdout
 
 
+@pytest.mark.parametrize(
+    ("closed", "end", "status"),
+    [
+        (">&-", "sys.exit(7)", 7),
+        ("2>&-", "sys.exit(7)", 7),
+        ("<&- >&- 2>&-", "os.kill(os.getpid(), 15)", 143),
+    ],
+)
+def test_standard_streams_may_be_closed(
+    tmp_path: Path, server: RecordingServer, closed: str, end: str, status: int
+) -> None:
+    """Services and scripts close them: the program is run and recorded, and its end is the command's."""
+    program = f"""
+        import os, sys, requests
+
+        requests.get(os.environ["TEST_BASE"] + "/json", timeout=30)
+        {end}
+    """
+    (tmp_path / "ends.py").write_text(dedent(program))
+    ours = [sys.executable, "-m", "otel_har", "record", "out.har", "ends.py"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$@" {closed}; exit $?', "sh", *ours],
+        env=_environment(server, tmp_path, None),
+        cwd=tmp_path,
+        check=False,
+        timeout=60,
+    )
+    assert status == done.returncode
+    assert 1 == len(read_checked(tmp_path / "out.har")["log"]["entries"])
+
+
 def test_all_processes_are_one_recording(run: Run, out: Path) -> None:
     """Two programs of a shell, at one time, are one file."""
     script = f"{sys.executable} app.py & {sys.executable} app.py; wait"
@@ -241,6 +322,29 @@ def test_nothing_was_recorded_and_why(run: Run, out: Path) -> None:
     )
     assert f"{nothing}OTEL_SDK_DISABLED is set\n" in run("out.har", "app.py", env={"OTEL_SDK_DISABLED": "true"}).stderr
     assert f"{nothing}no request was made with requests or aiohttp\n" == run("out.har", "-m", "this").stderr
+
+
+@pytest.mark.parametrize("name", ["out.har", "out.har.zip"])
+def test_a_program_that_never_began_costs_no_recording(run: Run, tmp_path: Path, name: str) -> None:
+    """A function that is not there, or a program that fails before its first request, leaves the earlier recording."""
+    assert 0 == run(name, "app.py").returncode
+    before = (tmp_path / name).read_bytes()
+    (tmp_path / name).chmod(0o640)
+    done = run(name, "app:nothing")
+    assert 2 == done.returncode
+    assert done.stderr.endswith("with requests or aiohttp; the earlier recording was put back\n")
+    assert before == (tmp_path / name).read_bytes()
+    assert 0o640 == (tmp_path / name).stat().st_mode & 0o777
+    assert [] == [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_program_that_began_replaces_the_earlier_recording(run: Run, tmp_path: Path, out: Path) -> None:
+    """One that fails later has its own recording."""
+    (tmp_path / "three.py").write_text("import app\nfor _ in range(3):\n    app.main()\n")
+    assert 0 == run("out.har", "three.py").returncode
+    done = run("out.har", "app:fails")
+    assert done.stderr.endswith(_summary(out))
+    assert 1 == len(read_checked(out)["log"]["entries"])
 
 
 # What harlem's command has: each flag, by its name and its short form.
@@ -273,6 +377,20 @@ LIVE = """
         time.sleep(0.01)
     print(time.monotonic() < limit)
 """
+
+
+def test_live_is_written_when_the_call_returns(run: Run, tmp_path: Path, out: Path) -> None:
+    """Of a program that ends by `os._exit` the last exchange is there, too: it was written before its call returned."""
+    program = """
+        import os, sys, requests
+
+        sys.setswitchinterval(100)  # no other thread comes in between the call's return and the end
+        requests.get(os.environ["TEST_BASE"] + "/json", timeout=30)
+        os._exit(4)
+    """
+    (tmp_path / "ends.py").write_text(dedent(program))
+    done = run("-l", "out.har", "ends.py")
+    assert (4, _summary(out)) == (done.returncode, done.stderr)
 
 
 @pytest.mark.parametrize("option", ["-n", "--interval-seconds"])

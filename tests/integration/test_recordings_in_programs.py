@@ -210,3 +210,34 @@ def test_exporters_of_the_command(run_instrumented: InstrumentedRunner) -> None:
     )
     assert 1 == len(done.entries)
     assert 1 == done.stderr.count("nothing is recorded to nowhere: ")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("OTEL_TRACES_SAMPLER", "always_off", "the tracer provider's sampler drops every span (always_off)"),
+        (
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+            "requests,urllib3,aiohttp-client",
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=requests,urllib3,aiohttp-client",
+        ),
+    ],
+)
+def test_why_nothing_will_be_recorded_is_told_once(
+    run_instrumented: InstrumentedRunner, variable: str, value: str, reason: str
+) -> None:
+    """Where a setting of OpenTelemetry's keeps every request from a recording, one line says which."""
+    run = run_instrumented(
+        REQUESTS
+        + """
+for path in ("/item/1", "/item/2"):
+    with record_to_model() as recording:
+        get(path)
+    print(len(recording.har.log.entries))
+""",
+        env={**NO_HAR, variable: value},
+    )
+    assert (0, "0\n0\n") == (run.returncode, run.stdout)
+    [line] = run.stderr.splitlines()
+    assert line.startswith("otel-har: nothing ")
+    assert line.endswith(f" recorded: {reason}")

@@ -329,7 +329,7 @@ def test_an_excluded_url_is_not_recorded(run_instrumented: InstrumentedRunner, s
 
 
 def test_what_is_not_sampled_is_not_recorded(run_instrumented: InstrumentedRunner, server: RecordingServer) -> None:
-    """A provider that samples nothing leaves a valid file without entries; the requests are made all the same."""
+    """A provider that samples nothing leaves a valid file without entries, and says so; the requests are made."""
     run = run_instrumented("""
         import requests
         from opentelemetry import trace
@@ -339,7 +339,8 @@ def test_what_is_not_sampled_is_not_recorded(run_instrumented: InstrumentedRunne
         trace.set_tracer_provider(TracerProvider(sampler=ALWAYS_OFF))
         print(requests.get(BASE + '/json').status_code)
     """)
-    assert (0, "200\n", "") == (run.returncode, run.stdout, run.stderr)
+    told = "otel-har: nothing is recorded: the tracer provider's sampler drops every span (always_off)\n"
+    assert (0, "200\n", told) == (run.returncode, run.stdout, run.stderr)
     assert 1 == len(server.exchanges)
     assert [] == run.entries
 

@@ -39,7 +39,7 @@ def _ours(indent: int | None) -> bytes:
     ]
     pages = [Page(started_date_time="2030-01-02T03:04:05Z", id=f"page {index}") for index in range(2)]
     layout = HarLayout(Creator(name="otel-har", version="1"), Browser(name="CPython", version="3"), indent)
-    return layout.head() + layout.entries(entries, first=True) + layout.tail(pages)
+    return layout.head() + layout.entries((one.to_json(indent) for one in entries), first=True) + layout.tail(pages)
 
 
 DOCUMENTS = [_ours(None), _ours(2), *(path.read_bytes() for path in sorted(DATA.glob("*.har")))]

@@ -17,12 +17,13 @@ from otel_har.budget import ByteBudget
 from otel_har.exchange import Exchange, TlsFacts
 from otel_har.export.building import build_batch
 from otel_har.export.file import FileHarExporter
+from otel_har.export.written import written, written_of
 from otel_har.har.checker import check
 from otel_har.har.models import Browser, Creator, Entry
 from otel_har.har.reader import load
 from otel_har.har.writer import HarLayout
 from otel_har.limits import CaptureLimits
-from otel_har.mapping.entries import entry_from_record, page_from_facts
+from otel_har.mapping.entries import entry_from_record, har_entry, page_from_facts
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 
 any_exchange = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -235,7 +236,11 @@ records_of_spans = st.builds(HarRecord, exchange=st.none(), span=spans, page=pag
 
 def _document(record: HarRecord, entry: Entry, indent: int | None = None) -> bytes:
     layout = HarLayout(Creator(name="test", version="1"), Browser(name="test", version="1"), indent)
-    return layout.head() + layout.entries([entry], first=True) + layout.tail([page_from_facts(record.page)])
+    return (
+        layout.head()
+        + layout.entries([entry.to_json(indent)], first=True)
+        + layout.tail([page_from_facts(record.page)])
+    )
 
 
 def _assert_good(record: HarRecord, indent: int | None = None) -> None:
@@ -246,6 +251,8 @@ def _assert_good(record: HarRecord, indent: int | None = None) -> None:
     [read] = load(io.BytesIO(document)).log.entries
     assert Entry.model_validate(json.loads(entry.to_json())) == read
     assert json.loads(entry.to_json()) == json.loads(read.to_json())
+    text = written(har_entry(record))  # without a model, as a processor does it
+    assert json.loads(entry.to_json()) == json.loads((text or written_of(entry)).text)
 
 
 @any_exchange

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import brotli  # type: ignore[import-untyped]  # Brotli ships no annotations
+from backports import zstd
 
 Ending = Literal["kept", "closed", "reset"]
 
@@ -244,6 +245,7 @@ BODIES = {
     "coding-identity": _coded(b"identity", b"text", b"text"),
     "coding-nothing": _coded(b"", b"text", b"text"),
     "coding-upper": _coded(b"GZIP", _ZIPPED, TEXT.encode()),
+    "coding-zstd": _coded(b"zstd", zstd.compress(TEXT.encode()), TEXT.encode()),
     "coding-x-gzip": _coded(b"x-gzip", _ZIPPED, TEXT.encode()),
     "coding-raw-deflate": _coded(b"deflate", _RAW_DEFLATE, TEXT.encode()),
     "coding-twice": _coded(b"gzip, gzip", gzip.compress(_ZIPPED, mtime=0), TEXT.encode()),

@@ -17,7 +17,9 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from otel_har.otlp.event import (
     ENTRY_EVENT,
     ENTRY_ID,
+    PART_COUNT,
     PART_EVENT,
+    PART_INDEX,
     REDACTION,
     STATISTICS_EVENT,
     Event,
@@ -141,7 +143,7 @@ def log_of(events: list[Event]) -> dict[str, Any]:
     entries: list[Any] = []
     pages: dict[str, Any] = {}
     lost = 0
-    parts: dict[object, list[Event]] = {}
+    parts: dict[tuple[object, int], dict[object, Event]] = {}
     policies: list[object] = []
     for event in events:
         whole = event
@@ -149,11 +151,12 @@ def log_of(events: list[Event]) -> dict[str, Any]:
             lost += counts_of(event).get("dropped_entries", 0)
             continue
         if event.name == PART_EVENT:
-            found = parts.setdefault(event.attributes[ENTRY_ID], [])
-            found.append(event)
-            if len(found) < int(event.attributes["otel_har.part.count"]):
+            count = int(event.attributes[PART_COUNT])
+            found = parts.setdefault((event.attributes[ENTRY_ID], count), {})
+            found[event.attributes[PART_INDEX]] = event
+            if len(found) < count:
                 continue
-            whole = joined(found)
+            whole = joined(list(found.values()))
         if whole.name == ENTRY_EVENT:
             entries.append(json.loads(entry_of(whole).to_json()))
             policies.append(whole.attributes.get(REDACTION))

@@ -11,7 +11,7 @@ import pytest
 
 from otel_har.budget import LEAST_ENTRY_BYTES, ByteBudget
 from otel_har.duplex import Duplex, Passage
-from otel_har.exchange import Exchange
+from otel_har.exchange import USUAL_BYTES, Exchange
 from otel_har.limits import CaptureLimits
 from otel_har.message import Body
 
@@ -326,12 +326,12 @@ def test_heads_are_charged() -> None:
     budget = ByteBudget(LEAST_ENTRY_BYTES)
     exchange = _exchange(CaptureLimits(budget=budget))
     exchange.charge()
-    own = budget.taken_bytes
-    exchange.request_head = b"x" * 1_000
-    exchange.response_headers = [("Name", "v" * 2_000)]
+    usual = budget.taken_bytes
+    exchange.request_head = b"x" * 10_000
+    exchange.response_headers = [("Name", "v" * 20_000)]
     exchange.charge()
     exchange.charge()
-    assert 3_000 <= budget.taken_bytes - own < 4_000
+    assert 30_000 <= budget.taken_bytes < 30_000 + usual
     del exchange
     assert 0 == budget.taken_bytes
 
@@ -372,6 +372,20 @@ def test_body_over_its_own_limit_is_not_over_the_budget() -> None:
     assert not moved.is_over_budget
 
 
+def test_what_is_usual_is_charged_once() -> None:
+    """As much as most exchanges take with their spans is taken at once, and more only where there is more."""
+    budget = ByteBudget(LEAST_ENTRY_BYTES)
+    exchange = _exchange(CaptureLimits(budget=budget))
+    exchange.charge()
+    before = budget.taken_bytes
+    exchange.response_headers = [("Name", "value")]
+    exchange.charge()
+    assert (True, before) == (exchange.hold_span(1_000), budget.taken_bytes)
+    assert exchange.hold_span(2 * USUAL_BYTES)
+    assert before + USUAL_BYTES < budget.taken_bytes < before + 2 * USUAL_BYTES
+    assert not exchange.hold_span(2 * LEAST_ENTRY_BYTES)
+
+
 def test_texts_of_the_answer_are_charged() -> None:
     """The reason phrase, and what went wrong in the server's words, are as long as the server likes."""
     budget = ByteBudget(LEAST_ENTRY_BYTES)
@@ -383,7 +397,7 @@ def test_texts_of_the_answer_are_charged() -> None:
         setattr(exchange, fact, "r" * length)
         exchange.charge()
         held.append(exchange)
-        assert length == budget.taken_bytes - before
+        assert length - USUAL_BYTES < budget.taken_bytes - before <= length
     failed = Exchange("GET", "/", started_unix_ns=0, started=0, limits=CaptureLimits(budget=budget))
     failed.error = "e" * LEAST_ENTRY_BYTES
     failed.finish(1)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
-from otel_har.pages import PageBook, command_line
+import pytest
 
-if TYPE_CHECKING:
-    import pytest
+from otel_har.pages import PageBook, Trace, command_line
 
 START_NS = 1_900_000_000_000_000_000
 MANY = 10_050
@@ -27,11 +26,16 @@ def _book(max_pages: int = 100) -> PageBook:
     return PageBook(max_pages, lambda: "the command")
 
 
+def _trace(book: PageBook, trace_id: int) -> Trace:
+    """The trace as who saw it start knows it; one that nobody saw is empty."""
+    return book._traces.get(trace_id) or Trace()
+
+
 def test_trace_is_a_page() -> None:
     """A trace with a local root span is a page of that span's name and start; how long it took is known at its end."""
     book, root = _book(), _Root()
     book.span_started(1, 10, root, 10)
-    page = book.page_of(1, book.trace(1))
+    page = book.page_of(1, _trace(book, 1))
     assert (f"trace_{1:032x}", "GET /users", START_NS, -1) == (
         page.id,
         page.title,
@@ -48,8 +52,8 @@ def test_entries_of_a_trace_share_its_page() -> None:
     book = _book()
     for trace_id in (1, 2):
         book.span_started(trace_id, 10, _Root(), 10)
-    assert book.page_of(1, book.trace(1)) is book.page_of(1, book.trace(1))
-    assert book.page_of(1, book.trace(1)) is not book.page_of(2, book.trace(2))
+    assert book.page_of(1, _trace(book, 1)) is book.page_of(1, _trace(book, 1))
+    assert book.page_of(1, _trace(book, 1)) is not book.page_of(2, _trace(book, 2))
 
 
 def test_run_page() -> None:
@@ -57,8 +61,8 @@ def test_run_page() -> None:
     book = _book()
     book.span_started(1, 11)
     book.span_started(2, 11)
-    page = book.page_of(1, book.trace(1))
-    assert page is book.page_of(2, book.trace(2))
+    page = book.page_of(1, _trace(book, 1))
+    assert page is book.page_of(2, _trace(book, 2))
     assert (f"run_{os.getpid()}", "the command", -1) == (page.id, page.title, page.on_load_ms)
 
 
@@ -72,10 +76,10 @@ def test_title_is_asked_for_when_it_is_needed() -> None:
 
     book = PageBook(10, title)
     book.span_started(1, 10, _Root(), 10)
-    book.page_of(1, book.trace(1))
+    book.page_of(1, _trace(book, 1))
     assert [] == asked
-    book.page_of(2, book.trace(2))
-    book.page_of(3, book.trace(3))
+    book.page_of(2, _trace(book, 2))
+    book.page_of(3, _trace(book, 3))
     assert [1] == asked
 
 
@@ -84,7 +88,7 @@ def test_most_pages() -> None:
     book, pages = _book(3), set()
     for trace_id in range(10):
         book.span_started(trace_id, 10, _Root(), 10)
-        pages.add(book.page_of(trace_id, book.trace(trace_id)).id)
+        pages.add(book.page_of(trace_id, _trace(book, trace_id)).id)
     assert {f"trace_{0:032x}", f"trace_{1:032x}", f"run_{os.getpid()}"} == pages
 
 
@@ -93,14 +97,14 @@ def test_one_page_is_the_run() -> None:
     for most in (1, 0, -5):
         book = _book(most)
         book.span_started(1, 10, _Root(), 10)
-        assert f"run_{os.getpid()}" == book.page_of(1, book.trace(1)).id
+        assert f"run_{os.getpid()}" == book.page_of(1, _trace(book, 1)).id
 
 
 def test_trace_over_the_limit_completes_nothing() -> None:
     """A root span whose trace has no page of its own changes no page."""
     book, root = _book(1), _Root(end_time=START_NS + 1)
     book.span_started(1, 10, root, 10)
-    page = book.page_of(1, book.trace(1))
+    page = book.page_of(1, _trace(book, 1))
     assert book.span_ended(1, 10, root) is None
     assert -1 == page.on_load_ms
 
@@ -110,14 +114,14 @@ def test_root_renamed_before_the_entry() -> None:
     book, root = _book(), _Root("HTTP")
     book.span_started(1, 10, root, 10)
     root.name = "GET /users/{id}"
-    assert "GET /users/{id}" == book.page_of(1, book.trace(1)).title
+    assert "GET /users/{id}" == book.page_of(1, _trace(book, 1)).title
 
 
 def test_root_renamed_after_the_entry() -> None:
     """The name at the root span's end is the last word."""
     book, root = _book(), _Root("HTTP")
     book.span_started(1, 10, root, 10)
-    page = book.page_of(1, book.trace(1))
+    page = book.page_of(1, _trace(book, 1))
     root.name, root.end_time = "GET /users/{id}", START_NS + 1_000_000
     assert book.span_ended(1, 10, root) is page
     assert ("GET /users/{id}", 1) == (page.title, page.on_load_ms)
@@ -128,7 +132,7 @@ def test_root_ends_before_its_entry() -> None:
     book, root = _book(), _Root()
     book.span_started(1, 10, root, 10)
     book.span_started(1, 11)
-    trace = book.trace(1)
+    trace = _trace(book, 1)
     root.end_time = START_NS + 5_000_000
     assert book.span_ended(1, 10, root) is None
     book.span_ended(1, 11, _Root())
@@ -148,7 +152,7 @@ def test_other_spans_complete_nothing() -> None:
     book, root = _book(), _Root()
     book.span_started(1, 10, root, 10)
     book.span_started(1, 11)
-    page = book.page_of(1, book.trace(1))
+    page = book.page_of(1, _trace(book, 1))
     assert book.span_ended(1, 11, _Root(end_time=START_NS + 1)) is None
     assert -1 == page.on_load_ms
 
@@ -158,11 +162,11 @@ def test_first_root_completes_the_page() -> None:
     book = _book()
     first, second = _Root("first"), _Root("second", end_time=START_NS + 9_000_000)
     book.span_started(1, 10, first, 10)
-    page = book.page_of(1, book.trace(1))
+    page = book.page_of(1, _trace(book, 1))
     first.end_time = START_NS + 1_000_000
     assert book.span_ended(1, 10, first) is page
     book.span_started(1, 20, second, 20)
-    assert page is book.page_of(1, book.trace(1))
+    assert page is book.page_of(1, _trace(book, 1))
     assert book.span_ended(1, 20, second) is None
     assert ("first", 1) == (page.title, page.on_load_ms)
 
@@ -172,7 +176,7 @@ def test_root_seen_late() -> None:
     book = _book()
     book.span_started(1, 11)
     book.span_started(1, 10, _Root(), 10)
-    assert f"trace_{1:032x}" == book.page_of(1, book.trace(1)).id
+    assert f"trace_{1:032x}" == book.page_of(1, _trace(book, 1)).id
 
 
 def test_root_that_was_not_seen_to_start() -> None:
@@ -181,14 +185,14 @@ def test_root_that_was_not_seen_to_start() -> None:
     book.span_started(1, 11, root, 10)  # the child: its parent is the root
     root.end_time = START_NS + 1_000_000
     book.span_ended(1, 10, root)
-    assert f"trace_{1:032x}" == book.page_of(1, book.trace(1)).id
+    assert f"trace_{1:032x}" == book.page_of(1, _trace(book, 1)).id
 
 
 def test_root_that_was_not_seen_completes_its_page() -> None:
     """A root span that began before the recording ends its page, though every child has ended before it."""
     book, root = _book(), _Root()
     book.span_started(1, 11, root, 10)
-    page = book.page_of(1, book.trace(1))
+    page = book.page_of(1, _trace(book, 1))
     book.span_ended(1, 11, _Root())
     root.end_time = START_NS + 1_000_000
     assert book.span_ended(1, 10, root) is page
@@ -206,8 +210,8 @@ def test_traces_that_never_end_are_bounded() -> None:
     for trace_id in range(MANY):
         book.span_started(trace_id, 10, _Root(), 10)
     assert len(book._traces) <= 10_000
-    assert f"trace_{MANY - 1:032x}" == book.page_of(MANY - 1, book.trace(MANY - 1)).id
-    assert f"run_{os.getpid()}" == book.page_of(0, book.trace(0)).id
+    assert f"trace_{MANY - 1:032x}" == book.page_of(MANY - 1, _trace(book, MANY - 1)).id
+    assert f"run_{os.getpid()}" == book.page_of(0, _trace(book, 0)).id
 
 
 def test_ended_traces_are_forgotten() -> None:
@@ -223,8 +227,8 @@ def test_long_titles_are_cut() -> None:
     """The tail of a file holds all titles: each is bounded, from the first."""
     book, root = PageBook(10, lambda: "y" * 10_000), _Root("x" * 10_000)
     book.span_started(1, 10, root, 10)
-    page = book.page_of(1, book.trace(1))
-    assert [500, 500] == [len(page.title), len(book.page_of(2, book.trace(2)).title)]
+    page = book.page_of(1, _trace(book, 1))
+    assert [500, 500] == [len(page.title), len(book.page_of(2, _trace(book, 2)).title)]
     root.end_time = START_NS + 1
     book.span_ended(1, 10, root)
     assert 500 == len(page.title)
@@ -234,14 +238,14 @@ def test_clock_that_goes_back() -> None:
     """A duration is never negative."""
     book, root = _book(), _Root(end_time=START_NS - 5)
     book.span_started(1, 10, root, 10)
-    assert 0 == book.page_of(1, book.trace(1)).on_load_ms
+    assert 0 == book.page_of(1, _trace(book, 1)).on_load_ms
 
 
 def test_root_without_a_start() -> None:
     """A root span that does not say when it started began with the recording."""
     book = _book()
     book.span_started(1, 10, _Root(start_time=None), 10)
-    page = book.page_of(1, book.trace(1))
+    page = book.page_of(1, _trace(book, 1))
     assert page.started_unix_ns > 0
     assert -1 == page.on_load_ms
 
@@ -260,4 +264,25 @@ def test_spans_of_one_trace_that_never_end_are_bounded() -> None:
     book = _book()
     for span_id in range(MANY):
         book.span_started(1, span_id)
-    assert 10_000 == len(book.trace(1).open_span_ids)
+    assert 10_000 == len(_trace(book, 1).open_span_ids)
+
+
+@pytest.mark.parametrize("gives", ["raises", "exits", "nothing", "a number"])
+def test_a_title_that_cannot_be_had_is_the_command_line(gives: str) -> None:
+    """What the program's function raises costs no entry; it is asked once."""
+    asked: list[int] = []
+
+    def title() -> Any:
+        asked.append(1)
+        if gives == "raises":
+            raise ValueError("the program's own")
+        if gives == "exits":
+            sys.exit(3)
+        return {"nothing": "", "a number": 7}[gives]
+
+    book = PageBook(10, title)
+    for trace_id in (1, 2):
+        book.span_started(trace_id, 10)
+        page = book.page_of(trace_id, _trace(book, trace_id))
+        assert ("7" if gives == "a number" else command_line()[:500]) == page.title
+    assert [1] == asked

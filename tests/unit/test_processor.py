@@ -377,7 +377,7 @@ def test_nothing_is_left_behind(recording: _Recording) -> None:
         _note(span)
         span.end()
     recording.processor.shutdown()
-    assert ({}, {}, {}) == (recording.processor._open, recording.processor._waiting, correlation._open)
+    assert ({}, {}, {}) == (recording.processor._open, recording.processor._waiting, correlation.open_captures)
 
 
 def test_bodies_that_never_end_are_bounded() -> None:
@@ -396,7 +396,7 @@ def test_spans_that_never_end_are_bounded() -> None:
     """Client spans that nobody ends do not fill the memory."""
     recording = _Recording()
     spans = [_client(recording.tracer, attributes=OLD) for _ in range(MANY)]
-    held = len(recording.processor._open), len(correlation._open)
+    held = len(recording.processor._open), len(correlation.open_captures)
     recording.processor.shutdown()
     assert max(held) <= 10_000
     assert len(spans) == len(recording.urls)

@@ -19,7 +19,7 @@ DEFAULTS = {
     "path": None,
     "exporters": ("file",),
     "live": False,
-    "in_background": "thread",
+    "in_background": None,
     "indent": None,
     "retention_seconds": None,
     "retention_entries": None,
@@ -369,6 +369,23 @@ def test_path() -> None:
     """The path is taken without the blanks around it."""
     settings, _ = settings_from({environment.OTEL_PYTHON_HAR: " out dir/ä.har "})
     assert "out dir/ä.har" == settings.path
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, False),
+        ({"live": True}, True),
+        ({"live": True, "in_background": "thread"}, False),
+        ({"live": True, "in_background": "process"}, False),
+        ({"live": True, "exporters": ("File", "console", "logging")}, True),
+        ({"live": True, "exporters": ("file", "otlp")}, False),
+        ({"live": True, "exporters": ("mypackage",)}, False),
+    ],
+)
+def test_who_writes(values: dict[str, Any], *, expected: bool) -> None:
+    """What is live is written by whoever made the request, unless a thread is asked for or a machine waited for."""
+    assert expected == HarSettings(**values).is_synchronous
 
 
 def test_good_and_bad_together() -> None:

@@ -20,6 +20,8 @@ from opentelemetry.trace import Span, get_current_span
 
 from otel_har import correlation
 from otel_har.capture import audit_events
+from otel_har.capture.aiohttp_messages import as_sent, http_version, method_text, reason_octets
+from otel_har.capture.aiohttp_proxies import note_proxy, note_proxy_of_failure
 from otel_har.capture.connections import Connection, Connections
 from otel_har.capture.content_tap import ContentTap, has_no_coding, received_bytes
 from otel_har.capture.initiator import program_frames
@@ -27,15 +29,16 @@ from otel_har.capture.streams import ResponseNotes, error_text
 from otel_har.capture.tls import tls_facts
 from otel_har.capture.websocket_tap import tap_websocket
 from otel_har.correlation import SpanCapture
-from otel_har.exchange import Exchange
-from otel_har.guard import guarded
-from otel_har.message import RawHeaders, SomeHeaders
+from otel_har.exchange import USUAL_BYTES, Exchange
+from otel_har.guard import caught, guarded
 
 RequestHook = Callable[[Span, aiohttp.TraceRequestStartParams], None]
 
 _SWITCHING_PROTOCOLS = 101
 _BODILESS_STATUS = frozenset({_SWITCHING_PROTOCOLS, 204, 304})  # RFC 9110, 6.4.1 and 7.8
-_LEFT_ENCODED = frozenset({"x-gzip"})  # codings of RFC 9110, 8.4.1, that aiohttp does not decode
+# Codings that aiohttp does not decode; from 3.13 on it decodes zstd, or refuses the answer.
+_LEFT_ENCODED = frozenset({"x-gzip"} if hasattr(aiohttp.compression_utils, "HAS_ZSTD") else {"x-gzip", "zstd"})
+_NOT_STARTED: Mapping[str, str] = {}
 _SENT_AGAIN = "no response was seen: the client sent the request again"
 
 
@@ -78,17 +81,17 @@ def hooks(
     return others | {"request_hook": both, "trace_configs": configs}
 
 
-@guarded("noting a request of aiohttp")
 def on_span_started(span: Span, params: aiohttp.TraceRequestStartParams) -> None:
     """OpenTelemetry's request hook: the span has started, nothing is sent yet."""
-    capture = correlation.find(span)
-    if capture is not None:
-        capture.owner = params.headers
-        exchange = _add_exchange(capture, params.method, params.url, time.perf_counter_ns(), time.time_ns())
-        exchange.initiator = program_frames(capture.limits.max_initiator_frames)
-        if capture.limits.audit_events:
-            capture.on_audit_event = functools.partial(_on_audit_event, capture.exchanges)
-            audit_events.install()
+    try:
+        capture = correlation.find(span)
+        if capture is not None:
+            capture.owner = params.headers
+            capture.enter()
+            exchange = _add_exchange(capture, params.method, params.url, time.perf_counter_ns(), time.time_ns())
+            exchange.initiator = program_frames(capture.limits.max_initiator_frames, depth=2)
+    except Exception as fault:  # noqa: BLE001 - see `caught`
+        caught("noting a request of aiohttp", fault)
 
 
 def _on_audit_event(exchanges: list[Exchange], event: str, args: tuple[Any, ...], _at: int) -> None:
@@ -109,10 +112,11 @@ class RequestTrace:
         trace_request_ctx: What the program passed to its own trace configs; not ours to look at.
     """
 
-    __slots__ = ("_capture", "_exchange", "_program_headers", "_redirected")
+    __slots__ = ("_capture", "_exchange", "_program_headers", "_redirected", "_url")
 
     def __init__(self, trace_request_ctx: object = None) -> None:  # noqa: ARG002 - aiohttp passes it by name
-        self._program_headers: Mapping[str, str] = {}
+        self._program_headers: Mapping[str, str] = _NOT_STARTED
+        self._url: object = None
         self._capture: SpanCapture | None = None
         self._exchange: Exchange | None = None
         self._redirected: aiohttp.ClientResponse | None = None
@@ -120,6 +124,7 @@ class RequestTrace:
     def request_started(self, params: aiohttp.TraceRequestStartParams) -> None:
         """Comes just before OpenTelemetry's own handler, which makes the span."""
         self._program_headers = params.headers
+        self._url = params.url
 
     def exchange(self) -> Exchange | None:
         """The exchange under way; the next one, when the last signal was a redirect."""
@@ -135,25 +140,42 @@ class RequestTrace:
         exchange = self._exchange if self._found_capture() is not None else None
         return None if exchange is None or exchange.finished else exchange
 
-    def headers_sent(self, session: aiohttp.ClientSession, params: aiohttp.TraceRequestHeadersSentParams) -> None:
-        """The head of a request is about to be written."""
+    def connecting(self) -> None:
+        """A connection is about to be made: until then nothing that the audit events tell is of this request."""
         exchange = self.exchange()
         if exchange is None or self._capture is None:
+            return
+        exchange.instants.connect_started = time.perf_counter_ns()
+        if self._capture.limits.audit_events:
+            audit_events.install()
+            self._capture.on_audit_event = functools.partial(_on_audit_event, self._capture.exchanges)
+
+    def headers_sent(self, session: aiohttp.ClientSession, params: aiohttp.TraceRequestHeadersSentParams) -> None:
+        """The head of a request is about to be written."""
+        capture = self._capture or self._found_capture()
+        exchange = self._exchange if self._redirected is None else self.exchange()
+        if exchange is None or capture is None:
             return
         now = time.perf_counter_ns()
         if exchange.instants.request_started is not None:
             # A lost keep-alive connection, or a client middleware: no response came through the signals.
             exchange.error = _SENT_AGAIN
             exchange.finish(now)
-            exchange = self._exchange = _add_exchange(self._capture, params.method, params.url, now, time.time_ns())
-        exchange.method = _method(params.method)
-        exchange.url = str(params.url)
-        self._capture.weigh(exchange)
-        exchange.request_headers = _as_sent(params.headers)
-        exchange.charge()
+            exchange = self._exchange = _add_exchange(capture, params.method, params.url, now, time.time_ns())
+        headers = params.headers
+        if exchange is not capture.exchanges[0] or params.url != self._url:
+            exchange.method = method_text(params.method)
+            exchange.url = str(params.url)
+            capture.weigh(exchange)
+        exchange.request_headers, size_bytes = as_sent(headers)
+        if size_bytes <= USUAL_BYTES:  # it is counted with the answer
+            exchange.reserve()
+        else:
+            exchange.charge()
         exchange.instants.request_started = now
-        exchange.request_http_version = _http_version(session.version)
-        exchange.request_body.ended = not _announces_body(params.headers)
+        exchange.request_http_version = http_version(session.version)
+        # RFC 9112, 6: a request has a body when Content-Length or Transfer-Encoding say so.
+        exchange.request_body.ended = headers.get("Content-Length", "0") == "0" and "Transfer-Encoding" not in headers
         # What the program did not set itself is aiohttp's own compression, which the chunks have before them.
         exchange.request_body.encoded = "Content-Encoding" in self._program_headers
 
@@ -167,17 +189,20 @@ class RequestTrace:
     def ended(self, session: aiohttp.ClientSession, params: aiohttp.TraceRequestEndParams) -> None:
         """The response that the program gets."""
         response = params.response
-        capture = self._found_capture()
+        capture = self._capture or self._found_capture()
         if capture is None:
             return
+        capture.leave()
         if self._redirected is response:  # a redirect without a target is not followed
             self._redirected = None
             exchange = self._exchange
         else:
-            exchange = self.exchange()
+            exchange = self._exchange if self._redirected is None else self.exchange()
             if exchange is not None:
                 _note_response(exchange, response)
-        if exchange is not None and not tap_websocket(exchange, response, capture.limits):
+        if exchange is not None and not (
+            response.status == _SWITCHING_PROTOCOLS and tap_websocket(exchange, response, capture.limits)
+        ):
             _note_body(exchange, response, decoded=session.auto_decompress)
 
     def failed(self, params: aiohttp.TraceRequestExceptionParams) -> None:
@@ -185,19 +210,23 @@ class RequestTrace:
         capture = self._found_capture()
         if capture is None or self._exchange is None:
             return
+        capture.leave()
         exchange = self._exchange
         if exchange.instants.request_started is None:  # it never came to sending
-            exchange.method, exchange.url = _method(params.method), str(params.url)
+            exchange.method, exchange.url = method_text(params.method), str(params.url)
             capture.weigh(exchange)
-            exchange.request_headers = _as_sent(params.headers)
+            exchange.request_headers, _ = as_sent(params.headers)
         exchange.error = error_text(params.exception)
+        note_proxy_of_failure(exchange, params.exception)
         _note_refused_response(exchange, params.exception)
         exchange.charge()
         exchange.finish(time.perf_counter_ns())
 
     def _found_capture(self) -> SpanCapture | None:
         if self._capture is None:
-            capture = correlation.find(get_current_span())
+            capture = correlation.current()
+            if capture is None or capture.owner is not self._program_headers:  # after a request within this one
+                capture = correlation.find(get_current_span())
             if capture is not None and capture.owner is self._program_headers:
                 self._capture = capture
                 self._exchange = capture.exchanges[-1]
@@ -216,64 +245,39 @@ class RequestTrace:
         self._exchange = _add_exchange(capture, response.method, response.url, now, time.time_ns())
 
 
-def _as_sent(headers: Mapping[str, str]) -> RawHeaders:
-    """The header fields in the bytes that aiohttp writes: UTF-8."""
-    return [(_written(name), _written(value)) for name, value in headers.items()]
-
-
-def _written(text: object) -> bytes:
-    """The bytes of a text; of what is none, and is refused by aiohttp, no more than its kind."""
-    if isinstance(text, str):
-        return str.encode(text, "utf-8", "surrogatepass")
-    return f"<{type(text).__qualname__}>".encode("utf-8", "replace")
-
-
-def _method(method: str | bytes) -> str:
-    """The request method, of which aiohttp asks no more than an `upper`."""
-    return method.decode("latin-1") if isinstance(method, bytes) else str.__str__(method)
-
-
-def _reason(text: str | None) -> bytes:
-    """The reason phrase as it was on the wire: aiohttp reads it as UTF-8."""
-    try:
-        return (text or "").encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # a phrase of the program's own, in an exception of the program's own
-        return (text or "").encode("utf-8", "replace")
-
-
-def _http_version(version: tuple[int, int]) -> str:
-    return f"HTTP/{version[0]}.{version[1]}"
-
-
-def _announces_body(headers: Mapping[str, str]) -> bool:
-    """RFC 9112, 6: a request has a body when Content-Length or Transfer-Encoding say so."""
-    return "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"
-
-
 def trace_config() -> aiohttp.TraceConfig:
     """Our trace config: each signal of aiohttp to the request's `RequestTrace`."""
-    config = aiohttp.TraceConfig(trace_config_ctx_factory=RequestTrace)  # type: ignore[arg-type] # any factory will do
-    config.on_request_start.append(_signal(lambda trace, _, params: trace.request_started(params)))
+    config: Any = aiohttp.TraceConfig(trace_config_ctx_factory=RequestTrace)  # type: ignore[arg-type] # any factory will do
+    config.on_request_start.append(_on_request_start)
     config.on_connection_queued_start.append(_instant("queue_started"))
     config.on_connection_queued_end.append(_instant("queue_ended"))
-    config.on_connection_create_start.append(_instant("connect_started"))
+    config.on_connection_create_start.append(_signal(lambda trace, _session, _params: trace.connecting()))
     config.on_connection_create_end.append(_instant("connect_ended"))
     config.on_dns_resolvehost_start.append(_instant("dns_started"))
     config.on_dns_resolvehost_end.append(_instant("dns_ended"))
-    config.on_request_headers_sent.append(_signal(lambda trace, session, params: trace.headers_sent(session, params)))
+    config.on_request_headers_sent.append(_signal(RequestTrace.headers_sent))
     config.on_request_chunk_sent.append(_signal(lambda trace, _, params: _note_chunk_sent(trace, params.chunk)))
     config.on_request_redirect.append(_signal(lambda trace, _, params: trace.redirected(params)))
-    config.on_request_end.append(_signal(lambda trace, session, params: trace.ended(session, params)))
+    config.on_request_end.append(_signal(RequestTrace.ended))
     config.on_request_exception.append(_signal(lambda trace, _, params: trace.failed(params)))
-    return config
+    traced: aiohttp.TraceConfig = config
+    return traced
+
+
+async def _on_request_start(
+    _: aiohttp.ClientSession, trace: RequestTrace, params: aiohttp.TraceRequestStartParams
+) -> None:
+    trace.request_started(params)  # which cannot fail
 
 
 def _signal(note: Callable[[RequestTrace, aiohttp.ClientSession, Any], None]) -> Any:
     """A guarded handler of an aiohttp signal."""
-    guarded_note = guarded("noting a signal of aiohttp")(note)
 
     async def handler(session: aiohttp.ClientSession, trace: RequestTrace, params: Any) -> None:
-        guarded_note(trace, session, params)
+        try:
+            note(trace, session, params)
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("noting a signal of aiohttp", fault)
 
     return handler
 
@@ -297,23 +301,21 @@ def _note_chunk_sent(trace: RequestTrace, chunk: bytes) -> None:
 
 
 def _add_exchange(capture: SpanCapture, method: str, url: Any, started: int, started_unix_ns: int) -> Exchange:
-    exchange = Exchange(
-        _method(method), str(url), started_unix_ns=started_unix_ns, started=started, limits=capture.limits
-    )
+    method = method if type(method) is str else method_text(method)
+    exchange = Exchange(method, str(url), started_unix_ns=started_unix_ns, started=started, limits=capture.limits)
     if capture.exchanges:
         exchange.initiator = capture.exchanges[0].initiator
     capture.take_in(exchange)
-    exchange.charge()
     return exchange
 
 
 def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None:
     exchange.instants.response_started = time.perf_counter_ns()
     exchange.status = response.status
-    exchange.reason = _reason(response.reason)
+    exchange.reason = reason_octets(response.reason)
     if response.version is not None:
-        exchange.http_version = _http_version(response.version)
-    exchange.response_headers = list(response.raw_headers)
+        exchange.http_version = http_version(response.version)
+    exchange.response_headers = response.raw_headers
     exchange.charge()
     exchange.response_body.ended = (
         response.method == "HEAD"
@@ -326,41 +328,27 @@ def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None
     protocol = connection.protocol if connection is not None else getattr(response, "_protocol", None)
     if protocol is not None:
         _connections.of(protocol, protocol).describe(exchange)
-    _note_proxy(exchange, response, connection)
-    _note_end_of_request(exchange, getattr(response, "_writer", None), protocol)
+    note_proxy(exchange, response, connection)
+    writer = getattr(response, "_writer", None)
+    if writer is None:  # the whole request was written before anything of the answer came
+        exchange.request_body.ended = True
+    else:
+        _note_end_of_request(exchange, writer, protocol)
 
 
-def _note_proxy(exchange: Exchange, response: aiohttp.ClientResponse, connection: Any) -> None:
-    """The key of a connection tells the proxy; a connection that is back in the pool already is not to be had.
-
-    Then another port than the URL's is the sign that there was one, and that the request line may have the whole URL
-    (RFC 9112, 3.2.2). Newer releases of aiohttp count what they wrote, which is the head where no framing is around
-    the body.
-    """
-    key = getattr(connection, "_key", None)
-    if key is not None:
-        exchange.proxy = str(key.proxy.origin()) if key.proxy is not None else None
-    elif response.url.scheme == "http" and exchange.peer_port not in {None, response.url.port}:
-        written_bytes = getattr(response, "_output_size", 0)
-        if written_bytes and "Transfer-Encoding" not in response.request_info.headers:
-            exchange.request_head_size = written_bytes - exchange.request_body.size_bytes
-        else:
-            exchange.request_headers = SomeHeaders(exchange.request_headers)
-
-
-def _note_end_of_request(exchange: Exchange, writer: asyncio.Task[None] | None, protocol: Any) -> None:
+def _note_end_of_request(exchange: Exchange, writer: asyncio.Task[None], protocol: Any) -> None:
     """An answer may come before the request's body has gone out: then a task of aiohttp's still writes it.
 
     The task's own exception is left for aiohttp to retrieve; what the body raised is the protocol's exception.
     """
 
     @guarded("noting the end of a request body")
-    def note(task: asyncio.Task[None] | None) -> None:
-        is_cut = task is not None and (task.cancelled() or (protocol is not None and protocol.exception() is not None))
+    def note(task: asyncio.Task[None]) -> None:
+        is_cut = task.cancelled() or (protocol is not None and protocol.exception() is not None)
         if not is_cut and not exchange.finished:
             exchange.request_body.ended = True
 
-    if writer is None or writer.done():
+    if writer.done():
         note(writer)
     else:
         writer.add_done_callback(note)
@@ -371,8 +359,9 @@ def _note_body(exchange: Exchange, response: aiohttp.ClientResponse, *, decoded:
     if exchange.response_body.ended or response.content is None:
         notes.ended(0)
         return
-    exchange.response_body.encoded = not (decoded and _is_decoded(response.headers.get("Content-Encoding", "")))
-    tap: Any = ContentTap(response.content, notes)
+    coding = response.headers.get("Content-Encoding")
+    is_encoded = exchange.response_body.encoded = not (decoded and (coding is None or _is_decoded(coding)))
+    tap: Any = ContentTap(response.content, notes, is_plain=is_encoded or coding is None)
     response.content = tap
 
 
@@ -394,7 +383,7 @@ def _note_refused_response(exchange: Exchange, error: BaseException) -> None:
         return
     if exchange.status is None and error.__cause__ is None:
         exchange.status = error.status or None
-        exchange.reason = _reason(error.message)
+        exchange.reason = reason_octets(error.message)
         exchange.response_headers = list((error.headers or {}).items())
         exchange.instants.response_started = time.perf_counter_ns()
         exchange.end_reason = "raise_for_status refused the response"

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult
 
 from otel_har.capture.audit_events import GETADDRINFO, HTTP_CLIENT_SEND, SOCKET_CONNECT
 from otel_har.capture.connections import Connection, connection_of
+from otel_har.capture.urllib3_response import proxy_of
 from otel_har.exchange import Exchange, Instants
 
 _END_OF_HEAD = b"\r\n\r\n"
@@ -58,14 +59,14 @@ class Attempt:
         self.connection: Connection | None = None
         self.head: bytes | None = None
         self.lost_before = 0
-        self._addresses: dict[int, object] = {}
+        self._addresses: dict[int, object] | None = None
         self._unfinished = b""
-        self._body_left = 0
+        self._body_left: int | None = None  # as announced, which is not looked at before anybody asks
 
     @property
     def is_sent(self) -> bool:
         """Whether the request was sent to its end."""
-        return self.head is not None and self._body_left == 0
+        return self.head is not None and self._left() == 0
 
     @property
     def is_connected(self) -> bool:
@@ -77,6 +78,7 @@ class Attempt:
         self.instants.started = min(exchange.instants.started, self.instants.started)
         exchange.instants = self.instants
         exchange.request_head = self.head
+        exchange.proxy = proxy_of(self.holder)
         if self.connection is not None:
             self.connection.describe(exchange)
 
@@ -89,7 +91,7 @@ class Attempt:
 
     def goes_through(self, descriptor: int) -> bool:
         """Whether a socket was connected for this attempt that has the descriptor, maybe with TLS around it by now."""
-        return descriptor >= 0 and descriptor in self._addresses
+        return descriptor >= 0 and self._addresses is not None and descriptor in self._addresses
 
     def looking_up(self, place: tuple[object, object], at: int) -> None:
         """A host is about to be looked up; an address needs no look-up."""
@@ -109,6 +111,8 @@ class Attempt:
 
     def connecting(self, descriptor: int, address: object, at: int) -> None:
         """A socket is about to connect; of several addresses the last one is the one that counts."""
+        if self._addresses is None:
+            self._addresses = {}
         self._addresses[descriptor] = address
         self.connection = Connection.to(address)
         if self.instants.connect_started is None:
@@ -121,15 +125,13 @@ class Attempt:
             self._count(data)
             return
         self.holder = holder
-        self._unfinished += bytes(data)
-        if not self._unfinished.endswith(_END_OF_HEAD):
-            self._unfinished = self._unfinished[:_MAX_HEAD_BYTES]  # what is longer than that is no head
+        head = self._unfinished + bytes(data)
+        if not head.endswith(_END_OF_HEAD):
+            self._unfinished = head[:_MAX_HEAD_BYTES]  # what is longer than that is no head
             return
-        head, self._unfinished = self._unfinished, b""
-        if _REQUEST_LINE.match(head) and not head.startswith(b"CONNECT "):  # that is to a proxy: a part of connecting
-            self._head_sent(head, at)
-
-    def _head_sent(self, head: bytes, at: int) -> None:
+        self._unfinished = b""
+        if not _REQUEST_LINE.match(head) or head.startswith(b"CONNECT "):  # that is to a proxy: a part of connecting
+            return
         instants = self.instants
         instants.request_started = instants.request_sent = at
         if instants.connect_started is not None:
@@ -137,24 +139,28 @@ class Attempt:
         if instants.tls_started is not None:
             instants.tls_ended = at
         self.head = head
-        self._body_left = _announced_body(head)
-        sock = getattr(self.holder, "sock", None)
+        sock = getattr(holder, "sock", None)
         if sock is not None:
-            connection = connection_of(self.holder, sock)
-            address = self._addresses.get(_descriptor(sock))
+            connection = self.connection = connection_of(holder, sock)
+            address = self._addresses.get(_descriptor(sock)) if self._addresses is not None else None
             if address is not None:  # through SOCKS, the socket itself says that it is connected to the target
                 connection.note_peer(address)
-            self.connection = connection
+
+    def _left(self) -> int:
+        if self._body_left is None:
+            self._body_left = _announced_body(self.head) if self.head is not None else 0
+        return self._body_left
 
     def _count(self, data: Any) -> None:
-        if self._body_left == _CHUNKED:
+        left = self._left()
+        if left == _CHUNKED:
             # requests 2.28 hands on text, which http.client refuses.
             if not isinstance(data, str) and len(data) == len(_LAST_CHUNK) and bytes(data) == _LAST_CHUNK:
                 self._body_left = 0
             return
         try:
             with memoryview(data) as octets:
-                self._body_left = max(0, self._body_left - octets.nbytes)
+                self._body_left = max(0, left - octets.nbytes)
         except TypeError:  # an iterable, which `http.client` sends piece by piece without a further word
             self._body_left = 0
 
@@ -174,13 +180,21 @@ class Attempts:
     def on_audit_event(self, event: str, args: tuple[Any, ...], at: int) -> None:
         """Note one of Python's audit events."""
         if event == HTTP_CLIENT_SEND:
-            self._sending(args[0], args[1], at)
+            if self._attempts:
+                self._sending(args[0], args[1], at)
+            else:  # over a connection that is open already, as most requests are: nothing to find it among
+                attempt = Attempt(at)
+                self._attempts.append(attempt)
+                attempt.sending(args[0], args[1], at)
         elif event == GETADDRINFO:
             self._new(at).looking_up((args[0], args[1]), at)
         elif event == SOCKET_CONNECT:
             self._connecting(at).connecting(_descriptor(args[0]), args[1], at)
-        elif self._attempts and self._attempts[-1].head is None:
-            self._attempts[-1].socket_made(args[0], at)
+        elif self._attempts:
+            self._socket_made(args[0], at)
+
+    def __bool__(self) -> bool:
+        return bool(self._attempts)
 
     def take(self, holder: object) -> tuple[list[Attempt], Attempt | None]:
         """The attempt that a response belongs to, and those before it that were repeated by it; then start anew.
@@ -189,6 +203,8 @@ class Attempts:
             holder: The `http.client` connection that the response came over; None where that is not known.
         """
         attempts, self._attempts = self._attempts, []
+        if len(attempts) == 1 and attempts[0].head is not None and (holder is None or attempts[0].holder is holder):
+            return [], attempts[0]
         answered = next(
             (one for one in reversed(attempts) if one.head is not None and (holder is None or one.holder is holder)),
             None,
@@ -206,6 +222,14 @@ class Attempts:
         candidates = connected or attempts[::-1]
         first = candidates[0] if candidates else None
         return _with_repeated(attempts, next((one for one in candidates if one.is_at(url)), first))
+
+    def _socket_made(self, sock: object, at: int) -> None:
+        attempt = self._attempts[-1]
+        if isinstance(sock, ssl.SSLSocket):  # it goes around one that is connected, whatever was looked up since
+            reached = (one for one in reversed(self._attempts) if one.is_connected or one.head is not None)
+            attempt = next(reached, attempt)
+        if attempt.head is None:
+            attempt.socket_made(sock, at)
 
     def _sending(self, holder: Any, data: Any, at: int) -> None:
         latest = self._attempts[-1] if self._attempts else None

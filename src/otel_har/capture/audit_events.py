@@ -2,8 +2,8 @@
 
 The rule: an audit hook is never removed, and the interpreter calls it for every event of the process. So it is one
 look-up for the events of others, it is installed once and only when a recording asks for it, and it raises nothing: an
-exception of an audit hook aborts what is audited. Events find their exchange by the current span, which is what tells
-threads, tasks and greenlets apart.
+exception of an audit hook aborts what is audited. Events find their exchange by the current capture, a context variable
+as the current span is one: that tells threads, tasks and greenlets apart.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from opentelemetry.trace import get_current_span
-
 from otel_har import correlation
-from otel_har.guard import guarded
+from otel_har.guard import caught
 
 GETADDRINFO = "socket.getaddrinfo"
 SOCKET_NEW = "socket.__new__"
@@ -45,24 +43,26 @@ def call_before_exec(function: Callable[[], object]) -> None:
     _before_exec.append(function)
 
 
-@guarded("noting an audit event")
-def _hand_on(event: str, args: tuple[Any, ...]) -> None:
-    if event == EXEC:
-        for function in _before_exec:
-            function()
-        return
-    now = time.perf_counter_ns()
-    capture = correlation.find(get_current_span())
-    if capture is not None and capture.on_audit_event is not None:
-        capture.on_audit_event(event, args, now)
-
-
-def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
+def _make_hook(
+    caught: Callable[[str, BaseException], None] = caught,
+) -> Callable[[str, tuple[Any, ...]], None]:
     """The hook, with all that it needs: it outlives this module's names, which are gone when the interpreter ends."""
-    wanted, hand_on, is_finalizing = _EVENTS, _hand_on, sys.is_finalizing
+    wanted, current, now, is_finalizing = _EVENTS, correlation.current_key, time.perf_counter_ns, sys.is_finalizing
+    captures, before_exec = correlation.open_captures, _before_exec
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event in wanted and not is_finalizing():
-            hand_on(event, args)
+        if event not in wanted or is_finalizing():
+            return
+        try:
+            if event == EXEC:
+                for function in before_exec:
+                    function()
+                return
+            key = current.get()
+            capture = captures.get(key) if key is not None else None
+            if capture is not None and capture.on_audit_event is not None:
+                capture.on_audit_event(event, args, now())
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("noting an audit event", fault)
 
     return hook

@@ -77,9 +77,8 @@ class Connections:
 
     def __init__(self, learn: Callable[[Connection, Any], None]) -> None:
         self._learn = learn
-        self._known: weakref.WeakKeyDictionary[object, tuple[weakref.ref[object], Connection]] = (
-            weakref.WeakKeyDictionary()
-        )
+        # By the address of the holder, which is told when the holder goes: a plain dictionary is asked without a call.
+        self._known: dict[int, tuple[weakref.ref[object], weakref.ref[object], Connection]] = {}
         self._renew_lock()
         call_in_forked_child(self._renew_lock)
 
@@ -88,25 +87,36 @@ class Connections:
 
     def of(self, holder: object, connection: object) -> Connection:
         """The connection that the holder holds now; a new one for what no weak reference can know."""
+        known = self._known.get(id(holder))
+        if known is not None and known[0]() is holder and known[1]() is connection:
+            return known[2]
         with self._lock:
+            known = self._known.get(id(holder))  # another thread may have been quicker
+            if known is not None and known[0]() is holder and known[1]() is connection:
+                return known[2]
+            facts = self._new(connection)
             try:
-                known = self._known.get(holder)
-                if known is not None and known[0]() is connection:
-                    return known[1]
-                facts = self._new(connection)
-                self._known[holder] = (weakref.ref(connection), facts)
+                self._known[id(holder)] = self._reference(holder), weakref.ref(connection), facts
             except TypeError:
-                return self._new(connection)
+                self._known.pop(id(holder), None)
             return facts
+
+    def _reference(self, holder: object) -> weakref.ref[object]:
+        """A reference that takes along what is known of the holder."""
+        number, all_known = id(holder), self._known
+
+        def forget(gone: weakref.ref[object]) -> None:
+            known = all_known.get(number)
+            if known is not None and known[0] is gone:
+                all_known.pop(number, None)
+
+        return weakref.ref(holder, forget)
 
     def last_of(self, holder: object) -> Connection:
         """The connection that the holder has just let go of; the next one is another."""
         with self._lock:
-            try:
-                known = self._known.pop(holder, None)
-            except TypeError:
-                known = None
-            return known[1] if known is not None else Connection(_new_id())
+            known = self._known.pop(id(holder), None)
+            return known[2] if known is not None and known[0]() is holder else Connection(_new_id())
 
     def _new(self, connection: object) -> Connection:
         facts = Connection(_new_id())
@@ -130,9 +140,8 @@ def _learn_of_socket(facts: Connection, sock: Any) -> None:
 _sockets = Connections(_learn_of_socket)
 
 
-def connection_of(holder: object, sock: object) -> Connection:
-    """The connection of an `http.client` connection object, which is reused for one socket after the other."""
-    return _sockets.of(holder, sock)
+connection_of = _sockets.of
+"""The connection of an `http.client` connection object, which is reused for one socket after the other."""
 
 
 def closed_connection_of(holder: object, fileno: Callable[[], int]) -> Connection:

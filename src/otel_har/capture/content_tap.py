@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from otel_har.capture.proxy import Tap
 from otel_har.capture.streams import ResponseNotes
-from otel_har.guard import guarded
+from otel_har.guard import caught, guarded
 from otel_har.message import RawHeaders, SomeHeaders
 from otel_har.waiting import Finalising
 
@@ -34,22 +34,34 @@ _NOT_TOLD = -1
 _LOST = "a read that was given up took the others along"
 
 
+_set = object.__setattr__
+
+
 class ContentTap(Tap):
     """Stands for one response's StreamReader.
 
     `unread_data` is the stream's own, because it warns whoever calls it: that bytes were put back is seen by the
     stream's position.
+
+    Args:
+        wrapped: The stream.
+        notes: Where what passes is noted.
+        is_plain: Whether the stream does not decode what it gives; by default what the header fields tell.
     """
 
     __slots__ = ("_self_is_plain", "_self_notes", "_self_start")
+    _self_plain: ClassVar[tuple[str, ...]] = ("exception",)  # what aiohttp asks for at each response's end
     _self_special: ClassVar[dict[str, str]] = {"__aiter__": "_self_aiter"}
 
-    def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
-        super().__init__(wrapped)
-        self._self_notes = notes
-        notes.position = self._self_start = getattr(wrapped, "_cursor", 0)
+    def __init__(self, wrapped: Any, notes: ResponseNotes, *, is_plain: bool | None = None) -> None:
+        _set(self, "__wrapped__", wrapped)
+        _set(self, "_self_notes", notes)
+        notes.position = getattr(wrapped, "_cursor", 0)
+        _set(self, "_self_start", notes.position)
         exchange = notes.exchange
-        self._self_is_plain = exchange.response_body.encoded or has_no_coding(exchange.response_headers)
+        if is_plain is None:
+            is_plain = exchange.response_body.encoded or has_no_coding(exchange.response_headers)
+        _set(self, "_self_is_plain", is_plain)
 
     def __getattr__(self, name: str) -> Any:
         """Every attribute is the stream's own, so that one it lacks is missing here too."""
@@ -62,8 +74,13 @@ class ContentTap(Tap):
 
     def __del__(self) -> None:
         """The program let go of the response."""
-        with Finalising():
-            self._self_left("the response was dropped before its end")
+        try:
+            if self._self_notes.exchange.finished:  # nearly always
+                return
+            with Finalising():
+                self._self_left("the response was dropped before its end")
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("noting a response left unread", fault)
 
     def _self_noting_read(self, read: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def noting_read(*args: Any, **kwargs: Any) -> Any:
@@ -96,25 +113,31 @@ class ContentTap(Tap):
 
         def noting_exception(*args: Any, **kwargs: Any) -> None:
             set_exception(*args, **kwargs)
-            self._self_left("closed before its end")
+            if not self._self_notes.exchange.finished:
+                self._self_left("closed before its end")
 
         return noting_exception
 
-    @guarded("noting what was read")
     def _self_note(self, data: Any) -> None:
         """Bytes, or the pair of bytes and a flag that `readchunk` gives."""
-        notes = self._self_notes
-        size = self._self_wire_size()
-        chunk = data[0] if isinstance(data, tuple) else data
-        self._self_take_back(len(chunk))
-        notes.chunk(chunk, size)
-        if self.__wrapped__.at_eof():
-            body = notes.exchange.response_body
-            if body.size_bytes < self.__wrapped__.total_bytes - self._self_start and not notes.exchange.finished:
-                body.has_gaps = True
-                notes.left(_LOST, size)
-            else:
-                notes.ended(size)
+        try:
+            notes, wrapped = self._self_notes, self.__wrapped__
+            exchange = notes.exchange
+            if exchange.finished:
+                return
+            size = self._self_wire_size()
+            chunk = data[0] if isinstance(data, tuple) else data
+            self._self_take_back(len(chunk))
+            notes.chunk(chunk, size)
+            if wrapped.at_eof():
+                body = exchange.response_body
+                if body.size_bytes < wrapped.total_bytes - self._self_start:
+                    body.has_gaps = True
+                    notes.left(_LOST, size)
+                else:
+                    notes.ended(size)
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("noting what was read", fault)
 
     def _self_take_back(self, given: int) -> None:
         """Take back what the program returned to the stream since it was last looked at, before it gave some bytes."""

@@ -1,20 +1,22 @@
 """The frames of the program that make a request: what browsers call its initiator.
 
 The rule: it is a walk over frames that are there anyway, with one look-up for each; no source is read and no frame is
-kept. A frame is the program's own unless its file belongs to Python, to this package or to an installed distribution. A
-program that is itself installed, or given with `-c`, has no frames of its own by that measure: then those count that
-belong neither to Python nor to what carries a request. Below an asyncio task stands the loop, which did not ask.
+kept, but the code and the place in it, of which names and lines are worked out later. A frame is the program's own
+unless its file belongs to Python, to this package or to an installed distribution. A program that is itself installed,
+or given with `-c`, has no frames of its own by that measure: then those count that belong neither to Python nor to what
+carries a request. Below an asyncio task stands the loop, which did not ask.
 """
 
 from __future__ import annotations
 
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 
-from otel_har.exchange import CallFrame
-from otel_har.guard import guarded
+from otel_har.exchange import CallPlace
+from otel_har.guard import caught
 
 _MAX_WALK = 500
 _LOOP, _PROGRAM, _INSTALLED, _PLUMBING = 3, 2, 1, 0
@@ -34,43 +36,41 @@ _kinds: dict[str, int] = {}
 _MAX_KINDS = 10_000  # a program that makes code as it goes makes file names too
 
 
-@guarded("looking for the initiator of a request")
-def _walk(limit: int, start: FrameType | None) -> tuple[CallFrame, ...]:
-    program: list[CallFrame] = []
-    installed: list[CallFrame] = []
-    frame = start
-    for _ in range(_MAX_WALK):
-        if frame is None or len(program) >= limit:
-            break
-        code = frame.f_code
-        kind = _kinds.get(code.co_filename)
-        if kind is None:
-            kind = _kind_of(code.co_filename)
-        if kind == _PROGRAM:
-            program.append((_qualified_name(code), code.co_filename, frame.f_lineno))
-        elif kind == _LOOP and (program or installed):
-            break
-        elif kind == _INSTALLED and len(installed) < limit and not program:
-            installed.append((_qualified_name(code), code.co_filename, frame.f_lineno))
-        frame = frame.f_back
-    return tuple(program or installed)
-
-
-def program_frames(limit: int) -> tuple[CallFrame, ...]:
+def program_frames(limit: int, depth: int = 1) -> Sequence[CallPlace]:  # noqa: C901 - a call for each frame costs more than the walk
     """The innermost frames of the program on the calling thread's stack, innermost first.
 
     Args:
         limit: The most frames; 0 for none.
+        depth: How many frames lie between the program's and this function, at the least.
     """
     if limit <= 0:
         return ()
-    return _walk(limit, sys._getframe(1)) or ()  # noqa: SLF001 - the documented way to one's own stack
-
-
-def _qualified_name(code: CodeType) -> str:
-    """With the classes and functions that it stands in, where Python knows them (3.11)."""
-    name: str = getattr(code, "co_qualname", code.co_name)
-    return name
+    program: list[CallPlace] = []
+    installed: list[CallPlace] = []
+    known = _kinds.get
+    try:
+        frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the documented way to one's own stack
+        for _ in range(_MAX_WALK):
+            if frame is None:
+                break
+            code = frame.f_code
+            kind = known(code.co_filename)
+            if kind is None:
+                kind = _kind_of(code.co_filename)
+            if kind:
+                if kind == _PROGRAM:
+                    program.append((code, frame.f_lasti))
+                    if len(program) == limit:
+                        break
+                elif kind == _LOOP:
+                    if program or installed:
+                        break
+                elif len(installed) < limit and not program:
+                    installed.append((code, frame.f_lasti))
+            frame = frame.f_back
+    except Exception as fault:  # noqa: BLE001 - see `caught`
+        caught("looking for the initiator of a request", fault)
+    return program or installed
 
 
 def _kind_of(file_name: str) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from otel_har.capture.response_tap import ResponseTap
     from otel_har.capture.streams import ResponseNotes
 
 
@@ -15,27 +16,17 @@ class NotedPieces:
     Args:
         pieces: The stream's own iterator.
         notes: Those of the stream; a piece that a call within this one has noted is not noted again.
-        got: Called with each piece.
-        failed: Called with what the stream raised.
-        abandoned: Called where what the program threw in came out again.
+        tap: The tap of the stream.
+        decoded: Whether the content coding is removed from what it gives; None for the stream's own setting.
     """
 
-    __slots__ = ("_abandoned", "_failed", "_got", "_notes", "_pieces")
+    __slots__ = ("_decoded", "_notes", "_pieces", "_tap")
 
-    def __init__(
-        self,
-        pieces: Iterator[Any],
-        notes: ResponseNotes,
-        *,
-        got: Callable[[Any], object],
-        failed: Callable[[BaseException], object],
-        abandoned: Callable[[], object],
-    ) -> None:
+    def __init__(self, pieces: Iterator[Any], notes: ResponseNotes, tap: ResponseTap, decoded: bool | None) -> None:
         self._pieces: Any = pieces
         self._notes = notes
-        self._got = got
-        self._failed = failed
-        self._abandoned = abandoned
+        self._tap = tap
+        self._decoded = decoded
 
     def __iter__(self) -> NotedPieces:
         return self
@@ -47,10 +38,10 @@ class NotedPieces:
         except StopIteration:
             raise
         except BaseException as error:
-            self._failed(error)
+            self._tap._self_failed(error)  # noqa: SLF001 - a part of the tap
             raise
         if readings == self._notes.readings:
-            self._got(piece)
+            self._tap._self_got(piece, None, decoded=self._decoded)  # noqa: SLF001 - as above
         return piece
 
     def throw(self, *thrown: Any) -> Any:
@@ -63,11 +54,11 @@ class NotedPieces:
             raise
         except BaseException as error:
             if _comes_of(error, thrown):
-                self._abandoned()
+                self._tap._self_abandoned()  # noqa: SLF001 - as above
             else:
-                self._failed(error)
+                self._tap._self_failed(error)  # noqa: SLF001 - a part of the tap
             raise
-        self._got(piece)
+        self._tap._self_got(piece, None, decoded=self._decoded)  # noqa: SLF001 - as above
         return piece
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ for, with just those methods that are there. That type is called like the other,
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -53,6 +54,8 @@ class Tap:
 
     _self_special: ClassVar[dict[str, str]] = {}
     """Special methods that a tap has for the object's, where it has them, and the names that they have here."""
+    _self_plain: ClassVar[tuple[str, ...]] = ()
+    """Attributes that are often asked for, and are the object's own: these Python finds without a call of ours."""
     _self_types: ClassVar[WeakKeyDictionary[type, type]]
     """The types made so far, by the type that each is for."""
 
@@ -62,7 +65,7 @@ class Tap:
         if "_self_types" not in cls.__dict__:
             cls._self_types = WeakKeyDictionary()
 
-    def __new__(cls, wrapped: Any, *_: object) -> Self:
+    def __new__(cls, wrapped: Any, *_: object, **__: object) -> Self:
         """Make a tap of the type that is for the object's."""
         made: Any = cls._self_types.get(type(wrapped))
         if made is None:
@@ -93,9 +96,11 @@ def _tap_type(tap: type[Tap], wrapped: type) -> type:
         "__module__": wrapped.__module__,
         "__qualname__": wrapped.__qualname__,
         "__doc__": wrapped.__doc__,
-        "__class__": property(lambda self: self.__wrapped__.__class__),
+        "__class__": property(attrgetter("__wrapped__.__class__")),
         "_self_types": tap._self_types,  # noqa: SLF001 - of the class that is made complete here
     }
+    for name in tap._self_plain:  # noqa: SLF001 - of the class that is made complete here
+        namespace[name] = property(attrgetter(f"{_WRAPPED}.{name}"))
     for base in reversed(wrapped.__mro__):
         for name, method in vars(base).items():
             if name.startswith("__") and name.endswith("__") and name not in _NOT_FORWARDED:

@@ -32,7 +32,7 @@ from otel_har.capture.urllib3_response import http_version, is_empty, note_conne
 from otel_har.capture.wire_tap import tap_wire
 from otel_har.correlation import SpanCapture
 from otel_har.exchange import Exchange
-from otel_har.guard import guarded
+from otel_har.guard import caught
 from otel_har.message import Body, SomeHeaders
 
 if TYPE_CHECKING:
@@ -66,12 +66,14 @@ def hooks(request_hook: RequestHook | None = None, **others: Any) -> dict[str, A
     return others | {"request_hook": both}
 
 
-@guarded("noting a request of requests")
 def on_request(span: Span, request: PreparedRequest) -> None:
     """OpenTelemetry's request hook: the span has started, the request is about to be sent."""
-    capture = correlation.find(span)
-    if capture is not None:
-        _Sending(capture, request).begin()
+    try:
+        capture = correlation.find(span)
+        if capture is not None:
+            _Sending(capture, request).begin()
+    except Exception as fault:  # noqa: BLE001 - see `caught`
+        caught("noting a request of requests", fault)
 
 
 class _Sending:
@@ -93,7 +95,7 @@ class _Sending:
     def __init__(self, capture: SpanCapture, request: PreparedRequest) -> None:
         self._capture = capture
         self._request = request
-        self._hooks = _program_hooks(request.hooks)
+        self._hooks: Any = request.hooks
         self._body = request.body
         self._body_notes: RequestBodyNotes | None = None
         self._exchange: Exchange | None = None
@@ -103,24 +105,29 @@ class _Sending:
         self._thread_id = threading.get_ident()
 
     def begin(self) -> None:
-        """Note the request and put the callbacks in their places."""
-        exchange = self._new_exchange(self._request, time.perf_counter_ns(), time.time_ns())
-        exchange.initiator = program_frames(self._capture.limits.max_initiator_frames)
-        exchange.charge()
-        self._exchange = exchange
+        """Note the request and put the callbacks in their places.
+
+        Its room is taken with the answer, or at its end: until then all of it is the program's own.
+        """
+        capture, request = self._capture, self._request
+        exchange = self._exchange = self._new_exchange(request, time.perf_counter_ns(), time.time_ns())
+        exchange.initiator = program_frames(capture.limits.max_initiator_frames, depth=3)
         body: Any = self._body
         if body is not None and is_read_piecemeal(body):
             self._body_notes = RequestBodyNotes(exchange.request_body)
             tap: Any = RequestBodyTap(body, self._body_notes)
-            self._request.body = tap
-        self._request.hooks = {**(self._hooks or {}), "response": self._callbacks()}
-        self._capture.when_closed(self.end)
-        if self._capture.limits.audit_events:
-            self._capture.on_audit_event = self._attempts.on_audit_event
+            request.body = tap
+        hooks: Any = self._hooks or {}
+        request.hooks = {**hooks, "response": self._callbacks() if hooks.get("response") else [self.on_response]}
+        capture.when_closed(self.end)
+        if capture.limits.audit_events:
             audit_events.install()
+            capture.on_audit_event = self._attempts.on_audit_event
+            capture.enter()
 
     def _callbacks(self) -> list[Callable[..., Response | None]]:
-        """Ours around the program's, which may be one callable, any iterable of them, or nothing."""
+        """Ours around the program's, which may be one callable, or any iterable of them."""
+        self._hooks = _program_hooks(self._hooks)
         program = (self._hooks or {}).get("response") or ()
         return [self.on_response, *((program,) if callable(program) else program), self.on_response]
 
@@ -129,48 +136,53 @@ class _Sending:
         """The hooks as the program set them."""
         return self._hooks
 
-    @guarded("noting a response of requests")
     def on_response(self, response: Response, **sent_with: Any) -> None:
         """Header arrival, for each hop; and once more behind the program's hooks, with what they made of it.
 
         One prepared request may be sent by several threads at a time; each notes what its own thread receives.
         """
-        if self._last_response() is response or threading.get_ident() != self._thread_id:
-            return
-        now = time.perf_counter_ns()
+        try:
+            is_new = not self._responses or self._responses[-1]() is not response
+            if is_new and threading.get_ident() == self._thread_id:
+                self._note_response(response, sent_with.get("proxies"), time.perf_counter_ns())
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("noting a response of requests", fault)
+
+    def _note_response(self, response: Response, proxies: Any, now: int) -> None:
+        raw: Any = response.raw
         known: PreparedRequest | None = response.request
         request = self._request if known is None else known  # an adapter of the program's own may leave it out
         self._responses.append(weakref.ref(response))
-        if not any(request is known for known in self._hooked):
+        if request is not self._request and not any(request is known for known in self._hooked):
             self._hooked.append(request)
-        repeated, attempt = self._attempts.take(getattr(response.raw, "connection", None))
-        self._note_repeated(repeated, attempt, request, retries(response.raw))
-        exchange = self._next_exchange(request, attempt, now)
-        self._note_request(exchange, request)
-        if attempt is not None:
-            attempt.describe(exchange)
-        else:
+        repeated, attempt = self._attempts.take(getattr(raw, "connection", None))
+        if attempt is not None and (repeated or attempt.lost_before):
+            self._note_repeated(repeated, attempt, request, retries(raw))
+        exchange = self._exchange or self._next_exchange(request, attempt, now)
+        self._exchange = None
+        self._note_request(exchange, request, attempt)
+        if attempt is None:
             # The time that requests measures begins as it hands the request to its connection pool.
             elapsed_ns = int(response.elapsed.total_seconds() * 1e9)
             exchange.instants.request_started = max(exchange.instants.started, now - elapsed_ns if elapsed_ns else 0)
-            note_connection(exchange, response.raw)
-        exchange.proxy = _proxy(request.url, sent_with.get("proxies"))
+            note_connection(exchange, raw)
+        if proxies:
+            exchange.proxy = _proxy(request.url, proxies)
         _note_response(exchange, response, now)
 
     def _note_repeated(
-        self, repeated: list[Attempt], last: Attempt | None, request: PreparedRequest, retries: list[Any]
+        self, repeated: list[Attempt], last: Attempt, request: PreparedRequest, retries: list[Any]
     ) -> None:
         """What the client sent again: each attempt is an exchange, with what urllib3 remembers of its end.
 
         When it ended nobody tells: it is taken to last until the next one begins.
         """
-        if last is None:
-            return
         self._capture.exchanges[0].lost_attempts += last.lost_before
         known_ends = retries if len(retries) == len(repeated) else [None] * len(repeated)
         for attempt, following, retry in zip(repeated, [*repeated, last][1:], known_ends, strict=True):
             exchange = self._next_exchange(request, attempt, attempt.instants.started)
-            exchange.request_headers = _headers_as_sent(request)
+            if attempt.head is None:
+                exchange.request_headers = _headers_as_sent(request)
             attempt.describe(exchange)
             exchange.request_body = self._repeated_body(request)
             if retry is not None and retry.status is not None:
@@ -208,11 +220,16 @@ class _Sending:
         self._capture.take_in(exchange)
         return exchange
 
-    def _note_request(self, exchange: Exchange, request: PreparedRequest) -> None:
+    def _note_request(self, exchange: Exchange, request: PreparedRequest, attempt: Attempt | None) -> None:
         """The request as it went out: the header fields with what was injected into them, and the body."""
-        exchange.request_headers = _headers_as_sent(request)
+        if attempt is not None:
+            attempt.describe(exchange)
+        if exchange.request_head is None:
+            exchange.request_headers = _headers_as_sent(request)
         body: Any = request.body
-        if isinstance(body, RequestBodyTap) and self._body_notes is not None:
+        if body is None:
+            exchange.request_body.ended = True
+        elif isinstance(body, RequestBodyTap) and self._body_notes is not None:
             # What was read since the last hop is this hop's; the next hop reads the same object again.
             exchange.request_body = self._body_notes.body
             exchange.request_body.encoded = True
@@ -233,30 +250,43 @@ class _Sending:
         """The last one, while the program or requests has it."""
         return self._responses[-1]() if self._responses else None
 
-    @guarded("ending a request of requests")
     def end(self) -> None:
         """The span has ended: give the requests back as they were."""
+        try:
+            self._capture.leave()
+            if self._exchange is not None or self._attempts:
+                self._note_unanswered()
+            hooked = self._hooked
+            for reference in self._responses:
+                # What follows a redirect: the program may send it itself, and requests makes it ready in any case.
+                following = getattr(reference(), "next", None)
+                if following is not None:
+                    hooked.append(following)
+            for request in hooked:
+                request.hooks = self._hooks
+                tap: Any = request.body
+                if self._body_notes is not None and isinstance(tap, RequestBodyTap):
+                    request.body = self._body
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("ending a request of requests", fault)
+
+    def _note_unanswered(self) -> None:
+        """The request that got no answer, or what was sent after the last answer."""
         last = self._last_response()
         url = _redirect_target(last) if self._exchange is None else self._request.url
         repeated, attempt = self._attempts.take_unanswered(urlsplit(url or ""))
         unanswered = self._request if self._exchange is not None else _failed_hop(last, url, attempt)
-        if unanswered is not None:
+        if unanswered is None:
+            return
+        if attempt is not None:
             self._note_repeated(repeated, attempt, unanswered, [])
-            exchange = self._next_exchange(unanswered, attempt, time.perf_counter_ns())
-            self._note_request(exchange, unanswered)
-            if unanswered is not self._request:
-                exchange.request_headers = SomeHeaders()  # of a redirect that was never sent nobody knows them
-            if attempt is not None:
-                attempt.describe(exchange)
-            exchange.charge()
-            exchange.finish(time.perf_counter_ns())
-        # What follows a redirect: the program may send it itself, and requests makes it ready in any case.
-        following = [getattr(response(), "next", None) for response in self._responses]
-        for request in (*self._hooked, *(request for request in following if request is not None)):
-            request.hooks = self._hooks
-            tap: Any = request.body
-            if isinstance(tap, RequestBodyTap):
-                request.body = self._body
+        exchange = self._exchange or self._next_exchange(unanswered, attempt, time.perf_counter_ns())
+        self._exchange = None
+        self._note_request(exchange, unanswered, attempt)
+        if unanswered is not self._request:
+            exchange.request_headers = SomeHeaders()  # of a redirect that was never sent nobody knows them
+        exchange.charge()
+        exchange.finish(time.perf_counter_ns())
 
 
 def _redirect_target(last: Response | None) -> str | None:

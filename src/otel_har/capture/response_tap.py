@@ -6,17 +6,16 @@ an exhausted iterator, or the last byte of a body of known length.
 
 from __future__ import annotations
 
-import io
-import zlib
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from http.client import HTTPException, IncompleteRead
 from json import loads
 from typing import Any, ClassVar
 
 from otel_har.capture.pieces import NotedPieces
 from otel_har.capture.proxy import Tap
+from otel_har.capture.reads import amount, asked, breaks, cut_off_bytes, is_left_encoded
 from otel_har.capture.streams import ResponseNotes
-from otel_har.guard import guarded
+from otel_har.guard import caught, guarded
 from otel_har.waiting import Finalising
 
 # What the program calls to read, and the method here that notes what the call got.
@@ -27,19 +26,20 @@ _NOTED = {
     "readline": "_self_note_lines",
     "readlines": "_self_note_lines",
 }
-# What else it calls to read or to leave, and the method here that makes the call a noting one.
+# What else it calls to read or to leave, and the method here that makes the call a noting one. `release_conn` is none:
+# it closes nothing, and the program may read on.
 _NOTING = {
     "close": "_self_noting_leave",
     "drain_conn": "_self_noting_leave",
     "json": "_self_noting_json",
     "read_chunked": "_self_noting_iteration",
-    "release_conn": "_self_noting_leave",
     "stream": "_self_noting_iteration",
 }
-_BROKEN = (OSError, EOFError, HTTPException, zlib.error)
-_REFUSED = frozenset({"BodyNotHttplibCompatible", "ResponseNotChunked"})  # of urllib3: a way to read that does not fit
 _CLOSED = "closed before its end"
 _LOST = "bytes came that no read of the response's stream returned"
+
+
+_set = object.__setattr__
 
 
 class ResponseTap(Tap):
@@ -49,7 +49,8 @@ class ResponseTap(Tap):
     the stream's own methods call what stands there. Then one call goes through here twice: the inner one counts.
     """
 
-    __slots__ = ("_self_notes",)
+    __slots__ = ("_self_is_left_encoded", "_self_notes", "_self_read_before")
+    _self_plain: ClassVar[tuple[str, ...]] = ("_original_response",)  # where requests looks for cookies, three times
     _self_special: ClassVar[dict[str, str]] = {
         "__enter__": "_self_enter",
         "__exit__": "_self_exit",
@@ -58,24 +59,39 @@ class ResponseTap(Tap):
     }
 
     def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
-        super().__init__(wrapped)
-        self._self_notes = notes
+        _set(self, "__wrapped__", wrapped)
+        _set(self, "_self_notes", notes)
+        _set(self, "_self_read_before", 0)
+        _set(self, "_self_is_left_encoded", False)  # noqa: FBT003 - what the slot holds
+        try:
+            headers = getattr(wrapped, "headers", None)
+            if headers is not None and "content-encoding" in headers:
+                _set(self, "_self_is_left_encoded", is_left_encoded(wrapped))
+            if self._self_wire_size():
+                self._self_note_read_before()
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("looking at a response", fault)
 
     def __getattr__(self, name: str) -> Any:
         """Every attribute is the stream's own, so that one it lacks is missing here too."""
         if name == "data":
             return self._self_data()
         value = getattr(self.__wrapped__, name)
-        note = _NOTED.get(name)
-        if note is not None:
-            return self._self_noting(value, getattr(self, note))
         noting = _NOTING.get(name)
-        return value if noting is None else getattr(self, noting)(value)
+        if noting is not None:
+            return getattr(self, noting)(value)
+        note = _NOTED.get(name)
+        return value if note is None else self._self_noting(value, getattr(self, note))
 
     def __del__(self) -> None:
         """The program let go of the response."""
-        with Finalising():
-            self._self_left("the response was dropped before its end")
+        try:
+            if self._self_notes.exchange.finished:  # nearly always
+                return
+            with Finalising():
+                self._self_left("the response was dropped before its end")
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("noting a response left unread", fault)
 
     def _self_iter(self) -> Iterator[bytes]:
         iterator = iter(self.__wrapped__)
@@ -107,7 +123,7 @@ class ResponseTap(Tap):
 
     def _self_noting_iteration(self, iterate: Callable[..., Iterable[bytes]]) -> Callable[..., Iterator[bytes]]:
         def noting_iteration(*args: Any, **kwargs: Any) -> Iterator[bytes]:
-            decoded = _asked(args, kwargs)
+            decoded = asked(args, kwargs)
             if decoded is None and getattr(self.__wrapped__, "chunked", False):
                 decoded = False  # urllib3 takes the stream's own setting in reads, but not for chunked bodies here
             return self._self_noted(iterate(*args, **kwargs), decoded=decoded)
@@ -135,14 +151,10 @@ class ResponseTap(Tap):
 
     def _self_noted(self, chunks: Iterable[bytes], *, decoded: bool | None) -> Generator[bytes, Any, None]:
         """The pieces, each noted; what the program throws into the generator it throws into the stream's."""
-        yield from NotedPieces(
-            iter(chunks),
-            self._self_notes,
-            got=lambda chunk: self._self_got(chunk, None, decoded=decoded),
-            failed=self._self_failed,
-            abandoned=self._self_abandoned,
-        )
-        self._self_end()
+        notes = self._self_notes
+        yield from NotedPieces(iter(chunks), notes, self, decoded)
+        if not notes.exchange.finished:
+            self._self_end()
 
     def _self_call(self, read: Callable[..., Any], note: Callable[..., None], args: Any, kwargs: Any) -> Any:
         notes = self._self_notes
@@ -162,15 +174,15 @@ class ResponseTap(Tap):
     @guarded("noting a read")
     def _self_note_read(self, data: bytes, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """What a `read` got; one without an amount got everything."""
-        amount = _amount(args, kwargs)
-        self._self_got(data, data if amount else None, decoded=_asked(args, kwargs))
-        if amount is None or amount < 0:
+        wanted = amount(args, kwargs)
+        self._self_got(data, data if wanted else None, decoded=asked(args, kwargs))
+        if wanted is None or wanted < 0:
             self._self_end()
 
     @guarded("noting a read")
     def _self_note_read1(self, data: bytes, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """`read1` returns what is there: without an amount it is still not everything."""
-        self._self_got(data, None if _amount(args, kwargs) == 0 else data, decoded=_asked(args, kwargs))
+        self._self_got(data, None if amount(args, kwargs) == 0 else data, decoded=asked(args, kwargs))
 
     @guarded("noting lines")
     def _self_note_lines(self, lines: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -184,7 +196,6 @@ class ResponseTap(Tap):
         view = memoryview(next(iter((*args, *kwargs.values())))).cast("B")
         self._self_got(bytes(view[:count]), count if len(view) else None, decoded=None)
 
-    @guarded("noting what was read")
     def _self_got(self, data: Any, got: object, *, decoded: bool | None) -> None:
         """Note what a call of the program got, and the body's end where this is it.
 
@@ -196,34 +207,42 @@ class ResponseTap(Tap):
             got: What tells the end by being empty; None when nothing was asked for.
             decoded: Whether the content coding was removed; None for the stream's own setting.
         """
-        self._self_note(data, decoded=decoded)
-        if got is not None and not got:
-            if self._self_is_exhausted():
-                self._self_end()
-        else:
-            self._self_end_at_last_byte()
+        try:
+            notes, wrapped = self._self_notes, self.__wrapped__
+            exchange = notes.exchange
+            notes.readings += 1
+            if exchange.finished:
+                return
+            size = self._self_wire_size()
+            if data:
+                if decoded is None:
+                    decoded = bool(getattr(wrapped, "decode_content", False))
+                body = exchange.response_body
+                body.encoded = self._self_is_left_encoded or not decoded
+                body.note(b"".join(data) if isinstance(data, list) else data, time.perf_counter_ns())
+                if size is not None:
+                    body.wire_size_bytes = size
+            if got is not None and not got:
+                if self._self_is_exhausted():
+                    self._self_end()
+            elif getattr(wrapped, "length_remaining", None) == 0 and self._self_is_plain():
+                self._self_end_at_last_byte(size)
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("noting what was read", fault)
 
     def _self_is_exhausted(self) -> bool:
         """urllib3 1.26 gets nothing, too, where its decoder makes nothing yet of what it read."""
         is_closed = getattr(self.__wrapped__, "isclosed", None)
         return is_closed is None or bool(is_closed())
 
-    def _self_end_at_last_byte(self) -> None:
-        if getattr(self.__wrapped__, "length_remaining", None) == 0 and self._self_is_plain():
-            size = self._self_wire_size()
-            if size is None or size == self._self_notes.exchange.response_body.size_bytes:
-                self._self_end()
-
-    @guarded("noting what was read")
-    def _self_note(self, data: Any, *, decoded: bool | None) -> None:
+    def _self_end_at_last_byte(self, size: int | None) -> None:
+        """The body is as long as announced; its end is here if urllib3 took no more than the program got."""
         notes = self._self_notes
-        notes.readings += 1
-        if not data or notes.exchange.finished:
-            return
-        if decoded is None:
-            decoded = bool(getattr(self.__wrapped__, "decode_content", False))
-        notes.exchange.response_body.encoded = not decoded
-        notes.chunk(b"".join(data) if isinstance(data, list) else data, self._self_wire_size())
+        body = notes.exchange.response_body
+        if size == body.size_bytes and not body.has_gaps:
+            notes.ended(size)
+        elif size is None or size == body.size_bytes:
+            self._self_end()
 
     @guarded("noting the end of a body")
     def _self_end(self) -> None:
@@ -275,11 +294,11 @@ class ResponseTap(Tap):
     @guarded("noting a failed read")
     def _self_failed(self, error: BaseException) -> None:
         """A stream that broke ends here; after a read that was refused the program may read on."""
-        if not _breaks(error) and not self._self_is_cut():
+        if not breaks(error) and not self._self_is_cut():
             self._self_notes.interrupted(error)
             return
         size = self._self_wire_size()
-        cut_off = _cut_off_bytes(error)
+        cut_off = cut_off_bytes(error)
         self._self_look_beneath()
         if size is not None:
             size += (cut_off or 0) + self._self_bytes_beneath()
@@ -299,8 +318,20 @@ class ResponseTap(Tap):
 
     def _self_is_plain(self) -> bool:
         """Whether the bytes that are read are those of the wire."""
-        headers = getattr(self.__wrapped__, "headers", None) or {}
-        return self._self_notes.exchange.response_body.encoded or "content-encoding" not in headers
+        if self._self_notes.exchange.response_body.encoded:
+            return True
+        headers = getattr(self.__wrapped__, "headers", None)
+        return headers is None or "content-encoding" not in headers
+
+    @guarded("looking for what was read before")
+    def _self_note_read_before(self) -> None:
+        """What an adapter read and put back for the program to read, as caches do, urllib3 counts twice."""
+        counted = self._self_wire_size()
+        left = getattr(self.__wrapped__, "length_remaining", None)
+        if counted and isinstance(left, int):
+            length = str((getattr(self.__wrapped__, "headers", None) or {}).get("content-length"))
+            expected = int(length) if length.isascii() and length.isdigit() else left
+            self._self_read_before = max(0, counted + left - expected)
 
     def _self_wire_size(self) -> int | None:
         """urllib3's `tell`: bytes taken from the connection so far, which it does not count in chunked bodies."""
@@ -310,39 +341,4 @@ class ResponseTap(Tap):
             size = tell() if tell is not None else None
         except (OSError, ValueError):  # closed, or not seekable
             return None
-        return size if isinstance(size, int) else None
-
-
-def _breaks(error: BaseException) -> bool:
-    """Whether an error is one of the stream itself; others are those of a call, like a wrong argument."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if isinstance(error, io.UnsupportedOperation) or names & _REFUSED:
-        return False
-    return isinstance(error, _BROKEN) or "HTTPError" in names  # urllib3's base of all
-
-
-def _cut_off_bytes(error: BaseException) -> int | None:
-    """What a failed read had got before the connection ended, and `tell` does not count; None where it is lost.
-
-    A read of the connection's buffered file that raises, at a time-out or a reset, takes along what it had got.
-    http.client hands it on where the connection just ended.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) or not isinstance(cause, Exception):
-            return None
-        if isinstance(cause, IncompleteRead) and isinstance(cause.partial, bytes):
-            return len(cause.partial)
-        cause = cause.__cause__ or cause.__context__
-    return 0
-
-
-def _amount(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """How much a read asks for: `amt` to urllib3, `size` to a file."""
-    return args[0] if args else kwargs.get("amt", kwargs.get("size"))
-
-
-def _asked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool | None:
-    """Whether a read asks to remove the content coding; None when it does not say."""
-    asked = args[1] if len(args) > 1 else kwargs.get("decode_content")
-    return None if asked is None else bool(asked)
+        return size - self._self_read_before if isinstance(size, int) else None

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from otel_har.capture.http_client import text_as_sent
 from otel_har.capture.proxy import Tap
 from otel_har.exchange import Exchange
-from otel_har.guard import guarded
+from otel_har.guard import caught, guarded
 from otel_har.message import Body
 
 _MAX_ERROR = 1_000
@@ -43,23 +43,29 @@ class ResponseNotes:
         self.readings = 0
         self.position = 0
 
-    @guarded("noting a response body")
     def chunk(self, data: Any, wire_size_bytes: int | None = None) -> None:
         """The program read these bytes."""
-        if data and not self.exchange.finished:
-            instant = time.perf_counter_ns()
-            body = self.exchange.response_body
-            body.note(data)
-            body.arrivals.note(instant, body.size_bytes)
-            if wire_size_bytes is not None:
-                body.wire_size_bytes = wire_size_bytes
+        try:
+            if data and not self.exchange.finished:
+                body = self.exchange.response_body
+                body.note(data, time.perf_counter_ns())
+                if wire_size_bytes is not None:
+                    body.wire_size_bytes = wire_size_bytes
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("noting a response body", fault)
 
-    @guarded("noting the end of a response body")
     def ended(self, wire_size_bytes: int | None = None) -> None:
         """The program read the body to its end."""
-        if not self.exchange.finished:
-            self.exchange.response_body.ended = True
-            self._finish(wire_size_bytes)
+        try:
+            exchange = self.exchange
+            if not exchange.finished:
+                body = exchange.response_body
+                body.ended = True
+                if wire_size_bytes is not None:
+                    body.wire_size_bytes = wire_size_bytes
+                exchange.finish(time.perf_counter_ns())
+        except Exception as fault:  # noqa: BLE001 - see `caught`
+            caught("noting the end of a response body", fault)
 
     @guarded("noting a response left unread")
     def left(self, reason: str, wire_size_bytes: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a response of urllib3's shape tells of itself, of its connection and of the attempts before it.
+"""What a response of urllib3's shape, or its connection, tells of itself and of the attempts before it.
 
 The rule: an adapter of the program's own may bring something else, which then tells less.
 """
@@ -6,6 +6,7 @@ The rule: an adapter of the program's own may bring something else, which then t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http.client import HTTPMessage
 from typing import Any
 
 from otel_har.capture.connections import closed_connection_of, connection_of
@@ -29,6 +30,10 @@ def response_headers(raw: Any, fallback: Mapping[str, str]) -> RawHeaders:
     """
     original = getattr(raw, "_original_response", None)
     message = getattr(original, "msg", None)
+    if type(message) is HTTPMessage:
+        return list(
+            message.raw_items()
+        )  # `items` asks a policy about each, which has nothing to say on what was parsed
     if message is not None:
         return list(message.items())
     fields = getattr(raw, "headers", None) or fallback
@@ -52,6 +57,15 @@ def note_connection(exchange: Exchange, raw: Any) -> None:
         connection_of(holder, sock).describe(exchange)
     elif holder is not None:
         closed_connection_of(holder, raw.fileno).describe(exchange)
+
+
+def proxy_of(holder: Any) -> str | None:
+    """The URL of the proxy that urllib3's connection object is for, without user information; None without one."""
+    proxy = getattr(holder, "proxy", None)
+    scheme, host, port = (getattr(proxy, name, None) for name in ("scheme", "host", "port"))
+    if not (scheme and host):
+        return None
+    return f"{scheme}://{host}" if port is None else f"{scheme}://{host}:{port}"
 
 
 def retries(raw: Any) -> list[Any]:

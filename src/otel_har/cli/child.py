@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["NotStartedError", "die_as", "run_child"]
+__all__ = ["NotStartedError", "die_as", "killed_by", "run_child"]
 
 _LEFT_ALONE = frozenset({"SIGKILL", "SIGSTOP", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS"})
+_AT_ONCE = ("SIGKILL", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE")  # nothing more is written then
+_OF_A_SIGNAL = 128  # what a shell adds to the number of the signal that ended a program
 _EXIT_NOT_STARTED = 126
 _GROUP_SECONDS = 0.01  # in which a signal has come to all of a group
 _SAME_SECONDS = 0.5  # in which two of a number are taken for one
@@ -233,6 +235,12 @@ def _is_in_foreground() -> bool:
         os.close(terminal)
 
 
+def killed_by(status: int) -> str | None:
+    """The signal that ended a child at once, or one that the child waited for, as a shell tells it; None for others."""
+    code = os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status) - _OF_A_SIGNAL
+    return next((name for name in _AT_ONCE if getattr(signal, name, None) == code), None)
+
+
 def die_as(status: int) -> int:
     """End as a child did: of the same signal, if it was one.
 
@@ -247,7 +255,7 @@ def die_as(status: int) -> int:
     _leave_no_core()
     _flush_standard_streams()
     os.kill(os.getpid(), number)
-    return 128 + number
+    return _OF_A_SIGNAL + number
 
 
 def _leave_no_core() -> None:

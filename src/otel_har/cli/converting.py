@@ -6,29 +6,32 @@ import contextlib
 import errno
 import io
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import click
-from opentelemetry.sdk.resources import Resource
 
 from otel_har.cli.check import count
+from otel_har.conversion.documents import DocumentArrival, DocumentEvents, of_no_document
+from otel_har.conversion.event_targets import Collector, EventTarget, Lines
+from otel_har.conversion.har_target import HarTarget, Writable
 from otel_har.conversion.inputs import Input
+from otel_har.conversion.ledger import DocumentLedger
 from otel_har.conversion.requests_exporter import RequestsExporter
 from otel_har.errors import HarFormatError, OtelHarError, SettingError
 from otel_har.export.files.room import is_recorded
 from otel_har.export.interfaces import HarExporter
-from otel_har.export.otlp import OtlpHarExporter
-from otel_har.export.stream import StreamHarExporter
+from otel_har.export.otlp_settings import shown_url
 from otel_har.har.attaching import ArchiveWriter, is_named_zip
+from otel_har.har.models import Entry
 from otel_har.har.replacing import rewrite_stream
 from otel_har.receive.answers import Verdict
-from otel_har.receive.decoding import Decoded, Decoder
+from otel_har.receive.decoding import Decoded, Decoder, Resource
 from otel_har.receive.delivering import Deliverer, Tally
-from otel_har.receive.destinations import OneDestination
+from otel_har.receive.destinations import Destination, Destinations
 from otel_har.receive.duplicates import Window
 from otel_har.receive.span_room import SpanRoom
 
@@ -40,7 +43,7 @@ _STANDARD_STREAM = "-"
 _URL_PREFIX = "otlp+"
 _PROTOCOLS = {"http": "http/protobuf", "https": "http/protobuf", "grpc": "grpc", "grpcs": "grpc"}
 _MOST_BYTES = 1 << 30
-_MAX_PAGES = 1_000_000
+_MAX_PAGES = 100_000  # they are in memory, 3 kB each or so
 _PATIENCE_MILLIS = 60_000
 
 
@@ -72,7 +75,8 @@ def run(  # noqa: PLR0913 - one for each option
         raise _exit(_EXIT_UNUSABLE, f"{name}{fault.strerror or fault}") from None
     except OtelHarError as fault:
         raise _exit(_EXIT_UNUSABLE, str(fault)) from None
-    click.echo(f"{click.format_filename(output)}: {_line(tally)}", err=output == _STANDARD_STREAM)
+    name = shown_url(output) if output.startswith(_URL_PREFIX) else click.format_filename(output)
+    click.echo(f"{name}: {_line(tally)}", err=output == _STANDARD_STREAM)
     for broken in conversion.faults:
         click.echo(f"otel-har: {broken}", err=True)
     if tally.failed_entries or conversion.faults:
@@ -99,6 +103,7 @@ class _Conversion:
         self._traces = traces
         self._decoder = Decoder(_MOST_BYTES, with_spans=with_spans)
         self._with_spans = with_spans
+        self._events = DocumentEvents()
         self.faults: list[HarFormatError] = []
 
     def to(self, output: str, form: str | None) -> Tally:
@@ -109,7 +114,7 @@ class _Conversion:
             is_to_har = (not first.is_har) if form is None else form == "har"
             chain = _chain((first_name, first), inputs)
             if output.startswith(_URL_PREFIX):
-                return self._run(chain, self._collector(output))
+                return self._to_otlp(chain, self._collector(output))
             if output == _STANDARD_STREAM:
                 return self._write(chain, sys.stdout.buffer, is_to_har=is_to_har)
             if is_recorded(Path(output).resolve()):
@@ -119,7 +124,7 @@ class _Conversion:
                 if not is_named_zip(output):
                     return self._write(chain, target, is_to_har=is_to_har)
                 with ArchiveWriter(target) as archive:
-                    return self._run(chain, StreamHarExporter(archive))
+                    return self._to_har(chain, archive)
 
             return rewrite_stream(io.BytesIO(), output, rewrite)
 
@@ -130,28 +135,50 @@ class _Conversion:
                 stream = opened.enter_context(Path(name).open("rb"))  # noqa: SIM115 - the stack closes it
             yield name, Input(stream, self._decoder, self._resource)
 
-    def _collector(self, url: str) -> HarExporter:
+    def _collector(self, url: str) -> EventTarget:
         scheme, _, rest = url.removeprefix(_URL_PREFIX).partition("://")
         protocol = _PROTOCOLS.get(scheme)
         if protocol is None:
-            raise SettingError(f"a collector is otlp+http://, otlp+https:// or otlp+grpc://HOST:PORT, not {url!r}")
+            raise SettingError("a collector is otlp+http://, otlp+https:// or otlp+grpc://HOST:PORT")
         endpoint = f"{scheme.replace('grpc', 'http')}://{rest}"
         if protocol != "grpc" and urlsplit(endpoint).path in {"", "/"}:
-            endpoint = f"{endpoint.rstrip('/')}/v1/logs"
-        resource = Resource(self._resource) if self._resource else None
-        return OtlpHarExporter(protocol=protocol, endpoint=endpoint, resource=resource)
+            endpoint = urlunsplit(urlsplit(endpoint)._replace(path="/v1/logs"))
+        return Collector(protocol, endpoint, self._resource)
 
     def _write(self, inputs: Iterator[tuple[str, Input]], target: BinaryIO, *, is_to_har: bool) -> Tally:
-        exporter = StreamHarExporter(_Flowing(target)) if is_to_har else RequestsExporter(target, self._resource)
-        return self._run(inputs, exporter)
+        if is_to_har:
+            return self._to_har(inputs, target)
+        return self._to_otlp(inputs, Lines(target, self._resource))
 
-    def _run(self, inputs: Iterator[tuple[str, Input]], exporter: HarExporter) -> Tally:
-        deliverer = Deliverer(self._decoder, OneDestination(exporter, _MAX_PAGES), Window(), SpanRoom(float("inf")))
-        flush: Callable[[], object] = lambda: exporter.force_flush(_PATIENCE_MILLIS)  # noqa: E731 - of a collector
+    def _to_har(self, inputs: Iterator[tuple[str, Input]], stream: Writable) -> Tally:
+        ledger = DocumentLedger(_MAX_PAGES)
+        return self._run(inputs, HarTarget(stream, ledger), ledger, None)
+
+    def _to_otlp(self, inputs: Iterator[tuple[str, Input]], target: EventTarget) -> Tally:
+        try:
+            tally = self._run(inputs, RequestsExporter(target), DocumentLedger(_MAX_PAGES), target)
+        finally:
+            target.close()
+        if target.lost_entries:
+            self.faults.append(HarFormatError(f"{target.lost_entries} entries were refused: {target.fault}"))
+            tally.entries -= target.lost_entries
+            tally.failed_entries += target.lost_entries
+        return tally
+
+    def _run(
+        self,
+        inputs: Iterator[tuple[str, Input]],
+        exporter: HarExporter,
+        ledger: DocumentLedger,
+        target: EventTarget | None,
+    ) -> Tally:
+        deliverer = Deliverer(self._decoder, _Destination(exporter, ledger), Window(), SpanRoom(float("inf")))
         for name, source in inputs:
             try:
-                for found in source:
-                    self._deliver(deliverer, self._wanted(found), flush)
+                for found in map(self._wanted, source):
+                    if target is not None:
+                        self._pass_on(found, target, deliverer.tally)
+                    self._deliver(deliverer, found)
             except HarFormatError as fault:
                 self.faults.append(
                     HarFormatError(fault.message, f"{click.format_filename(name)}: {fault.place}".rstrip(": "))
@@ -161,20 +188,24 @@ class _Conversion:
         deliverer.close(_PATIENCE_MILLIS)
         return deliverer.tally
 
-    def _deliver(self, deliverer: Deliverer, found: Decoded, flush: Callable[[], object]) -> None:
+    def _pass_on(self, found: Decoded, target: EventTarget, tally: Tally) -> None:
+        """What is of a HAR file goes into OTLP as it is there."""
+        arrivals = [arrival for arrival in found.arrivals if isinstance(arrival, DocumentArrival)]
+        target.write(self._events.of(arrivals))
+        tally.entries += sum(arrival.entry is not None for arrival in arrivals)
+        found.arrivals = [arrival for arrival in found.arrivals if not isinstance(arrival, DocumentArrival)]
+
+    def _deliver(self, deliverer: Deliverer, found: Decoded) -> None:
         (answer,) = deliverer.take([found])
-        if answer.verdict is Verdict.BUSY:
-            flush()
-            (answer,) = deliverer.take([replace(found, rejected=0, foreign=0)])
         if answer.verdict is not Verdict.OK:
             raise OSError(errno.EIO, answer.text)
 
     def _wanted(self, found: Decoded) -> Decoded:
-        """Without what was not asked for."""
+        """Without what was not asked for. A part of a file is another file."""
         if self._with_spans and not self._traces:
             return found
         arrivals = [
-            arrival
+            of_no_document(arrival) if self._traces else arrival
             for arrival in found.arrivals
             if (self._with_spans or not arrival.is_span)
             and (not self._traces or arrival.entry is None or _trace(arrival.entry.otel) in self._traces)
@@ -182,19 +213,23 @@ class _Conversion:
         return replace(found, arrivals=arrivals)
 
 
-class _Flowing:
-    """A stream in which nothing is gone back: what is written stays."""
+class _Destination(Destinations):
+    """The only one."""
 
-    def __init__(self, target: BinaryIO) -> None:
-        self._target = target
+    def __init__(self, exporter: HarExporter, ledger: DocumentLedger) -> None:
+        self._destination = Destination(exporter, ledger)
 
-    def write(self, data: bytes, /) -> None:
-        """Write it."""
-        self._target.write(data)
+    def name(self, resource: Resource, entry: Entry | None) -> str:  # noqa: ARG002 - there is one
+        return ""
 
-    def flush(self) -> None:
-        """Have it written."""
-        self._target.flush()
+    def destination(self, name: str) -> Destination:  # noqa: ARG002 - there is one
+        return self._destination
+
+    def upkeep(self) -> None:
+        """Time brings nothing."""
+
+    def close(self, timeout_millis: int) -> None:
+        self._destination.exporter.shutdown(timeout_millis)
 
 
 def _chain(first: tuple[str, Input], others: Iterator[tuple[str, Input]]) -> Iterator[tuple[str, Input]]:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from otel_har.environment import OTEL_PYTHON_HAR
-from otel_har.settings import HarSettings
+from otel_har.settings import HarSettings, message_of
 
 __all__ = ["GROUPS", "OptionOfSetting", "Setting", "setting_options", "settings", "values_of_options"]
 
@@ -92,13 +92,12 @@ def settings() -> Iterator[Setting]:
     """Every setting, in the order of `HarSettings`."""
     meanings = _docstrings(HarSettings)
     for name, field in HarSettings.model_fields.items():
-        choices = tuple(map(str, get_args(field.annotation))) if get_origin(field.annotation) is Literal else ()
         yield Setting(
             name,
             field.alias or name,
             field.description or meanings.get(name, ""),
             _kind(field, meanings.get(name, "")),
-            choices,
+            _choices(field),
             _default(field),
             _limits(field),
         )
@@ -134,6 +133,12 @@ def _kind(field: FieldInfo, meaning: str) -> str:
     if {int, float} & {field.annotation, *get_args(field.annotation)}:
         return unit or "N"
     return "TEXT"
+
+
+def _choices(field: FieldInfo) -> tuple[str, ...]:
+    """The words that a value may be, as `Literal` has them; also where it may be none of them."""
+    kinds = (field.annotation, *get_args(field.annotation))
+    return next((tuple(map(str, get_args(kind))) for kind in kinds if get_origin(kind) is Literal), ())
 
 
 def _default(field: FieldInfo) -> str:
@@ -219,7 +224,8 @@ def values_of_options(given: Mapping[str, Any], context: click.Context) -> dict[
         first = invalid.errors(include_url=False)[0]
         name = str(first["loc"][0])
         wrong = next(option for option in options.values() if option.setting.variable == name)
-        raise click.BadParameter(f"{values[name]!r}: {first['msg']}", context, wrong) from None
+        value, said = repr(values[name]), message_of(first).removeprefix(f"{wrong.setting.name}: ")
+        raise click.BadParameter(said if said.startswith(value) else f"{value}: {said}", context, wrong) from None
     return values
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +19,21 @@ import click
 from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 
 from otel_har.cli.check import count
+from otel_har.cli.target import is_cut_off
 from otel_har.export.files import access
+from otel_har.export.files.aside import named_beside
 from otel_har.export.files.document import HarDocument
 from otel_har.export.files.packed import document_for
-from otel_har.export.files.standing import Standing
+from otel_har.export.files.parts import PARTS
+from otel_har.export.files.place import PID
+from otel_har.export.files.room import is_recorded
+from otel_har.export.files.standing import Standing, Totals
+from otel_har.export.interfaces import HarStatistics
 from otel_har.har.attaching import HAR_NAME, is_named_zip
 from otel_har.instrumentor import CAPTURES
 
-__all__ = ["Asked", "summary"]
+__all__ = ["Asked", "is_empty", "summary"]
 
-_PID = "{pid}"
 _KILO = 1000
 _UNITS = ("kB", "MB", "GB", "TB")
 _CLIENTS = {"requests": "requests", "aiohttp-client": "aiohttp"}
@@ -40,18 +46,22 @@ class Asked:
     Attributes:
         path: The file as the user wrote it.
         run: The name of the recording.
-        entries_before: How many entries there were in the file, of one that is appended to.
+        before: What there was in the file, of one that is appended to; None where there was none of ours.
+        has_others: Whether another program's file is appended to, which does not tell how many entries it has.
+        command: What is run.
     """
 
     path: Path
     run: str
-    entries_before: int = 0
+    before: Standing | None = None
+    has_others: bool = False
+    command: Sequence[str] = ("program",)
 
     @classmethod
-    def of(cls, path: Path, run: str, *, append: bool) -> Asked:
+    def of(cls, path: Path, run: str, *, append: bool, command: Sequence[str] = ("program",)) -> Asked:
         """What there is to be known before the program starts."""
         before = _standing(path) if append else None
-        return cls(path, run, before.entries if before else 0)
+        return cls(path, run, before, append and before is None and _has_content(path), command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,54 +70,127 @@ class _Found:
     size: int
     standing: Standing
 
+    @property
+    def is_aside(self) -> bool:
+        """Whether it was put aside, when it was full: the file that took its place counts its entries, too."""
+        series = self.standing.series
+        return series is not None and series.name != _real(self.path).name
 
-def summary(asked: Asked, environ: Mapping[str, str], *, append: bool) -> str:
+
+def summary(asked: Asked, environ: Mapping[str, str], *, append: bool, killed_by: str | None = None) -> str:
     """The line, coloured.
 
     Args:
         asked: What was to be recorded to.
         environ: The environment that the program had.
         append: Whether the file was appended to.
+        killed_by: The signal that ended the program at once, if one did.
     """
-    # A file that is appended to keeps the name of the recording that began it.
-    found = [one for one in _files(asked) if one.standing.recording == asked.run or (append and one.path == asked.path)]
-    entries = sum(one.standing.entries for one in found) - asked.entries_before
-    if entries <= 0 and not any(_lost(one.standing) for one in found):
-        reason = _why_nothing(environ, is_there=bool(found))
-        return f"{_name()} {click.style('nothing was recorded', fg='yellow')}: {reason}"
-    parts = [click.style(count(entries, "entry", "entries"), bold=True)]
-    parts += [click.style(words, fg="red") for words in _losses(found)]
+    found = _found(asked, append=append)
+    heads = [one for one in found if not one.is_aside]
+    total = sum((one.standing.total for one in heads), Totals()) - _before(asked, heads)
+    if total.entries <= 0 and not (total.lost.dropped_entries or total.lost.failed_entries):
+        return f"{_name()} {_nothing(asked, environ, found, killed_by)}"
+    is_going_on = any(_is_recorded(one.path) for one in heads)
+    present = sum(one.standing.entries for one in found)
+    parts = [click.style(_entries(total.entries, present, is_going_on=is_going_on), bold=True)]
+    if asked.has_others:
+        parts.append("with those that were there")
+    if total.failed_requests > 0:
+        parts.append(click.style(f"{count(total.failed_requests, 'request')} failed", fg="yellow"))
+    parts += [click.style(words, fg="red") for words in _losses(total.lost)]
     parts.append(_size(sum(one.size for one in found)))
-    shown = [click.format_filename(one.path) for one in found]
+    shown = [click.format_filename(os.fspath(one.path)) for one in (*heads, *(one for one in found if one.is_aside))]
     more = f" and {count(len(shown) - 1, 'file')} beside it" if len(shown) > 1 else ""
-    return f"{_name()} {', '.join(parts)}, {click.style(shown[0], fg='cyan')}{more}"
+    line = f"{_name()} {', '.join(parts)}, {click.style(shown[0], fg='cyan')}{more}"
+    return line if is_going_on else line + "".join(_unpacked(one.path) for one in heads)
+
+
+def is_empty(asked: Asked) -> bool:
+    """Whether the program began the file, put nothing into it, lost nothing, and has left nobody who would."""
+    standing = _standing(asked.path)
+    if standing is None or standing.recording != asked.run or _is_recorded(asked.path):
+        return False
+    return standing.total == Totals()
+
+
+def _found(asked: Asked, *, append: bool) -> list[_Found]:
+    """The files of the recording. One that is appended to keeps the name of who began it, and so do those before it."""
+    return [
+        one
+        for one in _files(asked)
+        if one.standing.recording == asked.run or (append and (one.path in _places(asked.path) or one.is_aside))
+    ]
+
+
+def _before(asked: Asked, heads: list[_Found]) -> Totals:
+    """What was there before the program; nothing, where the file that is there has begun anew."""
+    before = asked.before
+    if before is None:
+        return Totals()
+    total = before.total
+    is_gone_on_with = any(
+        one.path in _places(asked.path) and one.standing.total.entries >= total.entries for one in heads
+    )
+    return total if is_gone_on_with else Totals()
 
 
 def _name() -> str:
     return click.style("otel-har:", dim=True)
 
 
+def _entries(recorded: int, present: int, *, is_going_on: bool) -> str:
+    """How many there are; the oldest are the first that go, so of what was recorded what is there stays."""
+    said = count(recorded, "entry", "entries") + (" so far" if is_going_on else "")
+    return said if present >= recorded else f"{said}, of which {present} stay{'s' if present == 1 else ''}"
+
+
+def _places(path: Path) -> tuple[Path, ...]:
+    """Where what is recorded to a path is: an archive may not have been made of its parts."""
+    return (path, _parts(path)) if is_named_zip(str(path)) else (path,)
+
+
+def _parts(archive: Path) -> Path:
+    return archive.with_name(f"{archive.name}{PARTS}") / HAR_NAME
+
+
 def _files(asked: Asked) -> Iterator[_Found]:
     """The file, and those beside it whose names are made from its: of processes, and of files that were full."""
-    start, _, end = asked.path.name.partition(_PID)
-    if not end:
-        start, dot, end = asked.path.name.partition(".")
-        start, end = f"{start}.", f"{dot}{end}"
-    directory = access.with_home(asked.path).parent
+    is_link = access.with_home(asked.path).is_symlink()
+    file = _real(asked.path) if is_link else asked.path  # beside which the others are
+    name = file.name if PID in file.name else named_beside(file, PID).name
+    start, _, end = name.partition(PID)
     try:
-        names = sorted(one.name for one in directory.iterdir() if one.name.startswith(start) and one.name.endswith(end))
+        names = {one.name.removesuffix(PARTS) for one in access.with_home(file).parent.iterdir()}
     except OSError:
         return
-    names = [asked.path.name, *(name for name in names if name != asked.path.name)]
-    for path in (asked.path.with_name(name) for name in names):
-        standing = _standing(path)
-        if standing is not None:
-            yield _Found(path, access.with_home(path).stat().st_size, standing)
+    beside = sorted(one for one in names if one.startswith(start) and one.endswith(end) and one != file.name)
+    for path in (asked.path, *(file.with_name(name) for name in beside)):
+        for place in reversed(_places(path)):
+            standing = _standing(place)
+            if standing is not None:
+                yield _Found(place, _bytes(place), standing)
+                break  # of the parts the archive is made
+
+
+def _real(path: Path) -> Path:
+    """The file itself.
+
+    Raises:
+        ExportError: When it is not one to record to.
+    """
+    return access.resolved(access.with_home(path))
+
+
+def _bytes(path: Path) -> int:
+    real = access.with_home(path)
+    files = real.parent.iterdir() if real.parent.name.endswith(PARTS) else (real,)
+    return sum(one.stat().st_size for one in files if one.is_file())
 
 
 def _standing(path: Path) -> Standing | None:
     try:
-        with access.closing(access.opened(access.resolved(access.with_home(path)), os.O_RDONLY)) as there:
+        with access.closing(access.opened(_real(path), os.O_RDONLY)) as there:
             return _in_archive(there) if is_named_zip(str(path)) else document_for(path, None).read_standing(there)
     except (OSError, zipfile.BadZipFile, KeyError):
         return None
@@ -126,27 +209,61 @@ def _in_archive(descriptor: int) -> Standing | None:
         return HarDocument().read_standing(text.fileno())
 
 
-def _lost(standing: Standing) -> bool:
-    lost = standing.statistics
-    return bool(lost.dropped_entries or lost.failed_entries)
+def _has_content(path: Path) -> bool:
+    try:
+        return access.with_home(path).stat().st_size > 0
+    except OSError:
+        return False
 
 
-def _losses(found: list[_Found]) -> Iterator[str]:
+def _is_recorded(path: Path) -> bool:
+    """Whether a process that the program left behind records still."""
+    try:
+        return is_recorded(_real(_archive_of(path) or path))
+    except OSError:
+        return False
+
+
+def _archive_of(path: Path) -> Path | None:
+    directory = path.parent
+    return directory.with_name(directory.name.removesuffix(PARTS)) if directory.name.endswith(PARTS) else None
+
+
+def _unpacked(path: Path) -> str:
+    """What is to be done about an archive that was not made."""
+    archive = _archive_of(path)
+    if archive is None:
+        return ""
+    command = f"python -m zipfile -c {shlex.quote(str(archive))} {shlex.quote(str(path.parent))}/*"
+    return f". {click.format_filename(os.fspath(archive))} was not made of it; this makes it: {command}"
+
+
+def _losses(lost: HarStatistics) -> Iterator[str]:
     """What is not in the files, if anything."""
-    dropped = sum(one.standing.statistics.dropped_entries for one in found)
-    failed = sum(one.standing.statistics.failed_entries for one in found)
-    bodies = sum(one.standing.statistics.dropped_bodies for one in found)
-    if dropped:
-        yield f"{dropped} dropped (too many waited to be written)"
-    if failed:
-        yield f"{failed} not written"
-    if bodies:
-        yield f"{count(bodies, 'body', 'bodies')} left out or cut"
+    if lost.dropped_entries > 0:
+        yield f"{lost.dropped_entries} dropped (too many waited to be written)"
+    if lost.failed_entries > 0:
+        yield f"{lost.failed_entries} not written"
+    if lost.dropped_bodies > 0:
+        yield f"{count(lost.dropped_bodies, 'body', 'bodies')} left out or cut"
 
 
-def _why_nothing(environ: Mapping[str, str], *, is_there: bool) -> str:
+def _nothing(asked: Asked, environ: Mapping[str, str], found: list[_Found], killed_by: str | None) -> str:
+    if any(_is_recorded(one.path) for one in found):
+        shown = click.format_filename(os.fspath(asked.path))
+        return f"{click.style('nothing was recorded so far', fg='yellow')}: a process goes on recording to {shown}"
+    if found and killed_by is not None:
+        return click.style(f"nothing had been written when it was killed ({killed_by})", fg="yellow")
+    reason = _why_nothing(asked.command, environ, is_there=bool(found))
+    return f"{click.style('nothing was recorded', fg='yellow')}: {reason}"
+
+
+def _why_nothing(command: Sequence[str], environ: Mapping[str, str], *, is_there: bool) -> str:
     if environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true":
         return f"{OTEL_SDK_DISABLED} is set"
+    option = is_cut_off(command)
+    if not is_there and option is not None:
+        return f"Python was started with {option}, which leaves out what begins the recording"
     if not is_there:
         return "no Python that has otel-har took part; it must be installed in the program's own environment"
     missing = [name for client, name in _CLIENTS.items() if client in CAPTURES and not _is_installed(name)]

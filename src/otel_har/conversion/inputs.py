@@ -7,9 +7,11 @@ before what is wrong with it is said.
 from __future__ import annotations
 
 import codecs
+import itertools
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, BinaryIO
 
 import ijson  # type: ignore[import-untyped] # it has no types
@@ -17,6 +19,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from otel_har.conversion.documents import DocumentArrival, about, id_of, of_document
 from otel_har.conversion.rows import MARK, event_of_row
 from otel_har.errors import HarFormatError
 from otel_har.export.weight import text_length
@@ -24,10 +27,11 @@ from otel_har.har.attaching import ZIP
 from otel_har.har.packing import Readable, beginning, unpacked
 from otel_har.har.reader import HarReader
 from otel_har.har.source import Utf8Source
-from otel_har.otlp.event import Event
+from otel_har.har.stream import fed
+from otel_har.otlp.event import DOCUMENT_EVENT, DOCUMENT_ID, Event, document_of
 from otel_har.otlp.json_form import request_from_value
-from otel_har.otlp.logs import Origin
-from otel_har.receive.decoding import Arrival, Decoded, Decoder, Resource, of_spans
+from otel_har.otlp.logs import Origin, events_in
+from otel_har.receive.decoding import Decoded, Decoder, Resource, of_spans, resource_texts
 
 Request = ExportLogsServiceRequest | ExportTraceServiceRequest
 
@@ -68,11 +72,14 @@ class Input:
         start = beginning(stream)
         if start.startswith(ZIP) and stream.seekable():
             stream.seek(0)
+            self._document = id_of(stream.read(_HEAD_BYTES))
+            stream.seek(0)
             self._source: Any = stream
             self.is_har, self._is_json = True, False
             return
         text = unpacked(stream, start)
         head = _head(text)
+        self._document = id_of(head[:_HEAD_BYTES])
         self._source = _Joined(head, text)
         first = _FIRST_MEMBER.match(head.removeprefix(codecs.BOM_UTF8))
         name = first[1].decode("utf-8", "replace") if first is not None else "log"
@@ -85,25 +92,59 @@ class Input:
             yield from self._of_har()
             return
         for found in self._of_json() if self._is_json else map(_parsed, _messages(self._source)):
-            if isinstance(found, ExportLogsServiceRequest):
-                yield self._decoder.of_logs(found)
-            elif isinstance(found, ExportTraceServiceRequest):
+            if isinstance(found, ExportTraceServiceRequest):
                 yield of_spans(found)
+                continue
+            if isinstance(found, ExportLogsServiceRequest):
+                events = events_in(found)
             else:
-                yield self._decoder.of_events((Origin(self._resource), event) for event in found)
+                events = ((Origin(self._resource), event) for event in found)
+            for document, some in itertools.groupby(events, _document_of):
+                yield self._of_document(document, some)
+
+    def _of_document(self, document: str, events: Iterable[tuple[Origin, Event]]) -> Decoded:
+        """Events that were made of one HAR file, or of none."""
+        if not document:
+            return self._decoder.of_events(events)
+        others: list[tuple[Origin, Event]] = []
+        abouts: list[DocumentArrival] = []
+        for origin, event in events:
+            if event.name == DOCUMENT_EVENT:
+                abouts.append(
+                    DocumentArrival(resource_texts(origin.resource), document=document, about=document_of(event))
+                )
+            else:
+                others.append((origin, event))
+        found = self._decoder.of_events(others)
+        found.arrivals = [*(of_document(arrival, document) for arrival in found.arrivals), *abouts]
+        return found
 
     def _of_har(self) -> Iterator[Decoded]:
         with HarReader(self._source) as reader:
-            pages = {page.id: page for page in reader.pages}
             found, length = Decoded(), 0
-            for entry in reader:
-                found.arrivals.append(Arrival(self._resource, entry=entry, page=pages.get(entry.pageref or "")))
-                length += text_length(entry)
-                if len(found.arrivals) >= _GROUP or length > _GROUP_CHARACTERS:
-                    yield found
-                    found, length = Decoded(), 0
-            found.arrivals += [Arrival(self._resource, page=page) for page in reader.pages if page.id not in pages]
+            fault = None
+            try:
+                for arrival in self._arrivals(reader):
+                    found.arrivals.append(arrival)
+                    length += text_length(arrival.entry) if arrival.entry is not None else 0
+                    if len(found.arrivals) >= _GROUP or length > _GROUP_CHARACTERS:
+                        yield found
+                        found, length = Decoded(), 0
+            except HarFormatError as broken:
+                fault = broken
             yield found
+            if fault is not None:
+                raise fault
+
+    def _arrivals(self, reader: HarReader) -> Iterator[DocumentArrival]:
+        """The entries of a file, its pages, and last what it has beside them."""
+        made = partial(DocumentArrival, self._resource, document=self._document)
+        pages = {page.id: page for page in reader.pages}
+        for entry in reader:
+            yield made(entry=entry, page=pages.get(entry.pageref or ""))
+        for page in reader.pages:
+            yield made(page=page)
+        yield made(about=about(reader.log, reader.document_members))
 
     def _of_json(self) -> Iterator[Request | list[Event]]:
         for value in _json_values(self._source):
@@ -116,6 +157,11 @@ class Input:
                 yield [event]
             elif name and name not in _OF_OTLP:
                 raise HarFormatError(f"{name!r} begins no export request of OTLP")
+
+
+def _document_of(told: tuple[Origin, Event]) -> str:
+    document = told[1].attributes.get(DOCUMENT_ID)
+    return document if isinstance(document, str) else ""
 
 
 class _Joined:
@@ -159,26 +205,12 @@ def _json_values(stream: _Joined) -> Iterator[Any]:
     while not is_last:
         chunk = next(chunks, None)
         is_last = chunk is None
-        fault = _fed(parser, chunk)
+        fault = fed(parser, chunk, values)
         yield from values
         values.clear()
         if fault is not None:
             cause = "it ends too early" if is_last else str(fault).partition("\n")[0]
             raise HarFormatError(f"not JSON to its end: {cause}")
-
-
-def _fed(parser: Any, chunk: bytes | None) -> Exception | None:
-    """Give the parser a chunk, None for the end; what is wrong with it."""
-    try:
-        if chunk is None:
-            parser.close()
-        else:
-            parser.send(chunk)
-    except (ijson.JSONError, ValueError) as fault:
-        return fault
-    except StopIteration:
-        pass
-    return None
 
 
 def _is_framed(head: bytes) -> bool:

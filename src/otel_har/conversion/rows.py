@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from otel_har.otlp.event import (
+    DOCUMENT_EVENT,
+    DOCUMENT_ID,
+    DOCUMENT_JSON,
     ENTRY_EVENT,
     ENTRY_ID,
     ENTRY_JSON,
@@ -24,9 +27,20 @@ from otel_har.otlp.event import (
     Event,
 )
 
-_NAMES = (ENTRY_JSON, ENTRY_ID, PAGE_ID, PAGE_JSON, PART_INDEX, PART_COUNT, PART_DATA, REDACTION)
+_NAMES = (
+    ENTRY_JSON,
+    ENTRY_ID,
+    PAGE_ID,
+    PAGE_JSON,
+    PART_INDEX,
+    PART_COUNT,
+    PART_DATA,
+    REDACTION,
+    DOCUMENT_ID,
+    DOCUMENT_JSON,
+)
 _BY_WRITTEN_NAME = {name: name for name in _NAMES} | {name.replace(".", "_"): name for name in _NAMES}
-_MARKS = {ENTRY_JSON: ENTRY_EVENT, PART_DATA: PART_EVENT, PAGE_JSON: PAGE_EVENT}
+_MARKS = {ENTRY_JSON: ENTRY_EVENT, PART_DATA: PART_EVENT, PAGE_JSON: PAGE_EVENT, DOCUMENT_JSON: DOCUMENT_EVENT}
 _NUMBERS = frozenset({PART_INDEX, PART_COUNT})
 _DEPTH = 3
 

@@ -27,6 +27,11 @@ class AccountedProcessor(HarProcessor):
         """Exchanges that the filter left out."""
         return self._delivery.account.filtered_entries
 
+    @property
+    def takes_everything(self) -> bool:
+        """Whether the filter lets in every request."""
+        return type(self).interest is AccountedProcessor.interest and self._delivery.filter.takes_every_request
+
     def interest(self, method: str, url: str) -> Interest:
         """What the filter says."""
         return self._delivery.filter.interest(method, url)

@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import logging
 import os
-import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError, HarFormatError
-from otel_har.export.file import FileHarExporter, of_this_process
+from otel_har.export.file import FileHarExporter
 from otel_har.export.files import access
-from otel_har.export.files.aside import named_beside
 from otel_har.export.files.document import HarDocument
-from otel_har.export.files.growing import LOCK_SECONDS, Claim, TakenError
-from otel_har.export.files.parts import Parts
+from otel_har.export.files.growing import LOCK_SECONDS, TakenError, not_now
+from otel_har.export.files.parts import PARTS, Parts
+from otel_har.export.files.place import LASTING, Place
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
 from otel_har.forking import call_in_forked_child
 from otel_har.har.attaching import body_name
 from otel_har.har.models import Content, Entry, Page, PostData
 
 _START_SECONDS = 1.0
-_MOST_BESIDE = 100
 _logger = logging.getLogger("otel_har")
 
 
@@ -66,28 +63,25 @@ class ArchiveHarExporter(HarExporter):
     ) -> None:
         HarDocument(indent)  # an indent out of its range is told at once
         self._indent = indent
-        self._asked_path = access.with_home(path).absolute()
-        self._claim = Claim(recording or uuid.uuid4().hex, append)
-        self._first_process = os.getpid() if first_process is None else first_process
-        self._path = of_this_process(self._asked_path)
+        self._place = Place(path, recording, first_process, append=append)
         self._pages: dict[str, Page] = {}
         self._shut_down = False
         self._parts: Parts | None = None
         try:
-            self._parts = self._opened(self._path, _START_SECONDS)
+            self._parts = self._opened(self.path, _START_SECONDS)
         except (DestinationError, TakenError):  # there may be nothing to record: what is to be done waits for that
-            self._leave_alone()
+            self._place.leave_alone()
         call_in_forked_child(self._go_on_in_child)
 
     @property
     def path(self) -> Path:
         """The archive that is written, absolute."""
-        return self._path
+        return self._place.path
 
     @property
     def parts(self) -> Path:
         """The directory with what is recorded, until the archive is made."""
-        return self._path.with_name(f"{self._path.name}.parts")
+        return self.path.with_name(f"{self.path.name}{PARTS}")
 
     def export(self, batch: HarBatch) -> HarExportResult:
         """Add the batch to what the archive is made of.
@@ -129,50 +123,43 @@ class ArchiveHarExporter(HarExporter):
 
     def _go_on_in_child(self) -> None:
         """In a forked child: locks are the parent's."""
-        if "{pid}" in self._asked_path.name:
-            self._path = of_this_process(self._asked_path)
-        else:
-            self._leave_alone()
+        self._place.go_on_in_child()
         parts, self._parts = self._parts, None
         if parts is not None:
             parts.forget()
 
-    def _leave_alone(self) -> None:
-        self._claim = replace(self._claim, may_replace=False)
-
     def _opened(self, path: Path, patience_s: float = LOCK_SECONDS) -> Parts:
-        return Parts(access.resolved(path), self._claim, self._har, patience_s)
+        return Parts(access.resolved(path), self._place.claim, self._har, patience_s)
 
     def _har(self, path: Path) -> HarExporter:
         """What writes the HAR. Whose the directory is was settled: whatever is in it is gone on with."""
-        return FileHarExporter(
-            path, self._indent, append=True, recording=self._claim.recording, first_process=self._first_process
-        )
+        recording, first_process = self._place.claim.recording, self._place.first_process
+        return FileHarExporter(path, self._indent, append=True, recording=recording, first_process=first_process)
 
     def _parts_of_this_process(self) -> Parts:
         if self._parts is None:
-            self._parts = self._opened(self._path)
+            with self._place.opening():
+                self._parts = self._opened(self.path)
         return self._parts
 
     def _parts_beside(self, reason: str) -> Parts:
         """The archive of this recording beside the one that was asked for."""
         self.shutdown()
         self._shut_down = False
-        self._claim = Claim(self._claim.recording, may_replace=False)
-        for path in self._places_beside():
+        self._place.leave()
+        for path in self._place.beside():
             try:
                 self._parts = self._opened(path)
             except TakenError:
                 continue
-            self._path = path
+            except ExportError as fault:
+                if fault.errno in LASTING:
+                    raise
+                raise not_now(path, fault) from fault
+            self._place.path = path
             _logger.warning("otel-har: %s, writing %s", reason, path)
             return self._parts
-        raise ExportError(f"cannot write to {self._asked_path}, nor to an archive beside it: {reason}")
-
-    def _places_beside(self) -> Iterator[Path]:
-        asked = of_this_process(self._asked_path)
-        for number in range(1, _MOST_BESIDE + 1):
-            yield named_beside(asked, f"{self._first_process}" if number == 1 else f"{self._first_process}.{number}")
+        raise ExportError(f"cannot write to {self._place.asked}, nor to an archive beside it: {reason}")
 
 
 def _attached(entry: Entry, bodies: dict[str, bytes]) -> Entry:

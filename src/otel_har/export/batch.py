@@ -68,6 +68,7 @@ class BatchHarProcessor(AccountedProcessor):
     ) -> None:
         self._exporter = exporter
         self._settings = settings if settings is not None else BatchSettings()
+        self.export_timeout_millis = self._settings.export_timeout_millis
         self._form = options, Redactor(redaction), filter
         self.waiting: WaitingRoom = WaitingRoom(self._settings.block_timeout_millis, self._may_make_room)
         self._shut_down = False

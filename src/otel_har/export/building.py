@@ -7,10 +7,11 @@ that the program read compressed is counted so while it waits, and may be a thou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from otel_har.export.interfaces import HarBatch, HarStatistics
 from otel_har.export.weight import text_length
+from otel_har.export.written import WrittenEntries, WrittenEntry, written
 from otel_har.filters import EVERYTHING, HarFilter
 from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page
@@ -25,16 +26,21 @@ MAX_BATCH_BYTES = 8 * 1024 * 1024
 
 
 @guarded("building an entry")
-def _entry(record: HarRecord, options: MappingOptions, redactor: Redactor, har_filter: HarFilter) -> Entry:
-    return Entry.model_validate(redactor.entry(har_entry(har_filter.limited(record), options)))
+def _entry(
+    record: HarRecord, options: MappingOptions, redactor: Redactor, har_filter: HarFilter
+) -> WrittenEntry | Entry:
+    """The entry, a model where the program is to see it."""
+    entry = redactor.entry(har_entry(har_filter.limited(record), options))
+    text = None if redactor.shows_entries or har_filter.sees_entries else written(entry)
+    return Entry.model_validate(entry) if text is None else text
 
 
 def _entry_or_less(
     record: HarRecord, options: MappingOptions, redactor: Redactor, har_filter: HarFilter
-) -> Entry | None:
+) -> WrittenEntry | Entry | None:
     """The entry; one that cannot be built is what the span tells of it."""
     form = options, redactor, har_filter
-    return _entry(record, *form) or _entry(replace(record, exchange=None), *form)
+    return _entry(record, *form) or _entry(record.of(None), *form)
 
 
 @guarded("building a page")
@@ -103,7 +109,7 @@ class _Building:
         self._redactor = redactor
         self._filter = har_filter
         self.pages: dict[str, PageFacts] = {}
-        self._entries: list[tuple[int, Entry]] = []
+        self._entries: list[tuple[int, WrittenEntry | Entry]] = []
         self.length = 0
         self._dropped_entries = self._dropped_bodies = self._failed_entries = self._filtered_entries = 0
 
@@ -123,7 +129,7 @@ class _Building:
         last, length = built
         if last is None:
             return
-        if not self._filter.lets_in_entry(last):
+        if isinstance(last, Entry) and not self._filter.lets_in_entry(last):
             self._filtered_entries += 1
             return
         self.pages[record.page.id] = record.page
@@ -131,11 +137,13 @@ class _Building:
         self.length += length
 
     @guarded("building an entry")
-    def _entry(self, record: HarRecord) -> tuple[Entry | None, int] | None:
+    def _entry(self, record: HarRecord) -> tuple[WrittenEntry | Entry | None, int] | None:
         """The entry as it is written and its length; none where the program's redactor wants it so."""
         entry = _entry_or_less(record, *self._form)
         if entry is None:
             return None
+        if not isinstance(entry, Entry):
+            return entry, len(entry.text)
         last = self._redactor.last(entry)
         return last, 0 if last is None else text_length(last)
 
@@ -144,7 +152,7 @@ class _Building:
         self._entries.sort(key=_start)
         pages = (_page(page, self._redactor) for page in self.pages.values())
         statistics = HarStatistics(self._dropped_entries, self._dropped_bodies, self._failed_entries)
-        entries = tuple(entry for _, entry in self._entries)
+        entries = WrittenEntries(entry for _, entry in self._entries)
         batch = HarBatch(tuple(filter(None, pages)), entries, statistics, self._redactor.told)
         return Built(batch, self._filtered_entries)
 
@@ -165,5 +173,5 @@ def _started(record: HarRecord) -> int:
     return record.exchange.started_unix_ns if record.exchange is not None else record.span.start_unix_ns
 
 
-def _start(pair: tuple[int, Entry]) -> int:
+def _start(pair: tuple[int, WrittenEntry | Entry]) -> int:
     return pair[0]

@@ -16,13 +16,21 @@ from dataclasses import replace
 
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
-from otel_har.export.remote import UPKEEP_SECONDS, Answer, MakeExporter, UpkeepTimes, call_here, pickled_maker
+from otel_har.export.remote import (
+    UPKEEP_SECONDS,
+    Answer,
+    MakeExporter,
+    RemoteHarExporter,
+    UpkeepTimes,
+    call_here,
+    pickled_maker,
+)
 from otel_har.forking import call_in_forked_child
 
 _logger = logging.getLogger("otel_har")
 
 
-class ExecutorHarExporter(HarExporter):
+class ExecutorHarExporter(RemoteHarExporter):
     """Has an executor do the work of an exporter.
 
     A call that has not begun within the time, because the executor is busy, is taken back (`DestinationError`). One
@@ -90,11 +98,6 @@ class ExecutorHarExporter(HarExporter):
         elif answer.value:
             self._untold = HarStatistics()
         return answer.result()
-
-    @property
-    def needs_upkeep(self) -> bool:
-        """Whether the exporter does, as far as it has said so."""
-        return self._upkeep_times.is_needed
 
     def upkeep(self) -> None:
         """Have the exporter do its own, at most once a second; of several processes' whichever takes the call.

@@ -7,24 +7,21 @@ into the file `swapped` and `in_place`.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from otel_har.errors import DestinationError, ExportError
 from otel_har.export.files import access
-from otel_har.export.files.aside import named_beside
 from otel_har.export.files.document import HarDocument
 from otel_har.export.files.growing import LOCK_SECONDS, Claim, GrowingFile, TakenError, not_now
 from otel_har.export.files.in_place import InPlaceFile
 from otel_har.export.files.packed import document_for
+from otel_har.export.files.place import LASTING, Place
 from otel_har.export.files.room import RoomError
 from otel_har.export.files.standing import Growth, Standing
 from otel_har.export.files.swapped import SwappedFile
@@ -34,13 +31,9 @@ from otel_har.export.keeping import Retention, Rotation
 from otel_har.forking import call_in_forked_child
 from otel_har.har.models import Page
 
-_PID = "{pid}"
 _START_SECONDS = 1.0  # so long the program's start waits for others that write the file
 _MOST_READ_AT_START = 4 * 1024 * 1024  # bytes of a file to append to; a larger one is read with the first entry
 _USUAL_RATIO = 16  # of text to what it is packed to
-_MOST_BESIDE = 100  # files of one process
-# Where a new file is refused for one of these, waiting does not help: a worker that gave up its rights gets none back.
-_LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG})
 _logger = logging.getLogger("otel_har")
 
 
@@ -90,27 +83,24 @@ class FileHarExporter(HarExporter):
         rotation: Rotation | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._asked_path = access.with_home(path).absolute()
-        self._document = document_for(self._asked_path, indent)
+        self._place = Place(path, recording, first_process, append=append)
+        self._document = document_for(self._place.asked, indent)
         self._life = Life(retention, rotation, clock)
-        self._claim = Claim(recording or uuid.uuid4().hex, append)
-        self._first_process = os.getpid() if first_process is None else first_process
         self._shut_down = False
         self._pages: dict[str, Page] = {}
-        self._path = of_this_process(self._asked_path)
         self._file: GrowingFile | None = None
         most_read = _MOST_READ_AT_START // (_USUAL_RATIO if self._document.is_packed else 1)
         try:
-            if not append or access.looked_over(self._path, self._document.beginnings) <= most_read:
-                self._file = self._opened(self._path, self._claim, _START_SECONDS)
+            if not append or access.looked_over(self.path, self._document.beginnings) <= most_read:
+                self._file = self._opened(self.path, self._place.claim, _START_SECONDS)
         except (DestinationError, TakenError):  # there may be nothing to record: what is to be done waits for that
-            self._leave_alone()
+            self._place.leave_alone()
         call_in_forked_child(self._go_on_in_child)
 
     @property
     def path(self) -> Path:
         """The file that is written, absolute."""
-        return self._path
+        return self._place.path
 
     def export(self, batch: HarBatch) -> HarExportResult:
         """Add the batch to the file.
@@ -172,54 +162,40 @@ class FileHarExporter(HarExporter):
 
     def _go_on_in_child(self) -> None:
         """In a forked child: locks and descriptors are the parent's. The file is opened again when it is needed."""
-        if _PID in self._asked_path.name:
-            self._path = of_this_process(self._asked_path)
-        else:
-            self._leave_alone()  # should another recording have begun the file anew since
+        self._place.go_on_in_child()
         file, self._file = self._file, None
         if file is not None:
             file.forget()
 
-    def _leave_alone(self) -> None:
-        """From now on only go on with this recording's own file, and never replace another one."""
-        self._claim = replace(self._claim, may_replace=False)
-
     def _file_of_this_process(self) -> GrowingFile:
         if self._file is None:
-            try:
-                self._file = self._opened(self._path, self._claim)
-            except (DestinationError, TakenError):
-                raise
-            except ExportError as fault:  # what cannot be opened now may be there later
-                if fault.errno in _LASTING or fault.errno == errno.EINVAL:  # or no HAR file, to append to
-                    raise TakenError(str(fault)) from fault
-                raise not_now(self._path, fault) from fault
+            with self._place.opening():
+                self._file = self._opened(self.path, self._place.claim)
         return self._file
 
     def _file_beside(self, reason: str) -> GrowingFile:
         """The file of this recording beside the one that was asked for, begun by whichever process comes first."""
-        self._leave_alone()
+        self._place.leave_alone()
         if self._file is not None:
             self._file.close()
             self._file = None
-        claim = Claim(self._claim.recording, may_replace=False)
-        for path in self._places_beside():
-            if not _is_free_for(
-                path, self._document, claim
-            ):  # of a further recording of that process, or of an earlier one
+        claim = Claim(self._place.claim.recording, may_replace=False)
+        for path in self._place.beside():
+            # It may be of a further recording of that process, or of an earlier one.
+            if not _is_free_for(path, self._document, claim):
                 continue
             try:
                 self._file = self._opened(path, claim)
             except TakenError:
                 continue
             except ExportError as fault:
-                if fault.errno in _LASTING:
+                if fault.errno in LASTING:
                     raise
                 raise not_now(path, fault) from fault
-            self._path, self._claim = path, claim
+            self._place.path, self._place.claim = path, claim
             _logger.warning("otel-har: %s, writing %s", reason, path)
             return self._file
-        raise DestinationError(f"cannot write to {self._asked_path}, nor to a file beside it: {reason}")
+        raise DestinationError(f"cannot write to {self._place.asked}, nor to a file beside it: {reason}")
 
     def _opened(self, path: Path, claim: Claim, patience_s: float = LOCK_SECONDS) -> GrowingFile:
         """The file, written in the best way that its filesystem has."""
@@ -230,12 +206,6 @@ class FileHarExporter(HarExporter):
             except RoomError as fault:
                 _logger.debug("otel-har: %s is written in place: %s", path, fault)
         return InPlaceFile(real, self._document, claim, life=self._life)
-
-    def _places_beside(self) -> Iterator[Path]:
-        asked = of_this_process(self._asked_path)
-        for number in range(1, _MOST_BESIDE + 1):
-            suffix = f"{self._first_process}" if number == 1 else f"{self._first_process}.{number}"
-            yield named_beside(asked, suffix)
 
 
 def _gone_on_with(kind: type[FileHarExporter], state: dict[str, Any]) -> FileHarExporter:
@@ -257,8 +227,3 @@ def _is_free_for(path: Path, document: HarDocument, claim: Claim) -> bool:
     except OSError:
         return False
     return standing is not None and claim.continues(standing)
-
-
-def of_this_process(path: Path) -> Path:
-    """The path with the number of this process in the place of `{pid}`."""
-    return path.with_name(path.name.replace(_PID, str(os.getpid())))

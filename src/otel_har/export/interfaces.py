@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from otel_har.export.written import WrittenEntries, WrittenEntry, written_of
 from otel_har.har.models import Entry, Page
 from otel_har.limits import Interest
 from otel_har.record import HarRecord, PageFacts
@@ -74,7 +75,8 @@ class HarBatch:
         pages: The pages of the entries, and pages that changed since they were last delivered. A page replaces the
             one of the same id that was delivered before. One that has no entry, because its entries were dropped, is
             not part of the recording.
-        entries: In order of their start. The page of each was delivered with it or before.
+        entries: In order of their start. The page of each was delivered with it or before. Those of a processor are
+            models only when they are looked at; who wants no more than their text asks for `written`.
         statistics: What was lost since the last batch that was delivered. A batch may have nothing else.
         redaction: The policy by which all of it was redacted, `default` or `strict`; None where it was not.
     """
@@ -83,6 +85,16 @@ class HarBatch:
     entries: Sequence[Entry]
     statistics: HarStatistics = field(default_factory=HarStatistics)
     redaction: str | None = None
+
+    def written(self, indent: int | None = None) -> Iterator[WrittenEntry]:
+        """The entries as they are written: `pageref` and `text`, UTF-8 JSON.
+
+        Args:
+            indent: Spaces for each level; None for one line.
+        """
+        if isinstance(self.entries, WrittenEntries):
+            return self.entries.written(indent)
+        return (written_of(entry, indent) for entry in self.entries)
 
 
 class HarExporter(ABC):
@@ -139,9 +151,16 @@ class HarProcessor(ABC):
 
     Attributes:
         waiting: Where the program's threads wait for room, if it chose to; None for a processor that makes none.
+        export_timeout_millis: How long exporting what there is may take at an end, milliseconds.
     """
 
     waiting: WaitingRoom | None = None
+    export_timeout_millis: float = DEFAULT_TIMEOUT_MILLIS
+
+    @property
+    def takes_everything(self) -> bool:
+        """Whether every exchange is of use, always: then `interest` is not asked."""
+        return type(self).interest is HarProcessor.interest
 
     def interest(self, method: str, url: str) -> Interest:  # noqa: ARG002 - for those that choose
         """How much of an exchange will be of use, asked for before it is sent: what is not, is not even noted.

@@ -24,7 +24,7 @@ def order_of(number: int, do: str, members: dict[str, Any], batch: HarBatch | No
             b',"statistics":' + json.dumps(counts).encode(),
             b',"redaction":' + json.dumps(batch.redaction).encode(),
             b',"pages":[' + b",".join(page.to_json() for page in batch.pages) + b"]",
-            b',"entries":[' + b",".join(entry.to_json() for entry in batch.entries) + b"]}",
+            b',"entries":[' + b",".join(entry.text for entry in batch.written()) + b"]}",
         )
         head = head[:-1] + b"".join(parts)
     return HEADER.pack(len(head)) + head

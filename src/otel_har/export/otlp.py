@@ -20,6 +20,7 @@ import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import cast
 
 from opentelemetry import trace
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
@@ -27,16 +28,20 @@ from opentelemetry.sdk.resources import Resource
 
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
-from otel_har.export.otlp_answers import Later, Transport
+from otel_har.export.otlp_answers import Later
 from otel_har.export.otlp_limits import DEFAULT_MAX_REQUEST_BYTES, DEFAULT_MAX_SPOOL_BYTES, MIN_REQUEST_BYTES
+from otel_har.export.otlp_resource import redacted_resource
 from otel_har.export.otlp_sending import Records, Sender, entries_in
-from otel_har.export.otlp_settings import Connection, connection_from
+from otel_har.export.otlp_settings import connection_from
 from otel_har.export.otlp_spool import Spool
+from otel_har.export.otlp_transport import transport_of
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page
 from otel_har.otlp.event import entry_event, page_event, statistics_event
 from otel_har.otlp.logs import Origin, log_record
+from otel_har.redaction.policy import Mode, RedactionPolicy
+from otel_har.redaction.redactor import Redactor
 from otel_har.version import __version__
 
 _MAX_SPOOL_SENDING_S = 10.0  # in one export: meanwhile entries wait
@@ -63,6 +68,7 @@ class OtlpHarExporter(HarExporter):
         with_bodies: Whether bodies are also attributes of their own, `http.request.body.content` and
             `http.response.body.content`; they are sent twice then.
         resource: What the entries are of; that of the global tracer provider by default.
+        redaction: What is taken out of the resource; by default what the rules take that the entries were redacted by.
         recording: Tells the recording from all others; a random one by default.
         spool: A directory where requests wait that the receiver does not take, beyond the end of the process, too.
             Several processes may share it.
@@ -83,6 +89,7 @@ class OtlpHarExporter(HarExporter):
         max_request_bytes: int = DEFAULT_MAX_REQUEST_BYTES,
         with_bodies: bool = False,
         resource: Resource | None = None,
+        redaction: RedactionPolicy | None = None,
         recording: str | None = None,
         spool: str | os.PathLike[str] | None = None,
         max_spool_bytes: int = DEFAULT_MAX_SPOOL_BYTES,
@@ -93,10 +100,13 @@ class OtlpHarExporter(HarExporter):
             protocol=protocol, endpoint=endpoint, headers=headers, timeout_millis=timeout_millis
         )
         self._connection = connection
-        self._transport = _transport(connection)
+        self._transport = transport_of(connection)
         self._sender = Sender(self._transport, max_request_bytes, connection.timeout_s)
         self._with_bodies = with_bodies
         self._resource = resource
+        self._redaction = redaction
+        self._mode: Mode = "default"  # of what was exported last
+        self._origins: dict[str, Origin] = {}
         self._recording = recording or uuid.uuid4().hex
         self._spool = None if spool is None else Spool(spool, max_spool_bytes)
         self._shut_down = False
@@ -124,6 +134,7 @@ class OtlpHarExporter(HarExporter):
         """
         if self._shut_down:
             return HarExportResult.FAILURE
+        self._mode = cast("Mode", batch.redaction) if batch.redaction in {"default", "strict"} else "none"
         if self._spool is None:
             self._send_held()
         elif self._held:
@@ -180,7 +191,7 @@ class OtlpHarExporter(HarExporter):
             self._transport.close()
             self._note_losses()
         if self._held:
-            raise ExportError(f"{entries_in(self._held)} entries were not sent to {self._connection.endpoint}")
+            raise ExportError(f"{entries_in(self._held)} entries were not sent to {self._connection.shown}")
 
     def _tell_untold(self) -> None:
         """What was lost here and no batch will tell any more."""
@@ -193,7 +204,7 @@ class OtlpHarExporter(HarExporter):
             later = self._sender.send(self._held, self._origin())
             self._note_losses()
             if later is not None:
-                raise DestinationError(f"{self._connection.endpoint} takes nothing for now: {later.message}")
+                raise DestinationError(f"{self._connection.shown} takes nothing for now: {later.message}")
 
     def _send_new(self, records: Records) -> None:
         """Send the records of a batch, all or, once some are taken, hold the rest."""
@@ -202,11 +213,11 @@ class OtlpHarExporter(HarExporter):
         later = sender.send(records, self._origin())
         has_taken = sender.taken_records > taken
         if later is not None and not has_taken and sender.lost_entries == lost:
-            raise DestinationError(f"{self._connection.endpoint} takes nothing for now: {later.message}")
+            raise DestinationError(f"{self._connection.shown} takes nothing for now: {later.message}")
         if later is None and has_records and not has_taken:
             self._counted = sender.lost_entries  # the processor counts them
             self._lost_so_far += sender.lost_entries - lost
-            raise ExportError(f"{self._connection.endpoint} refused the entries: {sender.fault}")
+            raise ExportError(f"{self._connection.shown} refused the entries: {sender.fault}")
         self._held = records
 
     def _send_or_keep(self, spool: Spool, records: Records) -> None:
@@ -217,7 +228,7 @@ class OtlpHarExporter(HarExporter):
             self._rest(self._sender.send(records, self._origin(), end))
         fault = self._kept(spool, records)
         if fault is not None and self._sender.taken_records == before:
-            raise _for_now(f"neither {self._connection.endpoint} nor the spool takes anything", fault)
+            raise _for_now(f"neither {self._connection.shown} nor the spool takes anything", fault)
         self._held = records
 
     def _keep(self, spool: Spool, records: Records) -> None:
@@ -247,7 +258,7 @@ class OtlpHarExporter(HarExporter):
         try:
             data = spool.read(name)
             rest = self._sender.send_again(data, end) if data is not None else b""
-            if rest and rest is not data:
+            if rest and rest != data:
                 spool.replace(name, rest)
         except OSError as fault:
             _say(f"the spool cannot be read or written: {fault}")
@@ -300,16 +311,21 @@ class OtlpHarExporter(HarExporter):
             self._untold += HarStatistics(failed_entries=refused + unbuilt)
             self._lost_so_far += refused + unbuilt
         if refused:
-            _say(f"{refused} entries were refused by {self._connection.endpoint}: {self._sender.fault}")
+            _say(f"{refused} entries were refused by {self._connection.shown}: {self._sender.fault}")
 
     def _origin(self) -> Origin:
+        found = self._origins.get(self._mode)
+        if found is None:
+            found = self._origins[self._mode] = self._origin_by(self._redaction or RedactionPolicy(self._mode))
+        return found
+
+    def _origin_by(self, policy: RedactionPolicy) -> Origin:
         if self._resource is None:
             found = getattr(trace.get_tracer_provider(), "resource", None)
             self._resource = found if isinstance(found, Resource) else Resource.create()
         resource = self._resource
-        return Origin(
-            dict(resource.attributes), resource.schema_url, scope_version=__version__, recording=self._recording
-        )
+        attributes = redacted_resource(resource.attributes, Redactor(policy))
+        return Origin(attributes, resource.schema_url, scope_version=__version__, recording=self._recording)
 
     def _records(self, batch: HarBatch, pages: Mapping[str, Page]) -> tuple[Records, int]:
         """The records of a batch, and how many entries cannot be one."""
@@ -350,20 +366,6 @@ def _entry_record(
 ) -> LogRecord:
     event = entry_event(entry, page, redaction=redaction, with_bodies=with_bodies)
     return log_record(event, now_unix_ns)
-
-
-def _transport(connection: Connection) -> Transport:
-    """What carries the requests. Only that one's library is loaded."""
-    try:
-        if connection.protocol == "grpc":
-            from otel_har.export import otlp_grpc  # noqa: PLC0415 - see above
-
-            return otlp_grpc.GrpcTransport(connection)
-        from otel_har.export import otlp_http  # noqa: PLC0415 - see above
-
-        return otlp_http.HttpTransport(connection)
-    except ImportError as missing:
-        raise SettingError(f"OTLP over {connection.protocol} needs otel-har[otlp]: {missing}") from missing
 
 
 @guarded("logging")

@@ -21,9 +21,11 @@ from otel_har.version import __version__
 _METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 _OPTIONS = (
     ("grpc.primary_user_agent", f"otel-har/{__version__}"),
-    # A receiver that is back is found again soon: the default waits for up to two minutes.
+    # A receiver that is back is found again soon: the default waits for up to two minutes, and all channels of the
+    # process that have the same server wait together.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.use_local_subchannel_pool", 1),
 )
 _CODE = grpc.StatusCode
 # OTLP specification, "Failures": the codes that a client may try again.
@@ -40,6 +42,8 @@ _LATER = frozenset(
 # What servers say of a message over their limit: grpc's C core and Go with RESOURCE_EXHAUSTED, Rust's tonic with
 # OUT_OF_RANGE, grpc-java with either.
 _SIZE = re.compile(r"larger than max|too large|exceeds maximum|size limit|message length", re.IGNORECASE)
+# gRPC over HTTP/2, "Custom-Metadata"; what is not so every call would refuse.
+_NAME, _VALUE = re.compile(r"[0-9a-z_.-]+"), re.compile(r"[ -~]*")
 _MIN_TOO_LARGE_BYTES = 1 << 16  # a smaller request that exhausts a resource does not do so by its size
 
 
@@ -50,15 +54,18 @@ class GrpcTransport:
         connection: Where, and how.
 
     Raises:
-        SettingError: A header cannot be sent, or a certificate cannot be read.
+        SettingError: A header cannot be sent.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._target = _target(connection.endpoint)
         self._metadata = tuple((name.lower(), value) for name, value in connection.headers.items())
-        if any(not name.isascii() or not value.isascii() for name, value in self._metadata):
-            raise SettingError("a header for gRPC has characters outside of ASCII")
+        for name, value in self._metadata:
+            if not _NAME.fullmatch(name) or name.endswith("-bin") or not _VALUE.fullmatch(value):
+                raise SettingError(
+                    f"the header {name!r} cannot be sent over gRPC: see the characters of name and value"
+                )
         self._credentials = None if connection.insecure else _credentials(connection)
         self._channel: grpc.Channel | None = None
 
@@ -68,6 +75,8 @@ class GrpcTransport:
             return taken(self._export(data, timeout_s))
         except grpc.RpcError as fault:
             call: Any = fault  # what unary calls raise is a `grpc.Call`, too, which its type does not say
+            if call.code() is _CODE.UNAVAILABLE:
+                self.close()  # a channel that lost its server does not look for it again before its pause is over
             return _answer(call, len(data))
         except DecodeError as fault:
             return Later(f"no whole answer: {fault}")

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from otel_har.errors import SettingError
 from otel_har.export.otlp_answers import Answer, Later, Refused, Taken, TooLarge, taken
+from otel_har.export.otlp_http_deadline import DeadlineAdapter, ending_at
 from otel_har.export.otlp_settings import Connection
 from otel_har.version import __version__
 
@@ -48,26 +49,19 @@ class HttpTransport:
         try:
             requests.Request("POST", connection.endpoint, headers=self._headers).prepare()
         except (requests.RequestException, ValueError) as fault:
-            raise SettingError(f"nothing can be sent to {connection.endpoint!r}: {fault}") from fault
+            raise SettingError(f"nothing can be sent to {connection.shown!r}: {connection.masked(fault)}") from None
         self._session: requests.Session | None = None
 
     def send(self, data: bytes, timeout_s: float) -> Answer:
         """See `Transport`."""
+        end = time.monotonic() + timeout_s
         if self._connection.gzip:
             data = gzip.compress(data, _COMPRESS_LEVEL)
         try:
-            with self._opened().post(
-                self._connection.endpoint,
-                data=data,
-                headers=self._headers,
-                timeout=timeout_s,
-                verify=self._connection.certificate,  # of a session's REQUESTS_CA_BUNDLE would take the place
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return _answer(response, b"".join(itertools.islice(response.iter_content(_PIECE_BYTES), _MAX_PIECES)))
+            with ending_at(end):
+                return self._exchanged(data, timeout_s)
         except (requests.RequestException, OSError) as fault:
-            return Later(f"no answer from {self._connection.endpoint}: {fault}")
+            return Later(f"no answer from {self._connection.shown}: {self._connection.masked(fault)}")
 
     def close(self) -> None:
         """See `Transport`."""
@@ -79,15 +73,38 @@ class HttpTransport:
         """See `Transport`. A descriptor that a child closes stays the parent's."""
         self.close()
 
+    def _exchanged(self, data: bytes, timeout_s: float) -> Answer:
+        with self._opened().post(
+            self._connection.endpoint,
+            data=data,
+            headers=self._headers,
+            timeout=timeout_s,
+            verify=self._connection.certificate,  # of a session's REQUESTS_CA_BUNDLE would take the place
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            return _answer(response, b"".join(itertools.islice(response.iter_content(_PIECE_BYTES), _MAX_PIECES)))
+
     def _opened(self) -> requests.Session:
         if self._session is None:
             session = requests.Session()
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, DeadlineAdapter())
+            session.auth = _as_it_is
             connection = self._connection
             if connection.client_certificate:
                 certificate, key = connection.client_certificate, connection.client_key
                 session.cert = (certificate, key) if key else certificate
             self._session = session
         return self._session
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Who sends is said by the settings alone: without it requests puts what ~/.netrc has for the host in their place.
+
+    What else a session takes from the environment, above all the proxies, counts.
+    """
+    return request
 
 
 def _answer(response: requests.Response, body: bytes) -> Answer:

@@ -5,7 +5,8 @@ good leaves it and is counted, and what it may take later stays, in its order.
 
 An entry that alone is over the limit goes in parts, each a record of its own, which lose nothing: a body that is cut
 to the limit would lose all of a download but its beginning, and costs as much. What reads logs without knowing parts
-sees all that filters ask for in each of them.
+sees all that filters ask for in each of them. Whoever holds such an entry, a queue or a file of the spool, holds it
+whole until the last part is taken: should a part be too large, or the process begin anew, all of it is divided anew.
 """
 
 from __future__ import annotations
@@ -13,17 +14,16 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from otel_har.errors import HarFormatError
-from otel_har.export.otlp_answers import Later, Refused, Taken, TooLarge, Transport
+from otel_har.export.otlp_answers import Answer, Later, Refused, Taken, TooLarge, Transport
 from otel_har.export.otlp_limits import MIN_REQUEST_BYTES
-from otel_har.otlp.event import ENTRY_EVENT, ENTRY_ID, ENTRY_JSON, PART_EVENT, PART_INDEX, Event, joined, parts_of
+from otel_har.otlp.event import ENTRY_EVENT, ENTRY_ID, ENTRY_JSON, Event, parts_of
 from otel_har.otlp.logs import (
     Origin,
     empty_bytes,
@@ -62,7 +62,7 @@ class Sender:
         self._max_bytes = self._limit_bytes = max_request_bytes
         self._timeout_s = timeout_s
         self._since_limit = 0
-        self._last_lost: str | None = None
+        self._division: _Division | None = None
         self.taken_records = 0
         self.lost_entries = 0
         self.fault = ""
@@ -80,13 +80,15 @@ class Sender:
             Why the rest stays, if it does.
         """
         while records:
+            if self._is_divided(records[0], origin):
+                later = self._send_in_parts(records, origin, end)
+                if later is not None:
+                    return later
+                continue
             later = self._may_not(end)
             if later is not None:
                 return later
             count = self._fitting(records, origin)
-            if not count:
-                self._divide(records, origin)
-                continue
             data = request_of(itertools.islice(records, count), origin).SerializeToString()
             answer = self._sent(data, end)
             if isinstance(answer, Later):
@@ -100,7 +102,9 @@ class Sender:
 
     def send_again(self, data: bytes, end: float | None = None) -> bytes:
         """Send a request that was laid out before; what of it stays, for later."""
-        answer = self._may_not(end) or self._sent(data, end)
+        answer: Answer = TooLarge("")
+        if len(data) <= self._limit_bytes:
+            answer = self._may_not(end) or self._sent(data, end)
         if isinstance(answer, Later):
             return data
         try:
@@ -113,7 +117,8 @@ class Sender:
             return b""
         rest = []
         for origin, some in found:
-            self._learn_limit(len(data), origin, some)
+            if len(data) <= self._limit_bytes:
+                self._learn_limit(len(data), origin, some)
             records = deque(some)
             self.send(records, origin, end)
             if records:
@@ -121,16 +126,59 @@ class Sender:
         return b"".join(rest)  # messages of protobuf that follow each other are one: repeated fields add up
 
     def laid_out(self, records: Records, origin: Origin) -> Iterable[tuple[bytes, int]]:
-        """Records as requests, each with the number of its entries; they leave the queue when the next is asked for."""
+        """Records as requests, each with the number of its entries; they leave the queue when the next is asked for.
+
+        A record that alone is over the limit is a request, too: it is divided when it is sent.
+        """
         while records:
-            count = self._fitting(records, origin)
-            if not count:
-                self._divide(records, origin)
-                continue
-            some = list(itertools.islice(records, count))
-            yield request_of(some, origin).SerializeToString(), len(_ids(some))
+            some = list(itertools.islice(records, max(1, self._fitting(records, origin))))
+            yield request_of(some, origin).SerializeToString(), entries_in(some)
             for _ in some:
                 records.popleft()
+
+    def _is_divided(self, record: LogRecord, origin: Origin) -> bool:
+        """Whether a record goes in parts: one of which some were sent does to its end."""
+        if self._division is not None and not self._division.is_of(record):
+            self._division = None
+        return self._division is not None or empty_bytes(origin) + record_bytes(record) > self._limit_bytes
+
+    def _send_in_parts(self, records: Records, origin: Origin, end: float | None) -> Later | None:
+        """Send the first record in parts. It stays until the last one is taken, to be divided anew where need be."""
+        whole = records[0]
+        if self._division is None:
+            event = event_of(whole)
+            self._division = _Division(event, deque(self._parts(event, whole, origin)))
+        answer: Answer = Refused("an entry does not fit into a request")
+        for part in self._division.left():
+            later = self._may_not(end)
+            if later is not None:
+                return later
+            record = log_record(part, whole.observed_time_unix_nano)
+            data = request_of([record], origin).SerializeToString()
+            answer = self._sent(data, end)
+            if isinstance(answer, Later):
+                return answer
+            if isinstance(answer, TooLarge) and len(data) > MIN_REQUEST_BYTES:
+                self._learn_limit(len(data), origin, [record])
+                self._division = None
+                return None
+            if not isinstance(answer, Taken) or answer.rejected:
+                break
+            self._note_taken(1)
+        self._division = None
+        records.popleft()
+        if not isinstance(answer, Taken) or answer.rejected:
+            self._lose([whole], answer.message or "a part of an entry was rejected")
+        return None
+
+    def _parts(self, event: Event, record: LogRecord, origin: Origin) -> list[Event]:
+        """The parts of a record; none where it is no entry, or has no room in a request."""
+        if event.name != ENTRY_EVENT:
+            return []
+        bare = replace(event, attributes={n: v for n, v in event.attributes.items() if n not in _LONG})
+        taken = record_bytes(log_record(bare, record.observed_time_unix_nano)) + _PART_FRAME_BYTES
+        room = self._limit_bytes - empty_bytes(origin) - taken
+        return parts_of(event, room) if room >= _MIN_PART_BYTES else []
 
     def _may_not(self, end: float | None) -> Later | None:
         now = time.monotonic()
@@ -166,80 +214,52 @@ class Sender:
     def _account(self, answer: Taken | TooLarge | Refused, records: list[LogRecord]) -> None:
         if isinstance(answer, Taken):
             rejected = min(answer.rejected, len(records))
-            self.taken_records += len(records) - rejected
-            self._since_limit += 1
-            if self._since_limit >= _TRY_MORE_AFTER:
-                self._limit_bytes = min(self._max_bytes, 2 * self._limit_bytes)
-                self._since_limit = 0
+            self._note_taken(len(records) - rejected)
             if rejected:
                 self._lose(records, answer.message or "some records were rejected", rejected)
         else:
             self._lose(records, answer.message)
 
+    def _note_taken(self, records: int) -> None:
+        self.taken_records += records
+        self._since_limit += 1
+        if self._since_limit >= _TRY_MORE_AFTER:
+            self._limit_bytes = min(self._max_bytes, 2 * self._limit_bytes)
+            self._since_limit = 0
+
     def _lose(self, records: Iterable[LogRecord], fault: str, most: int | None = None) -> None:
-        """Count the entries that are lost; one whose parts are refused one by one counts once."""
-        ids = _ids(records)
-        if self._last_lost is not None:
-            ids.pop(self._last_lost, None)
-        self._last_lost = next((key for key in reversed(ids) if isinstance(key, str)), self._last_lost)
-        self.lost_entries += len(ids) if most is None else min(most, len(ids))
+        lost = entries_in(records)
+        self.lost_entries += lost if most is None else min(most, lost)
         self.fault = fault
 
-    def _divide(self, records: Records, origin: Origin) -> None:
-        """Put smaller records in the place of the first, which alone is over the limit."""
-        first = records.popleft()
-        event = event_of(first)
-        whole: Event | None = event if event.name == ENTRY_EVENT else None
-        others: list[LogRecord] = []
-        if event.name == PART_EVENT:
-            others = _of_same_entry(records, event)
-            whole = _whole([event, *map(event_of, others)])
-        pieces = self._pieces(whole, first.observed_time_unix_nano, origin) if whole is not None else []
-        if not pieces:
-            self._lose([first, *others], "an entry does not fit into a request")
-        records.extendleft(reversed(pieces))
 
-    def _pieces(self, event: Event, observed_unix_ns: int, origin: Origin) -> list[LogRecord]:
-        bare = replace(event, attributes={n: v for n, v in event.attributes.items() if n not in _LONG})
-        taken = empty_bytes(origin) + record_bytes(log_record(bare, observed_unix_ns)) + _PART_FRAME_BYTES
-        room = self._limit_bytes - taken
-        if room < _MIN_PART_BYTES:
-            return []
-        return [log_record(part, observed_unix_ns) for part in parts_of(event, room)]
+class _Division:
+    """An entry some parts of which may have been sent.
+
+    Args:
+        event: The whole.
+        parts: Its parts.
+    """
+
+    def __init__(self, event: Event, parts: deque[Event]) -> None:
+        self._event = event
+        self._parts = parts
+
+    def is_of(self, record: LogRecord) -> bool:
+        """Whether it is of this record, which may have been made anew from the same entry."""
+        found = event_of(record)
+        return all(found.attributes.get(name) == self._event.attributes.get(name) for name in (ENTRY_ID, ENTRY_JSON))
+
+    def left(self) -> Iterator[Event]:
+        """The parts that are still to be sent, each of which was when the next one is asked for."""
+        while self._parts:
+            yield self._parts[0]
+            self._parts.popleft()
 
 
 _LONG = frozenset({ENTRY_JSON, "http.request.body.content", "http.response.body.content"})
 
 
 def entries_in(records: Iterable[LogRecord]) -> int:
-    """How many entries there are, in whole or in part."""
-    return len(_ids(records))
-
-
-def _ids(records: Iterable[LogRecord]) -> dict[int | str, None]:
-    """A key for each entry, in their order: its place, or where it comes in parts its id."""
-    found: dict[int | str, None] = {}
-    for index, record in enumerate(records):
-        if record.event_name == ENTRY_EVENT:
-            found[index] = None
-        elif record.event_name == PART_EVENT:
-            found[str(event_of(record).attributes.get(ENTRY_ID))] = None
-    return found
-
-
-def _of_same_entry(records: Records, part: Event) -> list[LogRecord]:
-    """The parts that follow, of the same entry; they leave the queue."""
-    found = []
-    while records and records[0].event_name == PART_EVENT:
-        if event_of(records[0]).attributes.get(ENTRY_ID) != part.attributes.get(ENTRY_ID):
-            break
-        found.append(records.popleft())
-    return found
-
-
-def _whole(parts: list[Event]) -> Event | None:
-    """The entry, where none of its parts was sent yet."""
-    try:
-        return joined(parts) if parts[0].attributes.get(PART_INDEX) == 0 else None
-    except HarFormatError:
-        return None
+    """How many of the records are entries."""
+    return sum(record.event_name == ENTRY_EVENT for record in records)

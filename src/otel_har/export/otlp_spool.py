@@ -2,15 +2,20 @@
 
 The rule: a file is a whole request, `ExportLogsServiceRequest` as protobuf writes it, and appears under its name when
 it is whole. Names sort by time. One process at a time sends, which a lock says, whoever wrote them: so what a process
-left that ended is sent by the next one. The directory is for its owner alone, as the entries may be.
+left that ended is sent by the next one. The directory is for its owner alone, as the entries may be. What another user
+owns or may write to is not sent: anybody's records would be sent as this program's, with its token.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
+import logging
 import os
 import re
+import stat
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +30,13 @@ _COMING = ".coming-"
 _LOCK = ".lock"
 _STALE_S = 3600.0  # what was begun so long ago, nobody writes any more
 
+_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+# A link is not followed (ELOOP), and what is no file is not read (EINVAL).
+_STRANGE = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.EINVAL})
+
 _numbers = itertools.count()
+_logger = logging.getLogger("otel_har")
 
 
 class Spool:
@@ -43,11 +54,13 @@ class Spool:
         self.directory = access.with_home(directory).absolute()
         self._max_bytes = max_bytes
         self._last_ns = 0
+        self._strange: set[str] = set()
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             access.must_be_ours(self.directory, self.directory.stat())
-            with access.closing(access.opened(self.directory / _LOCK)):
-                pass
+            with access.closing(access.opened(self.directory / _LOCK)) as descriptor:
+                # On a filesystem without modes all files have the same.
+                self._has_modes = not os.fstat(descriptor).st_mode & _BY_OTHERS
         except OSError as fault:
             raise ExportError(f"there can be no spool in {self.directory}: {fault.strerror or fault}") from fault
 
@@ -80,13 +93,14 @@ class Spool:
         self._write(name, data)
 
     def names(self) -> list[str]:
-        """The files, the oldest first."""
+        """The files, the oldest first, without those that were found to be somebody else's."""
         with contextlib.suppress(OSError):
-            return sorted(entry.name for entry in os.scandir(self.directory) if _NAME.fullmatch(entry.name))
+            found = (entry.name for entry in os.scandir(self.directory) if _NAME.fullmatch(entry.name))
+            return sorted(name for name in found if name not in self._strange)
         return []
 
     def read(self, name: str) -> bytes | None:
-        """A request; None when it has gone, or somebody else put it there.
+        """A request; None when it has gone, or somebody else put it there or may have changed it.
 
         Raises:
             OSError: When it cannot be read for now.
@@ -94,10 +108,18 @@ class Spool:
         path = self.directory / name
         try:
             with access.closing(access.opened(path, os.O_RDONLY)) as descriptor:
-                access.must_be_ours_alone(path, os.fstat(descriptor))
+                status = os.fstat(descriptor)
+                access.must_be_ours_alone(path, status)
+                self._must_be_trusted(status)
                 with open(descriptor, "rb", closefd=False) as file:
                     return file.read()
-        except (FileNotFoundError, PermissionError):
+        except FileNotFoundError:
+            return None
+        except OSError as fault:
+            if fault.errno not in _STRANGE:
+                raise
+            self._strange.add(name)
+            _logger.warning("otel-har: %s in the spool is not sent: %s", name, fault.strerror)
             return None
 
     def remove(self, name: str) -> None:
@@ -120,6 +142,16 @@ class Spool:
                 yield is_ours
             finally:
                 access.unlocked(descriptor)
+
+    def _must_be_trusted(self, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise PermissionError(errno.EACCES, "it is no file")
+        if sys.platform == "win32":
+            return
+        if status.st_uid != os.geteuid():
+            raise PermissionError(errno.EACCES, f"it belongs to user {status.st_uid}")
+        if self._has_modes and status.st_mode & _BY_OTHERS:
+            raise PermissionError(errno.EACCES, "others may write to it")
 
     def _write(self, name: str, data: bytes) -> None:
         coming = self.directory / f"{_COMING}{os.getpid()}-{next(_numbers)}"

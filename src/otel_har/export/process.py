@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError, SettingError
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExportResult
 from otel_har.export.pipes import ChildProcess, EndedError, LateError
-from otel_har.export.remote import UPKEEP_SECONDS, Answer, MakeExporter, UpkeepTimes, pickled_maker
+from otel_har.export.remote import UPKEEP_SECONDS, Answer, MakeExporter, RemoteHarExporter, UpkeepTimes, pickled_maker
 from otel_har.forking import call_in_forked_child
 
 _MOST_ENDS = 6  # in a row, without an answer to a batch between them
@@ -25,7 +25,7 @@ _MAX_PAUSE_S = 2.0
 _logger = logging.getLogger("otel_har")
 
 
-class BackgroundProcessHarExporter(HarExporter):
+class BackgroundProcessHarExporter(RemoteHarExporter):
     """Has a child process of its own run the exporter that `make` gives.
 
     The child is a new Python that imports neither the program nor its instrumentation. It ends with the program,
@@ -95,11 +95,6 @@ class BackgroundProcessHarExporter(HarExporter):
             answer = self._asked_again(batch)
         self._ends = 0
         return answer.result()
-
-    @property
-    def needs_upkeep(self) -> bool:
-        """Whether the exporter does."""
-        return self._upkeep_times.is_needed
 
     def upkeep(self) -> None:
         """Have the process do the exporter's, at most once a second.

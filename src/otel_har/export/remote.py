@@ -92,6 +92,17 @@ class UpkeepTimes:
         self._next = time.monotonic() + _BUSY_SECONDS
 
 
+class RemoteHarExporter(HarExporter):
+    """What has another exporter work elsewhere."""
+
+    _upkeep_times: UpkeepTimes
+
+    @property
+    def needs_upkeep(self) -> bool:
+        """Whether the exporter does, as far as it has said so."""
+        return self._upkeep_times.is_needed
+
+
 def pickled_maker(make: MakeExporter) -> bytes:
     """What another process makes the exporter from.
 

@@ -2,12 +2,13 @@
 
 The rule: a record that completes while its own thread is exporting (a finaliser ran) is exported by that outer call.
 Nothing waits here but what the destination did not take for now. There is no thread that would try it again: the next
-record does, before its own turn, and so do flush and shutdown.
+record does, before its own turn, and so does a flush; shutdown does until its time is over.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Collection
 
@@ -30,6 +31,8 @@ from otel_har.redaction.redactor import Redactor
 
 _MAX_WAITING = 2_048
 _MAX_BATCH = BatchSettings().max_export_batch_size
+_FIRST_LAST_RETRY_DELAY_S = 0.05
+_MAX_LAST_RETRY_DELAY_S = 1.0
 
 
 class SimpleHarProcessor(AccountedProcessor):
@@ -37,8 +40,8 @@ class SimpleHarProcessor(AccountedProcessor):
 
     The program waits for the destination, as long as that takes; only `force_flush` and `shutdown` have a time. What an
     exporter does not take for now (`DestinationError`) waits, and is tried again in its order with the next record, at
-    `force_flush` and at `shutdown`. At most 2,048 records do; beyond that they are dropped, and counted. What an export
-    did not deliver otherwise, or is not taken at `shutdown` either, has failed.
+    `force_flush`, and at `shutdown` until its time is over. At most 2,048 records do; beyond that they are dropped, and
+    counted. What an export did not deliver otherwise, or is not taken by then, has failed.
 
     Args:
         exporter: Where the entries go.
@@ -46,9 +49,10 @@ class SimpleHarProcessor(AccountedProcessor):
         redaction: What is taken out of them before the exporter sees them.
         filter: Which exchanges become entries, and what of their bodies is recorded.
         meter_provider: Where the counts are told as metrics; the global one by default.
+        export_timeout_millis: How long `shutdown` takes at most, milliseconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a program may choose
         self,
         exporter: HarExporter,
         *,
@@ -56,8 +60,10 @@ class SimpleHarProcessor(AccountedProcessor):
         redaction: RedactionPolicy = DEFAULT_POLICY,
         filter: HarFilter = EVERYTHING,  # noqa: A002 - what the program calls it
         meter_provider: MeterProvider | None = None,
+        export_timeout_millis: float = DEFAULT_TIMEOUT_MILLIS,
     ) -> None:
         self._exporter = exporter
+        self.export_timeout_millis = export_timeout_millis
         self._form = options, Redactor(redaction), filter
         observe("simple_har_processor", self, meter_provider)
         self._shut_down = False
@@ -69,6 +75,7 @@ class SimpleHarProcessor(AccountedProcessor):
         self._items: deque[QueueItem] = deque()
         self._lock = threading.RLock()  # of whoever calls the exporter; a finaliser of its own thread comes through
         self._is_exporting = False
+        self._has_given_up = False  # what waits after the end is tried no more
         self._delivery = Delivery(self._exporter, *self._form)
         self._failed_until_flush = 0
 
@@ -103,21 +110,45 @@ class SimpleHarProcessor(AccountedProcessor):
         finally:
             self._lock.release()
 
-    def shutdown(self, timeout_millis: int = DEFAULT_TIMEOUT_MILLIS) -> None:
-        """Export what waits, shut the exporter down; not if it is busy for longer than `timeout_millis`. Idempotent."""
+    def shutdown(self, timeout_millis: float | None = None) -> None:
+        """Export what waits, shut the exporter down; not if it is busy for longer than that. Idempotent.
+
+        Args:
+            timeout_millis: Milliseconds; `export_timeout_millis` by default. A destination that takes nothing for now
+                is tried again until shortly before.
+        """
         if self._shut_down:
             return
         self._shut_down = True
-        if not self._lock.acquire(timeout=timeout_millis / 1000):
+        timeout_millis = self.export_timeout_millis if timeout_millis is None else timeout_millis
+        end = time.monotonic() + timeout_millis / 1000
+        self._export_rest(end)
+        self._has_given_up = True
+        if not self._lock.acquire(timeout=max(0.0, end - time.monotonic())):
             return
         try:
-            self._export_waiting()
             self._give_up_after_end()
             self._tell_rest()
-            self._shut_exporter_down(timeout_millis)
+            self._shut_exporter_down(int(max(0.0, end - time.monotonic()) * 1000))
         finally:
             self._lock.release()
             self._delivery.say_what_was_lost()
+
+    def _export_rest(self, end: float) -> None:
+        """Try what waits until shortly before an instant; threads that wait for their turn come in between."""
+        delay_s = _FIRST_LAST_RETRY_DELAY_S
+        give_up = end - min(1.0, (end - time.monotonic()) / 4)  # the rest is for what has to be done after that
+        while self._lock.acquire(timeout=max(0.0, end - time.monotonic())):
+            try:
+                self._export_waiting()
+                if not self._items or self._is_exporting:  # what this thread does further up is not waited for
+                    return
+            finally:
+                self._lock.release()
+            if time.monotonic() + delay_s > give_up:
+                return
+            threading.Event().wait(delay_s)
+            delay_s = min(2 * delay_s, _MAX_LAST_RETRY_DELAY_S)
 
     def _take(self, item: QueueItem) -> None:
         if self._shut_down:
@@ -136,8 +167,9 @@ class SimpleHarProcessor(AccountedProcessor):
             return
         self._is_exporting = True
         try:
-            while self._items and self._export_some() is not Outcome.INTERRUPTED:
-                pass
+            while self._items and not self._has_given_up:
+                if self._export_some() is Outcome.INTERRUPTED:
+                    break
         finally:
             self._is_exporting = False
 
@@ -156,7 +188,7 @@ class SimpleHarProcessor(AccountedProcessor):
         return outcome
 
     def _give_up_after_end(self) -> None:
-        if self._shut_down and not self._is_exporting:
+        if self._has_given_up and not self._is_exporting:
             self._fail(self._items, INTERRUPTED)
             self._items.clear()
 

@@ -151,12 +151,12 @@ class HarStream:
         parser = ijson.basic_parse_coro(events)
         try:
             for chunk in self.source:
-                fault = _feed(parser, chunk, events)
+                fault = fed(parser, chunk, events)
                 yield from events
                 events.clear()
                 if fault is not None:
                     raise self._not_json(fault) from fault
-            fault = _feed(parser, None, events)
+            fault = fed(parser, None, events)
             yield from events
             if fault is not None:
                 raise self._cut_off() from fault
@@ -218,7 +218,7 @@ class _GrowingValue:
         return place
 
 
-def _feed(parser: Any, chunk: bytes | None, events: list[_Event]) -> Exception | None:
+def fed(parser: Any, chunk: bytes | None, events: list[Any]) -> Exception | None:
     """Give the parser a chunk, or None for the end, and return what it found wrong instead of raising it."""
     try:
         if chunk is None:

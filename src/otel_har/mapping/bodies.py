@@ -8,26 +8,38 @@ from __future__ import annotations
 
 import base64
 import codecs
+import functools
+import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 from otel_har.mapping.content_type import charset_of, media_type
-from otel_har.mapping.inflating import Inflater
+from otel_har.mapping.inflating import Inflater, StreamDecoder
 from otel_har.message import Body, BodyState
 
 try:
     import brotli  # type: ignore[import-untyped] # it has no type information
 except ImportError:
     brotli = None
+_zstd: Any
+try:  # where clients have it too: they ask for no coding that they cannot decode
+    _zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+except ImportError:
+    _zstd = None
 
 # RFC 9110, 8.4.1: the registered codings; `x-gzip` is the old name of gzip.
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
+_ZSTD_WINDOW_BITS = 23  # RFC 9659: a recipient need not have room for a window of more than 8 MB
 # Python codecs that are no charset of the web, and whose decoding is not linear in the length.
 _REFUSED_CODECS = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"})
 _TEXTUAL_SUFFIXES = ("/json", "+json", "/xml", "+xml", "/yaml", "+yaml", "/javascript", "/ecmascript", "/x-ndjson")
 _TEXTUAL_TYPES = frozenset({"application/x-www-form-urlencoded", "application/graphql", "application/x-javascript"})
 
+_REMEMBERED = 256
+_LONGEST_REMEMBERED = 100  # of a Content-Type
 _MAX_CODINGS = 5  # of one body: each may decode to as much as the limit
 
 _MISSING_PARTS: dict[BodyState, str] = {
@@ -102,14 +114,28 @@ def decode_content(data: bytes, content_encoding: str, limit_bytes: int) -> Deco
 
 def _gunzip(data: bytes, limit_bytes: int) -> Decoded | None:
     """RFC 1952 allows several members one after the other."""
+    return _decoded_members(data, lambda: zlib.decompressobj(_GZIP_WBITS), zlib.error, limit_bytes)
+
+
+def _unzstd(data: bytes, limit_bytes: int) -> Decoded | None:
+    """RFC 8878 allows several frames one after the other."""
+    if _zstd is None:
+        return None
+    options = {_zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_BITS}
+    return _decoded_members(data, lambda: _zstd.ZstdDecompressor(options=options), _zstd.ZstdError, limit_bytes)
+
+
+def _decoded_members(
+    data: bytes, decoder: Callable[[], StreamDecoder], error: type[Exception], limit_bytes: int
+) -> Decoded | None:
     joined, ended_bytes = bytearray(), 0
-    members = Inflater(_GZIP_WBITS)
+    members = Inflater(decoder)
     try:
         for piece in members.pieces(data, limit_bytes + 1):
             joined += piece
             if members.at_end:
                 ended_bytes = len(joined)
-    except zlib.error:  # what stands behind a member is no part of it
+    except error:  # what stands behind a member is no part of it
         return Decoded(bytes(joined[:ended_bytes]), whole=True) if members.ended else None
     return Decoded(bytes(joined[:limit_bytes]), whole=members.at_end and len(joined) <= limit_bytes)
 
@@ -143,6 +169,7 @@ _DECODERS: dict[str, Callable[[bytes, int], Decoded | None]] = {
     "x-gzip": _gunzip,
     "deflate": _inflate,
     "br": _unbrotli,
+    "zstd": _unzstd,
 }
 
 
@@ -184,6 +211,11 @@ def is_textual(content_type: str) -> bool:
 
 def _charsets(content_type: str) -> tuple[str, ...]:
     """The charset to try: the named one, UTF-8 for a textual type or none at all, nothing for a binary type."""
+    is_short = len(content_type) <= _LONGEST_REMEMBERED
+    return _known_charsets(content_type) if is_short else _charsets_of(content_type)
+
+
+def _charsets_of(content_type: str) -> tuple[str, ...]:
     named = charset_of(content_type)
     if named is not None:
         return (named,)
@@ -195,6 +227,9 @@ def _charsets(content_type: str) -> tuple[str, ...]:
         or bare_type in _TEXTUAL_TYPES
     )
     return ("utf-8",) if textual else ()
+
+
+_known_charsets = functools.lru_cache(_REMEMBERED)(_charsets_of)
 
 
 def _decode(data: bytes, charset: str, *, cut: bool) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from ipaddress import ip_address
 from typing import Any
@@ -42,6 +43,7 @@ def _security_details(tls: TlsFacts) -> dict[str, Any]:
     return {name: value for name, value in details.items() if value is not None}
 
 
+@functools.lru_cache(256)
 def _ip(text: str) -> str | None:
     """An IP address without brackets and zone; None for what is none (a host name, a socket's path)."""
     try:

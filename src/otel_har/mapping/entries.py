@@ -6,13 +6,14 @@ never guessed, and what is missing of a body is said.
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from otel_har.har.models import Entry, Page, PageTimings
 from otel_har.mapping.connection import har_connection
 from otel_har.mapping.event_stream import MEDIA_TYPE
-from otel_har.mapping.headers import Headers, first
+from otel_har.mapping.headers import Headers
 from otel_har.mapping.initiator import har_initiator
 from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.mapping.otel import har_otel
@@ -79,12 +80,20 @@ def page_from_facts(facts: PageFacts) -> Page:
 def iso_8601(unix_ns: int) -> str:
     """A point in time as HAR writes it: ISO 8601, UTC, microseconds."""
     microseconds = min(max(unix_ns // 1000, _FIRST_MICROSECOND), _LAST_MICROSECOND)
-    moment = _EPOCH + timedelta(microseconds=microseconds)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return f"{_second(microseconds // 1_000_000)}.{microseconds % 1_000_000:06d}Z"
+
+
+@functools.lru_cache(64)
+def _second(unix_s: int) -> str:
+    """Many entries start within one second."""
+    return (_EPOCH + timedelta(seconds=unix_s)).isoformat(timespec="seconds").removesuffix("+00:00")
 
 
 def _resource_type(request_headers: Headers, content: dict[str, Any]) -> str:
     """Chrome's name for the kind of exchange; what asks for a WebSocket is one, whatever the answer."""
-    if first(request_headers, "upgrade").lower() == "websocket":
-        return "websocket"
+    for header in request_headers:
+        if header["name"].lower() == "upgrade":
+            if header["value"].lower() == "websocket":
+                return "websocket"
+            break
     return "eventsource" if content["mimeType"] == MEDIA_TYPE else "fetch"

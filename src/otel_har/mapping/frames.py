@@ -114,7 +114,8 @@ class _Reader:
         self._room_bytes = room_bytes
         self._open: Message | None = None
         self._is_compressed = False
-        self._inflater = Inflater(-zlib.MAX_WBITS)  # the largest window reads what any window wrote
+        # The largest window reads what any window wrote.
+        self._inflater = Inflater(lambda: zlib.decompressobj(-zlib.MAX_WBITS))
 
     def take(self, frame: _Frame, number: int) -> None:
         """Take the next frame, of which so many came before."""

@@ -5,18 +5,72 @@ The rule: header fields are bytes (RFC 9110, 5.5). Their text is for people and 
 
 from __future__ import annotations
 
+import functools
 import re
 
 from otel_har.message import HeaderText, RawHeaders, SomeHeaders
 
 Headers = list[dict[str, str]]
 
+_Field = tuple[str, str, str, int]
+_EXACT = frozenset({str, bytes})  # not a class of the program's, whose own code would be called to find it again
+_REMEMBERED = 4096
+_LONGEST_REMEMBERED = 300
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
 
 
-def har_headers(raw: RawHeaders) -> Headers:
-    """The `headers` array, in the order of the wire and with duplicates."""
-    return [{"name": har_text(name), "value": _field_value(har_text(value))} for name, value in raw]
+class Fields:
+    """The header fields of one message, gone through once.
+
+    Args:
+        raw: As they were met.
+
+    Attributes:
+        har: The `headers` array, in the order of the wire and with duplicates.
+        size_bytes: What they take as HTTP/1.1 writes them; -1 where one may be unknown.
+    """
+
+    __slots__ = ("_values", "har", "size_bytes")
+
+    def __init__(self, raw: RawHeaders) -> None:
+        self.har: Headers = []
+        self._values: dict[str, list[str]] = {}
+        size_bytes = 0
+        for raw_name, raw_value in raw:
+            name, lower, value, taken = _read(raw_name, raw_value)
+            self.har.append({"name": name, "value": value})
+            self._values.setdefault(lower, []).append(value)
+            size_bytes += taken
+        self.size_bytes = -1 if isinstance(raw, SomeHeaders) else size_bytes
+
+    def values(self, name: str) -> list[str]:
+        """The values of every field of a name, given in lower case."""
+        return self._values.get(name, [])
+
+    def first(self, name: str) -> str:
+        """The first value of a name, given in lower case; `""` without one."""
+        values = self._values.get(name)
+        return values[0] if values else ""
+
+    def head_size(self, start_line: HeaderText) -> int:
+        """From the start line through the blank line (HAR 1.2), as HTTP/1.1 has it; -1 where a field may be unknown."""
+        return -1 if self.size_bytes < 0 else len(octets(start_line)) + 2 + self.size_bytes + 2
+
+
+def _read(name: HeaderText, value: HeaderText) -> _Field:
+    """A field as text, its name in lower case too, and its size: most fields come again and again."""
+    if type(name) in _EXACT and type(value) in _EXACT and len(name) + len(value) <= _LONGEST_REMEMBERED:
+        return _read_short(name, value)
+    return _read_any(name, value)
+
+
+def _read_any(name: HeaderText, value: HeaderText) -> _Field:
+    text = har_text(name)
+    size_bytes = len(octets(name)) + len(octets(value)) + 4
+    return text, text.lower(), _field_value(har_text(value)), size_bytes
+
+
+_read_short = functools.lru_cache(_REMEMBERED)(_read_any)
 
 
 def _field_value(text: str) -> str:
@@ -65,21 +119,3 @@ def octets(raw: object) -> bytes:
 def _text_of(value: object) -> str:
     """What an adapter of the program's own put where text or bytes belong: no code of the program's is called here."""
     return str(value) if isinstance(value, int | float | None) else f"<{type(value).__qualname__}>"
-
-
-def head_size(start_line: HeaderText, raw: RawHeaders) -> int:
-    """From the start line through the blank line (HAR 1.2), as HTTP/1.1 writes it; -1 where a field may be unknown."""
-    if isinstance(raw, SomeHeaders):
-        return -1
-    lines = [len(octets(name)) + len(octets(value)) + 4 for name, value in raw]
-    return len(octets(start_line)) + 2 + sum(lines) + 2
-
-
-def values(headers: Headers, name: str) -> list[str]:
-    """The values of every field of a name, given in lower case."""
-    return [header["value"] for header in headers if header["name"].lower() == name]
-
-
-def first(headers: Headers, name: str) -> str:
-    """The first value of a name, given in lower case; `""` without one."""
-    return next(iter(values(headers, name)), "")

@@ -1,19 +1,37 @@
-"""Compressed streams (RFC 1950 to 1952) that follow each other, as gzip members and WebSocket messages do.
+"""Compressed streams that follow each other, as gzip members, Zstandard frames and WebSocket messages do.
 
-The rule: time is linear in the bytes and memory is bounded, whatever a peer sends. zlib copies what stands behind a
-stream when it ends, so that it must not be given much at a time; and each stream costs a decoder, however short it is.
+The rule: time is linear in the bytes and memory is bounded, whatever a peer sends. A decoder copies what stands behind
+a stream when it ends, so that it must not be given much at a time; and each stream costs one, however short it is.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 MAX_STREAMS = 100_000
 """The most streams that are read one after the other."""
 
 SLICE_BYTES = 4 * 1024
-"""The most bytes that are given to zlib at a time."""
+"""The most bytes that are given to a decoder at a time."""
+
+
+class StreamDecoder(Protocol):
+    """Decodes one stream: what the objects of `zlib` and of `compression.zstd` have in common.
+
+    Attributes:
+        eof: Whether the end of the stream was read.
+        unused_data: What was given of what stands behind it.
+    """
+
+    @property
+    def eof(self) -> bool: ...  # noqa: D102 - see above
+
+    @property
+    def unused_data(self) -> bytes: ...  # noqa: D102 - see above
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """Decode the next bytes, to no more than `max_length`."""
 
 
 class Inflater:
@@ -24,14 +42,14 @@ class Inflater:
         full: True when there was more behind the most streams.
 
     Args:
-        window_bits: zlib's `wbits`, which says what format the streams have.
+        decoder: Gives a decoder for each stream.
     """
 
-    def __init__(self, window_bits: int) -> None:
+    def __init__(self, decoder: Callable[[], StreamDecoder]) -> None:
         self.ended = 0
         self.full = False
-        self._window_bits = window_bits
-        self._stream = zlib.decompressobj(window_bits)
+        self._decoder = decoder
+        self._stream = decoder()
 
     @property
     def at_end(self) -> bool:
@@ -46,7 +64,7 @@ class Inflater:
             room_bytes: The most to decode to. What is beyond is lost: then nothing can be read behind it.
 
         Raises:
-            zlib.error: The data is no such stream.
+            zlib.error, ZstdError: The data is no such stream.
         """
         start = 0
         while start < len(data) and room_bytes > 0:
@@ -54,7 +72,7 @@ class Inflater:
                 if self.ended >= MAX_STREAMS:
                     self.full = True
                     return
-                self._stream = zlib.decompressobj(self._window_bits)
+                self._stream = self._decoder()
             part = data[start : start + SLICE_BYTES]
             piece = self._stream.decompress(part, room_bytes)
             start += len(part) - len(self._stream.unused_data)

@@ -9,7 +9,7 @@ from otel_har.exchange import Exchange
 from otel_har.mapping.bodies import as_text, decode_content, missing_part
 from otel_har.mapping.cookies import response_cookies
 from otel_har.mapping.event_stream import MEDIA_TYPE, is_event_stream
-from otel_har.mapping.headers import Headers, first, har_headers, har_text, head_size, octets, values
+from otel_har.mapping.headers import Fields, har_text, octets
 from otel_har.mapping.timings import Phases
 from otel_har.mapping.urls import har_url, resolved
 from otel_har.message import Body, BodyState
@@ -27,23 +27,23 @@ def har_response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str
         return _no_response(exchange.error or f"the status {exchange.status!r} is none")
     if exchange.status is None:
         return _no_response(exchange.error or span.exception or span.status_description or _NO_RESPONSE)
-    headers = har_headers(exchange.response_headers)
+    headers = Fields(exchange.response_headers)
     version = exchange.http_version or "HTTP/1.1"
     status_line = octets(f"{version} {exchange.status:03d} ") + octets(exchange.reason)
-    headers_size = head_size(status_line, exchange.response_headers)
+    headers_size = headers.head_size(status_line)
     content = _content(exchange, exchange.response_body, headers)
     body_size = _response_body_size(exchange, headers)
     if body_size >= 0 and content["size"] >= 0 and "_bodyState" not in content:
         content["compression"] = content["size"] - body_size
     received_unix_s = exchange.started_unix_ns / 1e9 + (taken.total_ms - taken.receive) / 1e3
-    location = first(headers, "location")
+    location = headers.first("location")
     is_redirect = HTTPStatus.MULTIPLE_CHOICES <= exchange.status < HTTPStatus.BAD_REQUEST
     response: dict[str, Any] = {
         "status": exchange.status,
         "statusText": har_text(exchange.reason),
         "httpVersion": version,
-        "cookies": response_cookies(values(headers, "set-cookie"), received_unix_s),
-        "headers": headers,
+        "cookies": response_cookies(headers.values("set-cookie"), received_unix_s),
+        "headers": headers.har,
         "content": content,
         "redirectURL": resolved(har_url(exchange.url), location) if location and is_redirect else "",
         "headersSize": headers_size,
@@ -53,7 +53,7 @@ def har_response(exchange: Exchange, span: SpanFacts, taken: Phases) -> dict[str
     if headers_size >= 0:
         response["_transferSize"] = headers_size + _seen_on_the_wire(exchange.response_body, body_size, headers)
     if exchange.response_body.trailers:
-        response["_trailers"] = har_headers(exchange.response_body.trailers)
+        response["_trailers"] = Fields(exchange.response_body.trailers).har
     if exchange.error:
         response["_error"] = exchange.error
     return response
@@ -81,8 +81,8 @@ def _no_response(error: str) -> dict[str, Any]:
     }
 
 
-def _content(exchange: Exchange, body: Body, headers: Headers) -> dict[str, Any]:
-    content_type = first(headers, "content-type")
+def _content(exchange: Exchange, body: Body, headers: Fields) -> dict[str, Any]:
+    content_type = headers.first("content-type")
     # Chrome shows events of exactly this type. To them its parameters say nothing (HTML 9.2.5), to the text they do.
     mime_type = MEDIA_TYPE if is_event_stream(content_type) else content_type or _UNKNOWN_MIME_TYPE
     content: dict[str, Any] = {"size": body.size_bytes, "mimeType": mime_type}
@@ -91,7 +91,7 @@ def _content(exchange: Exchange, body: Body, headers: Headers) -> dict[str, Any]
         return content | empty | _missing(exchange, body, body.state, [])
     data, state = body.kept(), body.state
     comments: list[str] = []
-    coding = ", ".join(values(headers, "content-encoding"))
+    coding = ", ".join(headers.values("content-encoding"))
     if body.encoded and coding:
         decoded = decode_content(data, coding, body.limit_bytes)
         if decoded is None:
@@ -122,7 +122,7 @@ def _missing(exchange: Exchange, body: Body, state: BodyState, comments: list[st
     return members | ({"comment": "; ".join(comments)} if comments else {})
 
 
-def _response_body_size(exchange: Exchange, headers: Headers) -> int:
+def _response_body_size(exchange: Exchange, headers: Fields) -> int:
     """The encoded bytes that came, without framing: 0 where there is no body (RFC 9110, 6.4.1), -1 unknown."""
     body = exchange.response_body
     if body.wire_bytes_lost:
@@ -131,15 +131,15 @@ def _response_body_size(exchange: Exchange, headers: Headers) -> int:
         return body.wire_size_bytes
     if not body.ended:
         return -1
-    if body.encoded or not values(headers, "content-encoding"):
+    if body.encoded or not headers.values("content-encoding"):
         return body.size_bytes
-    length = first(headers, "content-length")
+    length = headers.first("content-length")
     return int(length) if length.isascii() and length.isdigit() and len(length) <= _MAX_DIGITS else -1
 
 
-def _seen_on_the_wire(body: Body, body_size: int, headers: Headers) -> int:
+def _seen_on_the_wire(body: Body, body_size: int, headers: Fields) -> int:
     """What is known to have come after the head: the body with its framing, or as much of it as anyone counted."""
     if body_size < 0:
-        is_plain = body.encoded or not values(headers, "content-encoding")
+        is_plain = body.encoded or not headers.values("content-encoding")
         body_size = max(body.wire_size_bytes or 0, body.size_bytes if is_plain else 0)
     return body_size + body.framing_bytes

@@ -8,7 +8,7 @@ from typing import Any
 from otel_har.exchange import Exchange
 from otel_har.mapping.bodies import decode_content
 from otel_har.mapping.event_stream import MEDIA_TYPE, ServerSentEvent, server_sent_events
-from otel_har.mapping.headers import values
+from otel_har.mapping.headers import Fields
 
 _MOST_CHUNKS = 1_000
 _MOST_MESSAGES = 10_000
@@ -28,7 +28,7 @@ def har_streaming(exchange: Exchange, response: dict[str, Any], page_started_uni
     content = response["content"]
     members: dict[str, Any] = {}
     if content["mimeType"] == MEDIA_TYPE:
-        messages, is_cut = _messages(exchange, response)
+        messages, is_cut = _messages(exchange)
         if messages:
             members["_eventSourceMessages"] = messages
         if is_cut:
@@ -54,14 +54,14 @@ def _chunks(exchange: Exchange, page_started_unix_ns: int) -> list[dict[str, Any
     return chunks
 
 
-def _messages(exchange: Exchange, response: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
+def _messages(exchange: Exchange) -> tuple[list[dict[str, Any]], bool]:
     """Chrome's `_eventSourceMessages`, and whether there are more of them; `time` in seconds since the epoch.
 
     Chrome's import leaves out a message that lacks its time, name or id.
     """
     body = exchange.response_body
     # The bytes: `content.text` may be in another charset, but events are UTF-8.
-    stream, coding = body.kept(), ", ".join(values(response["headers"], "content-encoding"))
+    stream, coding = body.kept(), ", ".join(Fields(exchange.response_headers).values("content-encoding"))
     is_coded = body.encoded and bool(coding)
     if is_coded:
         decoded = decode_content(stream, coding, body.limit_bytes)

@@ -16,7 +16,7 @@ _NS_PER_MS = 1_000_000
 _SHORTEST_BLOCKED_MS = 0.001
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Phases:
     """The seven phases of HAR 1.2, in milliseconds, rounded to microseconds; -1 where one does not apply."""
 

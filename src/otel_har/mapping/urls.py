@@ -15,8 +15,16 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _WITH_HOST = frozenset({"http", "https", "ws", "wss"})
 
 
+# What nothing would be changed of: most URLs.
+_AS_IT_IS = re.compile(
+    r"https?://[a-z0-9.-]+(?::[0-9]+)?(?:/[\w!$%&'()*+,/:;=@.~-]*)?(?:\?[\w!$%&'()*+,/:;=?@.~-]+)?", re.ASCII
+)
+
+
 def har_url(url: str) -> str:
     """The absolute URL in the form of HAR's `url`; what is no absolute URL stands behind the scheme `invalid`."""
+    if _AS_IT_IS.fullmatch(url):
+        return url
     url = _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", url)
     parts = _absolute(url)
     if parts is None:
@@ -28,6 +36,9 @@ def har_url(url: str) -> str:
 def query_parameters(url: str) -> list[dict[str, str]]:
     """HAR's `queryString`: decoded names and values, duplicates and order kept."""
     query = url.partition("#")[0].partition("?")[2]
+    if "%" not in query and "+" not in query:  # nothing to decode
+        pairs = [pair.partition("=") for pair in query.split("&") if pair]
+        return [{"name": name, "value": value} for name, _, value in pairs]
     return [{"name": name, "value": value} for name, value in parse_qsl(query, keep_blank_values=True)]
 
 

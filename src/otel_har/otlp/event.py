@@ -7,7 +7,10 @@ and for people who read logs: they are not read back. Their names are the semant
     otel_har.entry         otel_har.entry.json, otel_har.entry.id, otel_har.page.id, otel_har.page.json
     otel_har.part          instead of otel_har.entry.json: otel_har.part.index, otel_har.part.count, otel_har.part.data
     otel_har.page          otel_har.page.id, otel_har.page.json: a page that changed after its entries were sent
+    otel_har.document      otel_har.document.json: what a HAR file has beside entries and pages
     otel_har.statistics    otel_har.statistics.dropped_entries ...: what was lost since the last event of that kind
+
+What is made of a HAR file has otel_har.document.id as well, which is the same for all of the file.
 
 A receiver of OTLP may get a record twice: when the answer to a request is lost, the request is sent again. Such records
 have the same `otel_har.entry.id`.
@@ -19,22 +22,22 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic_core import PydanticSerializationError, to_jsonable_python
-
 from otel_har.errors import HarFormatError
 from otel_har.har.bodies import without_surrogates
-from otel_har.har.models import Content, Entry, HarModel, Page, PostData
+from otel_har.har.models import Content, Entry, Page, PostData
+from otel_har.otlp.exact import exact_json
 
 ENTRY_EVENT = "otel_har.entry"
 PART_EVENT = "otel_har.part"
 PAGE_EVENT = "otel_har.page"
 STATISTICS_EVENT = "otel_har.statistics"
+DOCUMENT_EVENT = "otel_har.document"
 
 ENTRY_JSON = "otel_har.entry.json"
 ENTRY_ID = "otel_har.entry.id"
@@ -42,6 +45,8 @@ PAGE_ID = "otel_har.page.id"
 PAGE_JSON = "otel_har.page.json"
 REDACTION = "otel_har.redaction"
 """The policy by which the entry was redacted, `default` or `strict`; not there where it was not."""
+DOCUMENT_ID = "otel_har.document.id"
+DOCUMENT_JSON = "otel_har.document.json"
 PART_INDEX = "otel_har.part.index"
 PART_COUNT = "otel_har.part.count"
 PART_DATA = "otel_har.part.data"
@@ -68,6 +73,7 @@ _VERSION = re.compile(r"(?:https?|h)/?(\d(?:\.\d)?)", re.IGNORECASE)
 _TEXTUAL = re.compile(r"text/|.*(?:/|\+)(?:json|xml|yaml)$|application/x-www-form-urlencoded$")
 _HEX = re.compile(r"[0-9a-fA-F]*")
 _TEXT_OF_BODY = 1024  # characters of what is shown to people
+_CHARACTER_BYTES = 4  # the most of one in UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,40 +107,39 @@ def entry_event(
     *,
     redaction: str | None = None,
     with_bodies: bool = False,
-    entry_id: str | None = None,
+    as_given: bool = False,
 ) -> Event:
-    """The event of an entry.
+    """The event of an entry. Its id is made from the entry, and so the same whenever the same entry is sent again.
 
     Args:
         entry: The entry.
         page: Its page.
         redaction: The policy by which it was redacted.
         with_bodies: Whether the bodies are attributes of their own, too, by the semantic conventions' rules.
-        entry_id: Tells this entry from all others; made from the entry by default, and so the same whenever the same
-            entry is sent again.
+        as_given: Whether neutral values are left out that stand for what a file lacked.
 
     Raises:
         ValueError, RecursionError: A custom field of it has no form in JSON.
     """
-    text = exact_json(entry)
+    text = exact_json(entry, as_given=as_given)
     attributes = _filterable(entry)
     if with_bodies:
         attributes |= _bodies(entry)
     if page is not None:
-        attributes |= _of_page(page)
+        attributes |= _of_page(page, as_given=as_given)
     elif entry.pageref:
         attributes[PAGE_ID] = _sendable(entry.pageref)
     if redaction is not None:
         attributes[REDACTION] = redaction
-    attributes[ENTRY_ID] = entry_id or hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    attributes[ENTRY_ID] = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     attributes[ENTRY_JSON] = text
     severity = INFO if entry.response.status else WARN
     return Event(ENTRY_EVENT, attributes, _shown(entry), _unix_ns(entry), severity, *_context(entry.otel))
 
 
-def page_event(page: Page, *, redaction: str | None = None) -> Event:
+def page_event(page: Page, *, redaction: str | None = None, as_given: bool = False) -> Event:
     """The event of a page that changed after its entries were sent."""
-    attributes = _of_page(page)
+    attributes = _of_page(page, as_given=as_given)
     if redaction is not None:
         attributes[REDACTION] = redaction
     return Event(PAGE_EVENT, attributes, without_surrogates(page.title), _unix_ns(page))
@@ -150,6 +155,27 @@ def statistics_event(counts: Mapping[str, int], time_unix_ns: int = 0) -> Event:
     told: dict[str, Value] = {_STATISTICS + name: count for name, count in counts.items() if count}
     text = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.items() if count)
     return Event(STATISTICS_EVENT, told, text, time_unix_ns, WARN)
+
+
+def document_event(text: str) -> Event:
+    """The event of what a HAR file has beside its entries and pages.
+
+    Args:
+        text: The file's JSON without these; `pages` is an empty list where it has some.
+    """
+    return Event(DOCUMENT_EVENT, {DOCUMENT_JSON: text}, "a HAR file")
+
+
+def document_of(event: Event) -> dict[str, Any]:
+    """What an `otel_har.document` tells.
+
+    Raises:
+        HarFormatError: It has none.
+    """
+    found = _json_of(event, DOCUMENT_JSON)
+    if not isinstance(found, dict):
+        raise HarFormatError(f"the attribute {DOCUMENT_JSON} is no object")
+    return found
 
 
 def entry_of(event: Event) -> Entry:
@@ -184,20 +210,24 @@ def counts_of(event: Event) -> dict[str, int]:
 def parts_of(event: Event, max_bytes: int) -> list[Event]:
     """The event of an entry in parts, whose JSON text is at most so many bytes each; each has the other attributes.
 
+    Where it is cut the text and the number of parts say, and nothing else: parts of the same entry that tell the same
+    number fit together whoever divided it, and when. Of another number they do not.
+
     Bodies as attributes of their own are left out: they stand in the JSON text.
     """
     attributes = dict(event.attributes)
     data = str(attributes.pop(ENTRY_JSON)).encode()
     for name in (REQUEST_BODY, RESPONSE_BODY):
         attributes.pop(name, None)
-    pieces = _cut(data, max(4, max_bytes))  # a character has at most 4 bytes
+    # A cut goes back to where a character begins, at most 3 bytes.
+    count = max(1, math.ceil(len(data) / max(1, max_bytes - _CHARACTER_BYTES)))
     return [
         replace(
             event,
             name=PART_EVENT,
-            attributes={**attributes, PART_INDEX: index, PART_COUNT: len(pieces), PART_DATA: piece},
+            attributes={**attributes, PART_INDEX: index, PART_COUNT: count, PART_DATA: piece},
         )
-        for index, piece in enumerate(pieces)
+        for index, piece in enumerate(_cut(data, count))
     ]
 
 
@@ -223,32 +253,6 @@ def joined(parts: Sequence[Event]) -> Event:
     return replace(ordered[0], name=ENTRY_EVENT, attributes=attributes)
 
 
-def exact_json(model: HarModel) -> str:
-    """JSON text from which the same model is read, on one line.
-
-    Other than `to_json` it keeps lone surrogates, as the escapes that JSON has for them (RFC 8259, 8.2).
-
-    Raises:
-        ValueError, RecursionError: A custom field has no form in JSON.
-    """
-    try:
-        return model.model_dump_json()
-    except PydanticSerializationError:
-        value = _finite(model.model_dump())
-        return json.dumps(value, default=to_jsonable_python, allow_nan=False, separators=(",", ":"))
-
-
-def _finite(value: Any) -> Any:
-    """A copy in which numbers that JSON does not have are texts, as `to_json` writes them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, dict):
-        return {name: _finite(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return value
-
-
 def _json_of(event: Event, name: str) -> Any:
     text = event.attributes.get(name)
     if not isinstance(text, str):
@@ -259,8 +263,8 @@ def _json_of(event: Event, name: str) -> Any:
         raise HarFormatError(f"the attribute {name} is no JSON: {fault}") from fault
 
 
-def _of_page(page: Page) -> dict[str, Value]:
-    return {PAGE_ID: without_surrogates(page.id), PAGE_JSON: exact_json(page)}
+def _of_page(page: Page, *, as_given: bool) -> dict[str, Value]:
+    return {PAGE_ID: without_surrogates(page.id), PAGE_JSON: exact_json(page, as_given=as_given)}
 
 
 def _filterable(entry: Entry) -> dict[str, Value]:
@@ -376,14 +380,12 @@ def _unix_ns(model: Entry | Page) -> int:
     return found if 0 <= found <= _MAX_UNIX_NS else 0
 
 
-def _cut(data: bytes, max_bytes: int) -> list[str]:
-    """Texts of at most so many bytes: no character is cut."""
-    pieces = []
+def _cut(data: bytes, count: int) -> Iterator[str]:
+    """So many texts, about as long as each other: no character is cut."""
     start = 0
-    while start < len(data):
-        end = min(start + max_bytes, len(data))
+    for index in range(1, count + 1):
+        end = len(data) * index // count
         while end < len(data) and data[end] & 0xC0 == 0x80:  # noqa: PLR2004 - a byte within a character of UTF-8
             end -= 1
-        pieces.append(data[start:end].decode())
+        yield data[start:end].decode()
         start = end
-    return pieces

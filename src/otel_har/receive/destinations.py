@@ -5,13 +5,14 @@ The rule: the names are others' choice, so the number of files is bounded, and t
 
 from __future__ import annotations
 
+import contextlib
 import os
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from otel_har.errors import ExportError
+from otel_har.errors import DestinationError, ExportError
 from otel_har.export.interfaces import HarExporter
 from otel_har.guard import guarded
 from otel_har.har.models import Entry
@@ -21,7 +22,6 @@ from otel_har.receive.naming import NameTemplate
 
 _MAX_OPEN = 64
 DEFAULT_MAX_FILES = 10_000
-OTHERS = "others"
 MakeFile = Callable[[Path, bool], HarExporter]
 """Makes the exporter to a path; whether it goes on with what is there."""
 
@@ -57,6 +57,10 @@ class Destinations(ABC):
         """
 
     @abstractmethod
+    def upkeep(self) -> None:
+        """Have those that are open do what time brings; called often."""
+
+    @abstractmethod
     def close(self, timeout_millis: int) -> None:
         """Shut the exporters down."""
 
@@ -74,6 +78,10 @@ class OneDestination(Destinations):
     def destination(self, name: str) -> Destination:  # noqa: ARG002 - there is one
         """The only one."""
         return self._destination
+
+    def upkeep(self) -> None:
+        """What its exporter has to do."""
+        _keep_up(self._destination.exporter)
 
     def close(self, timeout_millis: int) -> None:
         """Shut the exporter down."""
@@ -114,7 +122,7 @@ class FileDestinations(Destinations):
         path = os.fspath(self._template.path(resource, entry))
         if path in self._begun or len(self._begun) < self._max_files:
             return path
-        return os.fspath(self._template.path(dict.fromkeys(self._template.fields, OTHERS), None))
+        return os.fspath(self._template.of_others)
 
     def knowing(self, page_id: str) -> list[str]:
         """The paths of the files with entries of a page."""
@@ -126,13 +134,20 @@ class FileDestinations(Destinations):
         if found is None:
             is_new = name not in self._begun
             exporter = self._make_file(Path(name), self._append or not is_new)
-            found = Destination(exporter, self._begun.setdefault(name, PageLedger(self._max_pages)))
+            pages = self._begun.setdefault(name, PageLedger(self._max_pages))
+            pages.tell_again()
+            found = Destination(exporter, pages)
             self._open[name] = found
             if len(self._open) > _MAX_OPEN:
                 _, oldest = self._open.popitem(last=False)
                 _shut_down(oldest.exporter, 5_000)
         self._open.move_to_end(name)
         return found
+
+    def upkeep(self) -> None:
+        """What the files that are open have to do; those that were closed are looked at when something comes again."""
+        for destination in self._open.values():
+            _keep_up(destination.exporter)
 
     def close(self, timeout_millis: int) -> None:
         """Shut the exporters down."""
@@ -155,3 +170,10 @@ def check_directory(path: Path) -> None:
 @guarded("closing a file")
 def _shut_down(exporter: HarExporter, timeout_millis: int) -> None:
     exporter.shutdown(timeout_millis)
+
+
+@guarded("upkeep of a file")
+def _keep_up(exporter: HarExporter) -> None:
+    if exporter.needs_upkeep:
+        with contextlib.suppress(DestinationError):  # it may be that it takes nothing for now
+            exporter.upkeep()

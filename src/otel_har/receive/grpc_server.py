@@ -1,13 +1,14 @@
 """OTLP over gRPC.
 
 The rule: messages are taken as bytes, and read by the thread that delivers. gRPC itself refuses what is too large, as
-it comes or decompressed, and more requests at a time than may be.
+it comes or decompressed, and more requests at a time than may be. A call whose message does not come is ended, so that
+it does not hold the place of another one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ import grpc.aio
 
 from otel_har.receive import rpc
 from otel_har.receive.access import Access
-from otel_har.receive.answers import Answer, Verdict
+from otel_har.receive.answers import ENDING, Answer, Verdict
 from otel_har.receive.intake import Intake, Message, Signal
 from otel_har.receive.sizes import Sizes
 
@@ -30,7 +31,7 @@ _STATUS_DETAILS = "grpc-status-details-bin"
 _METRICS_TEXT = "this receiver keeps no metrics"
 _CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
-Handle = Callable[[bytes, Any], Awaitable[bytes]]
+Handle = Callable[[AsyncIterator[bytes], Any], Awaitable[bytes]]
 
 
 class GrpcServer(grpc.GenericRpcHandler):
@@ -49,6 +50,10 @@ class GrpcServer(grpc.GenericRpcHandler):
         self._sizes = sizes
         self._tls = tls
         self._server: Any = None
+        self._reading: set[asyncio.Future[bytes | None]] = set()
+        self._calls = 0
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the port, which the system chooses where 0 is asked for.
@@ -75,9 +80,17 @@ class GrpcServer(grpc.GenericRpcHandler):
         return taken
 
     async def stop(self) -> None:
-        """Listen no more, and let those who wait for an answer have it."""
-        if self._server is not None:
-            await self._server.stop(self._sizes.ending_s)
+        """Listen no more, and let those who wait for an answer have it. Who has not sent all is not waited for."""
+        if self._server is None:
+            return
+        stopping = asyncio.ensure_future(self._server.stop(self._sizes.ending_s))
+        for reading in self._reading:
+            reading.cancel()
+        answered = asyncio.ensure_future(self._is_idle.wait())
+        await asyncio.wait({stopping, answered}, return_when=asyncio.FIRST_COMPLETED)
+        answered.cancel()
+        await self._server.stop(None)  # else it would wait for connections on which nothing was asked for
+        await stopping
 
     def service(self, handler_call_details: Any) -> Any:
         """grpcio's: what takes a request."""
@@ -87,9 +100,33 @@ class GrpcServer(grpc.GenericRpcHandler):
         metadata = dict(handler_call_details.invocation_metadata or ())
         is_admitted = self._access.admits(metadata.get("authorization"))
         handle: Handle = partial(self._take, signal) if is_admitted else _refuse
-        return grpc.unary_unary_rpc_method_handler(handle)
+        # On the wire a call with one message is the same; so it is we who wait for the message.
+        return grpc.stream_unary_rpc_method_handler(handle)
 
-    async def _take(self, signal: Signal, data: bytes, context: Any) -> bytes:
+    async def _message(self, messages: AsyncIterator[bytes], context: Any) -> bytes:
+        """The message of a call."""
+        reading = asyncio.ensure_future(_next(messages))
+        self._reading.add(reading)
+        try:
+            done, _ = await asyncio.wait({reading}, timeout=self._sizes.reading_s)
+        finally:
+            self._reading.discard(reading)
+            reading.cancel()
+        if reading.cancelled():
+            await _abort(context, rpc.status_of(ENDING))
+        if not done:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not come")
+        message = reading.result()
+        if message is None:  # gRPC refused it, or there is none
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "there is no message")
+            raise AssertionError  # `abort` raises
+        return message
+
+    async def _take(self, signal: Signal, messages: AsyncIterator[bytes], context: Any) -> bytes:
+        self._calls += 1
+        self._is_idle.clear()
+        context.add_done_callback(self._call_ended)
+        data = await self._message(messages, context)
         if not self._intake.reserve(len(data)):
             answer = self._intake.refusal
         else:
@@ -103,8 +140,19 @@ class GrpcServer(grpc.GenericRpcHandler):
         made: bytes = rpc.response(signal, told).SerializeToString()
         return made
 
+    def _call_ended(self, context: Any) -> None:  # noqa: ARG002 - a callback of grpcio's
+        self._calls -= 1
+        if not self._calls:
+            self._is_idle.set()
 
-async def _refuse(data: bytes, context: Any) -> bytes:  # noqa: ARG001 - a handler of grpcio's
+
+async def _next(messages: AsyncIterator[bytes]) -> bytes | None:
+    async for message in messages:
+        return message
+    return None
+
+
+async def _refuse(messages: AsyncIterator[bytes], context: Any) -> bytes:  # noqa: ARG001 - a handler of grpcio's
     await context.abort(grpc.StatusCode.UNAUTHENTICATED, "a bearer token is needed")
     raise AssertionError  # `abort` raises
 

@@ -1,23 +1,25 @@
 """OTLP over HTTP, with aiohttp's server: protobuf and JSON, gzip and deflate.
 
-The rule: a body is read as long as there is room for it, and no further than a message may be long. aiohttp would
-inflate it before it could be counted, so it is told not to.
+The rule: a body is read as long as there is room for it, and no further than a message may be long. It has room as it
+comes: who announces much and sends nothing takes nothing from others. aiohttp would inflate it before it could be
+counted, so it is told not to.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from functools import partial
 
 from aiohttp import web
 from google.protobuf import json_format
 from google.protobuf.message import Message as ProtobufMessage
-from google.rpc.code_pb2 import INVALID_ARGUMENT, UNAUTHENTICATED
+from google.rpc.code_pb2 import INVALID_ARGUMENT, UNAUTHENTICATED, UNAVAILABLE
 
 from otel_har.receive import rpc
 from otel_har.receive.access import Access
-from otel_har.receive.answers import Answer, Verdict
+from otel_har.receive.answers import ENDING, Answer, Verdict
 from otel_har.receive.inflating import CODINGS
 from otel_har.receive.intake import Intake, Message, Signal
 from otel_har.receive.sizes import Sizes
@@ -25,7 +27,6 @@ from otel_har.receive.sizes import Sizes
 _PROTOBUF = "application/x-protobuf"
 _JSON = "application/json"
 _PIECE_BYTES = 1 << 18
-_READ_S = 60.0  # so long a body may take
 _LINGERING_S = 2.0  # so long the rest of one is read that was refused, so that the sender reads the answer
 _STATUSES = {
     Verdict.MALFORMED: 400,
@@ -34,6 +35,7 @@ _STATUSES = {
     Verdict.FAILED: 500,
 }
 _METRICS_TEXT = "this receiver keeps no metrics"
+_logger = logging.getLogger("otel_har")
 
 
 class HttpServer:
@@ -51,6 +53,8 @@ class HttpServer:
         self._access = access
         self._sizes = sizes
         self._tls = tls
+        self._reading: set[asyncio.Transport] = set()
+        self._is_ending = False
         app = web.Application()
         for signal in Signal:
             app.router.add_post(f"/v1/{signal.value}", partial(self._take, signal))
@@ -75,7 +79,10 @@ class HttpServer:
         return taken
 
     async def stop(self) -> None:
-        """Listen no more, and let those who wait for an answer have it."""
+        """Listen no more, and let those who wait for an answer have it. Who has not sent all is not waited for."""
+        self._is_ending = True
+        for transport in self._reading:
+            transport.close()
         await self._runner.cleanup()
 
     async def _take(self, signal: Signal, request: web.Request) -> web.Response:
@@ -91,23 +98,37 @@ class HttpServer:
             return say(415, rpc.status(INVALID_ARGUMENT, f"a request must be {text}"))
         room = _RoomForBody(self._intake)
         try:
-            body = await asyncio.wait_for(self._body(request, room), _READ_S)
+            body = await asyncio.wait_for(self._body(request, room), self._sizes.reading_s)
             if isinstance(body, Answer):
                 answer = body
             else:
                 answer = await asyncio.wrap_future(self._intake.submit(Message(signal, body, coding, is_json)))
         except asyncio.TimeoutError:
-            return say(408, rpc.status(INVALID_ARGUMENT, "the body did not come"))
+            return say(503, rpc.status(UNAVAILABLE, "the body did not come in time"))
+        except (ConnectionError, web.RequestPayloadError) as fault:
+            _logger.debug("otel-har: a request did not come to its end: %s", type(fault).__name__)
+            return say(400, rpc.status(INVALID_ARGUMENT, "the body did not come to its end"))
         finally:
             room.leave()
         return _answered(signal, answer, is_json=is_json)
 
     async def _body(self, request: web.Request, room: _RoomForBody) -> bytes | Answer:
         """The body, or why it is not taken."""
-        if (request.content_length or 0) > self._sizes.message_bytes:
+        announced = request.content_length or 0
+        if announced > self._sizes.message_bytes:
             return self._sizes.refusal()
-        if not room.take(request.content_length or 0):
-            return self._intake.refusal
+        if self._is_ending or not self._intake.has_room(announced):
+            return ENDING if self._is_ending else self._intake.refusal
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError
+        self._reading.add(transport)
+        try:
+            return await self._pieces(request, room)
+        finally:
+            self._reading.discard(transport)
+
+    async def _pieces(self, request: web.Request, room: _RoomForBody) -> bytes | Answer:
         pieces: list[bytes] = []
         size_bytes = 0
         async for piece in request.content.iter_chunked(_PIECE_BYTES):
@@ -129,12 +150,10 @@ class _RoomForBody:
 
     def take(self, size_bytes: int) -> bool:
         """Have room for so many bytes in all; whether there is."""
-        more = size_bytes - self._bytes
-        if more > 0 or not size_bytes:
-            if not self._intake.reserve(max(0, more)):
-                return False
-            self._bytes = max(size_bytes, self._bytes)
-        return True
+        is_free = self._intake.reserve(size_bytes - self._bytes, self._bytes)
+        if is_free:
+            self._bytes = size_bytes
+        return is_free
 
     def leave(self) -> None:
         """Give it back."""

@@ -67,14 +67,27 @@ class Intake:
         self._worker = threading.Thread(target=self._work, name="otel-har intake", daemon=True)
         self._worker.start()
 
-    def reserve(self, size_bytes: int) -> bool:
-        """Whether there is room for so many bytes, which are taken then. One message alone always has room."""
+    def reserve(self, size_bytes: int, held_bytes: int = 0) -> bool:
+        """Whether there is room for so many bytes, which are taken then. One message alone always has room.
+
+        Args:
+            size_bytes: How many.
+            held_bytes: How many the same message has already.
+        """
         with self._changed:
-            is_free = not self._bytes or self._bytes + size_bytes <= self._max_bytes
-            if self._is_ending or not is_free or len(self._waiting) >= _MAX_MESSAGES:
+            if not self._is_free(size_bytes, held_bytes):
                 return False
             self._bytes += size_bytes
             return True
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Whether there is room for so many bytes; nothing is taken."""
+        with self._changed:
+            return self._is_free(size_bytes, 0)
+
+    def _is_free(self, size_bytes: int, held_bytes: int) -> bool:
+        has_room = self._bytes == held_bytes or self._bytes + size_bytes <= self._max_bytes
+        return has_room and not self._is_ending and len(self._waiting) < _MAX_MESSAGES
 
     @property
     def refusal(self) -> Answer:

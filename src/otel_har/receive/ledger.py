@@ -57,6 +57,10 @@ class PageLedger:
         for page in pages:
             self._changed.setdefault(page.id, page)
 
+    def tell_again(self) -> None:
+        """Another exporter goes on with the file: it is to know all its pages, for those that a new file will need."""
+        self._changed = dict(self._pages)
+
     def __contains__(self, page_id: str) -> bool:
         return page_id in self._pages
 
@@ -96,7 +100,7 @@ class PageLedger:
             return _OTHERS
         if asked not in self._pages or not source:
             return asked
-        return f"{asked}_{hashlib.sha256(source.encode('utf-8', 'replace')).hexdigest()[:8]}"
+        return f"{asked}_{source[:8]}"
 
 
 def _better(known: Page | None, told: Page) -> Page:
@@ -125,7 +129,9 @@ def _of_others(known: Page | None, page: Page) -> Page:
 
 def _source(resource: Mapping[str, str], page: Page) -> str:
     """Whose page it is, as far as the resource tells programs apart; that of a trace is everybody's."""
-    return "" if page.id.startswith(_OF_TRACE) else repr(sorted(resource.items()))
+    if page.id.startswith(_OF_TRACE):
+        return ""
+    return hashlib.sha256(repr(sorted(resource.items())).encode("utf-8", "replace")).hexdigest()
 
 
 def _started(model: Entry | Page) -> float:

@@ -22,6 +22,7 @@ from otel_har.receive.duplicates import Window
 from otel_har.receive.grpc_server import GrpcServer
 from otel_har.receive.http_server import HttpServer
 from otel_har.receive.intake import Intake
+from otel_har.receive.parts import PATIENCE_S, Parts
 from otel_har.receive.sizes import Sizes
 from otel_har.receive.span_room import SpanRoom
 
@@ -60,7 +61,8 @@ class Receiver:
 
     def __init__(self, destinations: Destinations, settings: ReceiverSettings) -> None:
         self._settings = settings
-        decoder = Decoder(settings.sizes.message_bytes, with_spans=settings.with_spans)
+        parts = Parts(settings.sizes.parts_bytes, patience_s=PATIENCE_S)
+        decoder = Decoder(settings.sizes.message_bytes, with_spans=settings.with_spans, parts=parts)
         self._deliverer = Deliverer(decoder, destinations, Window(), SpanRoom())
         self._intake = Intake(self._deliverer.deliver, settings.sizes.queue_bytes)
 

@@ -15,13 +15,13 @@ from typing import Any
 from otel_har.redaction.bodies import body_spans
 from otel_har.redaction.credentials import moved
 from otel_har.redaction.encoded_body import changed_in_base64, is_base64
-from otel_har.redaction.finding import Finders
+from otel_har.redaction.finding import LONGEST_REMEMBERED, Finders
 from otel_har.redaction.form_names import FormNames, form_of
 from otel_har.redaction.marks import beside_marks
 from otel_har.redaction.shapes import cut_spans
-from otel_har.redaction.spans import Mark, Span, Writing, replaced
+from otel_har.redaction.spans import Mark, Span, Writing, plain_mark, replaced
 from otel_har.redaction.sweep import Sweep, is_plain
-from otel_har.redaction.unknown import UNKNOWN, is_url, query_values
+from otel_har.redaction.unknown import UNKNOWN, URL_PARTS, is_url, query_values
 
 # What HAR 1.2 itself fills with facts that are no secrets, where a secret may stand in the text by chance only.
 _FACT = re.compile(
@@ -55,11 +55,13 @@ _MESSAGES = frozenset({"_webSocketMessages", "_eventSourceMessages"})
 _OF_OBJECTS = _MESSAGES.union(_HEADERS, {"cookies", "queryString", "params"})
 _PAGES = frozenset({"startedDateTime", "pageTimings"})  # one of these tells that an object is a page
 _BINARY_FRAMES = (2, 8, 9, 10)  # of a message in base64: the `opcode` that Chrome has, and those of control frames
+_BY_THEIR_PLACE = frozenset({"text", "id", "pageref"})  # what these are, other members beside them tell
 _MAX_DEPTH = 100
 _NAME_AND_VALUE = 2
 _MAPPINGS = (dict, Mapping)  # what is of the first is told at once
 _CONTAINERS = (list, dict, tuple, Mapping)
 _Find = Callable[[str], list[Span]]
+_NOTHING_FOUND = Sweep((), plain_mark)
 
 
 class EntryRedaction:
@@ -78,12 +80,14 @@ class EntryRedaction:
     def __init__(self, finders: Finders, mark: Mark, hashed: Mark, *, is_strict: bool = False) -> None:
         self._finders = finders
         self._names = finders.names
+        self._fields = finders.names.fields
+        self._harmless = finders.harmless
         self._mark = mark
         self._hashed = hashed
         self._is_strict = is_strict
         self._values: set[str] = set()
         self._bare: set[str] = set()
-        self._sweep = Sweep((), mark)
+        self._sweep = _NOTHING_FOUND
         self.rules: set[str] = set()
 
     def know(self, values: Iterable[str]) -> None:
@@ -93,7 +97,8 @@ class EntryRedaction:
     def redact(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """The entry without its secrets; the one that is given is not changed."""
         found: dict[str, Any] = self._object(entry, 0)
-        self._sweep = Sweep(self._values, self._mark, self._bare)
+        if self._values:
+            self._sweep = Sweep(self._values, self._mark, self._bare)
         if self._sweep:
             found = self._swept(found)
             if self._sweep.count:
@@ -101,20 +106,38 @@ class EntryRedaction:
         return found
 
     def _object(self, value: Mapping[str, Any], depth: int) -> dict[str, Any]:
-        return {name: self._member(value, name, one, depth + 1) for name, one in value.items()}
+        """Each member; most are numbers, or texts that were harmless under the same name before."""
+        fields, harmless = self._fields, self._harmless
+        found = {}
+        for name, one in value.items():
+            kind = type(one)
+            if kind is str:
+                is_known = len(one) <= LONGEST_REMEMBERED and (name, one) in harmless
+                found[name] = one if is_known else self._member(value, name, one, depth + 1)
+            elif (kind is int or kind is float) and not fields[name]:
+                found[name] = one
+            else:
+                found[name] = self._member(value, name, one, depth + 1)
+        return found
 
     def _member(self, parent: Mapping[str, Any], name: str, value: Any, depth: int) -> Any:
         if isinstance(value, str):
-            if not value or _is_fact(name, value):
-                return value
-            if name == "text" and ("mimeType" in parent or "encoding" in parent):
-                return self._body(value, parent)
-            return self._page_id(value) if _is_page_id(name, parent) else self._string(name, value)
+            return self._text(parent, name, value)
         if isinstance(value, _CONTAINERS) and name in _OF_OBJECTS:
             return self._objects(parent, name, value, depth)
         if name == "text" and self._is_strict and isinstance(value, _CONTAINERS):
             return self._content(name, value, parent, depth)
         return self._value(name, value, depth) if isinstance(value, _CONTAINERS) else self._number(name, value)
+
+    def _text(self, parent: Mapping[str, Any], name: str, value: str) -> str:
+        if name == "text" and value and ("mimeType" in parent or "encoding" in parent):
+            return self._body(value, parent)
+        if _is_page_id(name, parent) and not _is_fact(name, value):
+            return self._page_id(value) if value else value
+        redacted = value if not value or _is_fact(name, value) else self._string(name, value)
+        if redacted is value and name not in _BY_THEIR_PLACE:
+            self._harmless.remember(name, value)
+        return redacted
 
     def _objects(self, parent: Mapping[str, Any], name: str, value: Any, depth: int) -> Any:
         """A list whose objects HAR, or Chrome, gives a meaning; other producers write it in other forms."""
@@ -127,11 +150,23 @@ class EntryRedaction:
                 self._message(one, depth) if isinstance(one, _MAPPINGS) else self._content(name, one, {}, depth)
                 for one in value
             ]
+        if name in _HEADERS:
+            return [self._header_field(name, one, depth) for one in value]
         form = self._form(value, parent) if name == "params" else None
         return [
             self._pair(name, one, depth, form) if isinstance(one, _MAPPINGS) else self._odd_pair(name, one, depth)
             for one in value
         ]
+
+    def _header_field(self, kind: str, pair: Any, depth: int) -> Any:
+        """A header field; one without a secret is told at once."""
+        if type(pair) is dict and len(pair) == _NAME_AND_VALUE:
+            name, value = pair.get("name"), pair.get("value")
+            if type(name) is str and type(value) is str:
+                found = self._finders.header(name, value, is_strict=self._is_strict)
+                if not found.spans and not found.values:
+                    return pair
+        return self._pair(kind, pair, depth) if isinstance(pair, _MAPPINGS) else self._odd_pair(kind, pair, depth)
 
     def _content(self, name: str, value: Any, parent: Mapping[str, Any], depth: int) -> Any:
         """A body or a message, which may be of any type."""
@@ -180,9 +215,10 @@ class EntryRedaction:
         if name in _URLS:
             spans = self._finders.url(value) + (list(query_values(value, self._names)) if self._is_strict else [])
             return self._replaced(value, spans, "url")
-        if name == "url.query":  # of a span's attributes: the query without its question mark
-            spans = [*self._finders.text(value), *moved(self._finders.url(f"?{value}"), -1)]
-            return self._replaced(value, spans, "url")
+        if name in URL_PARTS:
+            url = URL_PARTS[name] + value
+            spans = [*self._finders.url(url), *(query_values(url, self._names) if self._is_strict else ())]
+            return self._replaced(value, [*self._finders.text(value), *moved(spans, -1)], "url")
         header = name.rpartition("header.")[2] if "header." in name else ""
         if header:  # of a span's attributes: http.request.header.NAME
             return self._header(header.replace("_", "-"), value)

@@ -13,9 +13,22 @@ from otel_har.redaction.text import text_spans
 from otel_har.redaction.urls import url_spans
 
 _REMEMBERED = 4096
-_LONGEST_REMEMBERED = 300
+_MARK = "REDACTED"
+LONGEST_REMEMBERED = 300
+"""Characters of a text beyond which it is looked at each time."""
 _NOTHING = Found()
 _Find = Callable[[str], list[Span]]
+
+
+class Harmless(set[tuple[str, str]]):
+    """Members of entries in which nothing was found, by name and text."""
+
+    def remember(self, name: str, text: str) -> None:
+        """A member has nothing; what has a mark already is looked at each time, for its rule is told."""
+        if len(text) <= LONGEST_REMEMBERED and _MARK not in text:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self.add((name, text))
 
 
 class Finders:
@@ -24,10 +37,15 @@ class Finders:
     Args:
         names: The names of secrets.
         headers: Finds those of header fields.
+
+    Attributes:
+        names: As given.
+        harmless: What has none, as far as it is remembered.
     """
 
     def __init__(self, names: Names, headers: HeaderSpans) -> None:
         self.names = names
+        self.harmless = Harmless()
         self.text = _remembering(lambda text: text_spans(text, names))
         self.url = _remembering(lambda url: _in_url(url, names))
         self._headers = headers
@@ -35,7 +53,7 @@ class Finders:
 
     def header(self, name: str, value: str, *, is_strict: bool) -> Found:
         """The secrets of a header field."""
-        if len(value) > _LONGEST_REMEMBERED or len(name) > _LONGEST_REMEMBERED:
+        if len(value) > LONGEST_REMEMBERED or len(name) > LONGEST_REMEMBERED:
             return self._header(name, value, is_strict)
         return self._short_header(name, value, is_strict)
 
@@ -56,6 +74,6 @@ def _remembering(find: _Find) -> _Find:
     short = lru_cache(_REMEMBERED)(find)
 
     def found(text: str) -> list[Span]:
-        return short(text) if len(text) <= _LONGEST_REMEMBERED else find(text)
+        return short(text) if len(text) <= LONGEST_REMEMBERED else find(text)
 
     return found

@@ -16,13 +16,15 @@ from otel_har.redaction.encoded_urls import encoded_url_places
 from otel_har.redaction.harmless import LONGEST as HARMLESS_LENGTH
 from otel_har.redaction.harmless import describes, is_harmless, is_symbol, is_text_of_code
 from otel_har.redaction.json_pairs import end_of_string, value_beside
-from otel_har.redaction.named import NOTATIONS, anchors_in, lowered
+from otel_har.redaction.known_strings import is_known_to_be_harmless
+from otel_har.redaction.named import anchors_in, lowered
 from otel_har.redaction.names import Names
 from otel_har.redaction.pairs import COMMANDS
 from otel_har.redaction.shapes import shape_spans
 from otel_har.redaction.spans import Span, Writing
 from otel_har.redaction.text import base64_places, text_spans
 from otel_har.redaction.urls import query_places
+from otel_har.redaction.words import may_tell
 
 RULE = "json-field"
 
@@ -61,10 +63,6 @@ _VOCABULARY_ENDS = re.compile(r"\d\s{0,256}\}")
 _WEAK_NAME = re.compile(r"(?:auth|authorization|cookies?)\Z", re.IGNORECASE)
 """Names that stand over the texts of a page, too, of which a sentence is no secret."""
 
-_HARMLESS = re.compile(r"[\w .,;!/@#()'*+$-]*")
-"""What a string is made of that has no escape and nothing encoded."""
-
-_NAME_RUN = re.compile(r"[\w.$-]+")
 _KNOWN = 4096
 """Strings whose verdicts are kept while a text is read."""
 
@@ -87,6 +85,18 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
     prefix = _PREFIX.match(text)
     if not prefix:
         return None
+    return [] if is_known_to_be_harmless(text, names) else read_spans(text, names, prefix.end(), depth)
+
+
+def read_spans(text: str, names: Names, begin: int = 0, depth: int = _DEEPEST) -> list[Span] | None:
+    """The same of what begins like JSON, without asking what is known of its strings.
+
+    Args:
+        text: Any text.
+        names: Tells which names mean a secret.
+        begin: Where the JSON begins.
+        depth: How often JSON within strings is read.
+    """
     lower = lowered(text)
     anchors = anchors_in(lower, names)
     shapes = shape_spans(text)
@@ -103,7 +113,7 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
         return []
     places.sort(reverse=True)
     reading = _Reading(text, names, places, all_strings=all_strings, depth=depth)
-    return reading.spans if reading.read(prefix.end()) else None
+    return reading.spans if reading.read(begin) else None
 
 
 @dataclass(slots=True)
@@ -302,17 +312,9 @@ def _telling(text: str, lower: str, places: list[int], names: Names) -> list[int
         string = text[start:end] if start and end >= 0 else ""
         verdict = known.get(string) if string else True
         if verdict is None:
-            verdict = _may_tell(string, names)
+            verdict = may_tell(string, names)
             if len(known) < _KNOWN:
                 known[string] = verdict
         if verdict:
             telling.append(at)
     return telling
-
-
-def _may_tell(string: str, names: Names) -> bool:
-    if not _HARMLESS.fullmatch(string) or NOTATIONS.search(string):
-        return True
-    # As the reader of any text takes them, too, for what looks like JSON may be none.
-    runs = [run for run in _NAME_RUN.findall(string) if anchors_in(lowered(run), names)]
-    return any(names.field(one) or names.header(one) for one in (string, *runs))

@@ -9,7 +9,7 @@ harmless things in most recordings is harmless: `page_token`, `primary_key`, `st
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import unquote
 
 from otel_har.redaction.vocabulary import (
@@ -97,6 +97,9 @@ class Names:
         extra_queries: Further names of query parameters, in any spelling.
         extra_fields: Further names of fields, in any spelling; header fields and parameters of these names, too.
         keep: Names of headers, parameters and fields whose values stay, in any spelling; they win.
+
+    Attributes:
+        strings: What was seen of strings of JSON, by these names.
     """
 
     def __init__(
@@ -117,12 +120,18 @@ class Names:
         self.author = "author" if not (headers or queries or fields) else "\0"
         """A word that is common and no part of a secret's name, though it begins with an anchor."""
         # A further field is secret of whatever it is one: a header field and a parameter as well.
+        self.strings = SeenStrings()
         self._header = _Verdicts(
             _is_secret_header, frozenset(map(_joined, (*headers, *fields))), kept, _patterns(headers)
         )
         self._query = _Verdicts(_is_secret_query, frozenset(map(_joined, (*queries, *fields))), kept)
         self._field = _Verdicts(_is_secret_field, frozenset(map(_joined, fields)), kept)
         self._form = _Verdicts(_is_secret_in_forms, frozenset(map(_joined, (*fields, *queries))), kept)
+
+    @property
+    def fields(self) -> Mapping[str, bool]:
+        """`field` of each name."""
+        return self._field
 
     def is_kept(self, name: str) -> bool:
         """Whether the user said that the values of the name stay."""
@@ -147,6 +156,31 @@ class Names:
     def field(self, name: str) -> bool:
         """Whether the value of a field is secret: of JSON, of a form, in any text."""
         return self._field[name]
+
+
+class _Strings(set[str]):
+    """Strings that are remembered within bounds."""
+
+    def remember(self, strings: Iterable[str], longest: int, most: int) -> None:
+        """Further ones, but for those that are too long; beyond so many, they begin anew."""
+        if len(self) >= most:
+            self.clear()
+        self.update(one for one in strings if len(one) <= longest)
+
+
+class SeenStrings:
+    """What was seen of the strings of documents.
+
+    Attributes:
+        harmless: Those that tell of no secret.
+        telling: Those that may.
+    """
+
+    __slots__ = ("harmless", "telling")
+
+    def __init__(self) -> None:
+        self.harmless = _Strings()
+        self.telling = _Strings()
 
 
 class _Verdicts(dict[str, bool]):

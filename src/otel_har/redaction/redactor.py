@@ -50,6 +50,11 @@ class Redactor:
         self._salts = _salts(policy)
 
     @property
+    def shows_entries(self) -> bool:
+        """Whether the program has a redactor of its own, which sees each entry."""
+        return self.policy.redactor is not None
+
+    @property
     def told(self) -> Mode | None:
         """What a recording tells of the policy; None where nothing is redacted."""
         return None if self.policy.mode == "none" else self.policy.mode

@@ -40,18 +40,33 @@ _NEAR = 200
 _RUNS = bytes(code if chr(code).isalnum() or chr(code) in "_-.+/~" else 32 for code in range(128)) + b" " * 128
 """Turns all that belongs to no run into a space."""
 
+_KINDS = bytes(32 if code == 32 else 120 for code in range(256))  # noqa: PLR2004 - a space, and anything else
+_LONG = b"x" * _SHORTEST_RUN
+
 _RUN = re.compile(rb" [^ ]{%d,}" % _SHORTEST_RUN)
 _BEGINNING = f"(?:({beginnings()})|({'|'.join(RUN_TOKENS)}))"
 _CANDIDATE = re.compile(f"[ _./+~-]{_BEGINNING}".encode())
 """How a token begins, where a run does or within one. What it is, the text itself decides."""
 
+_START = re.compile(b"[ _./+~-](?=(..?.?.?))")
+_STARTS = frozenset(one[:4].encode() for one in TOKENS)
+"""The first four characters of tokens' beginnings, or all of a shorter one."""
+
+_START_LENGTHS = sorted({len(one) for one in _STARTS}, reverse=True)
+_SHORTEST_RUN_TOKEN = 33
+"""Characters below which no run has a token without a beginning of its own."""
+
 _ESCAPED = re.compile(f" (?:[0-9A-Fa-f]{{2}}|u[0-9A-Fa-f]{{4}}|[nrtbf]){_BEGINNING}".encode())
 """The same behind the rest of an escape, whose `%` or backslash ends a run."""
 
+_BESIDE = dict.fromkeys(("://", ":\\/\\/"), ("@", ".com", ".io"))
+"""What else a text has where a reader finds anything: URLs without user information and of other hosts are many."""
+
 _HINTS = tuple(
-    (next((one for one in "\\VWKP=$Q" if one in needle), needle), needle, reader) for needle, reader in READERS
+    (next((one for one in "\\VWKP=$Q" if one in needle), needle), needle, reader, _BESIDE.get(needle, ("",)))
+    for needle, reader in READERS
 )
-"""Each reader with a rare character of its needle: a single one is found many times as fast."""
+"""Each reader with a rare character of its needle, which is found many times as fast, and with what is beside it."""
 
 _OF_RUNS = tuple(RUN_TOKENS.values())
 _BEFORE = re.compile(r"(?:%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\[nrtbf])\Z")
@@ -70,11 +85,18 @@ def shape_spans(text: str) -> list[Span]:
     if len(text) < _SHORTEST:
         return []
     spans: list[Span] = []
-    for hint, needle, reader in _HINTS:
-        if hint in text and needle in text:
+    for hint, needle, reader, beside in _HINTS:
+        if hint in text and needle in text and any(one in text for one in beside):
             spans += _read(text, needle, reader)
     spans += _tokens(text)
     return sorted(spans, key=lambda span: (span.start, -span.end)) if spans else spans
+
+
+def is_near_a_shape(text: str) -> bool:
+    """Whether a text has a form of these, or something behind which one may stand."""
+    if any(hint in text and needle in text for hint, needle, *_ in _HINTS if needle not in _BESIDE):
+        return True
+    return bool(shape_spans(text))
 
 
 def cut_spans(text: str) -> list[Span]:
@@ -104,13 +126,34 @@ def _tokens(text: str) -> list[Span]:
     if len(text) < _SHORTEST_RUN:
         return []
     runs = b" " + text.encode("latin-1", "replace").translate(_RUNS)
-    found = b"".join(_RUN.findall(runs))
-    if not found:
+    long_runs = _long_runs(runs)
+    if not long_runs:
         return []
-    spans = list(_tokens_in(text, runs, _CANDIDATE)) if _CANDIDATE.search(found) else []
+    found = b"".join(long_runs)
+    may_begin = _begins_like_any(found) or max(map(len, long_runs)) > _SHORTEST_RUN_TOKEN
+    spans = list(_tokens_in(text, runs, _CANDIDATE)) if may_begin and _CANDIDATE.search(found) else []
     if ("%" in text or "\\" in text) and _ESCAPED.search(found):
         spans += _tokens_in(text, runs, _ESCAPED)
     return spans
+
+
+def _long_runs(runs: bytes) -> list[bytes]:
+    """What `_RUN` finds. Characters that are all the same are found many times as fast as any of a kind."""
+    kinds = runs.translate(_KINDS)
+    found = []
+    at = kinds.find(_LONG)
+    while at >= 0:
+        end = kinds.find(b" ", at + _SHORTEST_RUN)
+        end = len(kinds) if end < 0 else end
+        found.append(runs[at - 1 : end])
+        at = kinds.find(_LONG, end)
+    return found
+
+
+def _begins_like_any(found: bytes) -> bool:
+    """Whether the first characters of a token stand where one may begin: told before all of its beginning is."""
+    starts = set(_START.findall(found))
+    return any(not _STARTS.isdisjoint({one[:length] for one in starts}) for length in _START_LENGTHS)
 
 
 def _tokens_in(text: str, runs: bytes, candidates: re.Pattern[bytes]) -> Iterator[Span]:

@@ -8,10 +8,13 @@ const { entries } = JSON.parse(readFileSync(harPath.replace(/\.zip$/, ''), 'utf8
 
 // Runs in the page: makes one request, and tells of the answer or that there was none.
 async function send({ method, url, headers, postData }) {
-  const bytes = text => Uint8Array.from(atob(text), character => character.charCodeAt(0))
-  const body = postData && (postData.encoding === 'base64' ? bytes(postData.text) : new TextEncoder().encode(postData.text))
+  // Who makes a multipart body again makes another boundary.
+  const [, boundary] = /^multipart\/.*boundary=([^;]+)/.exec(postData?.mimeType) ?? []
+  const again = text => boundary ? text.replaceAll(boundary, 'another-boundary') : text
+  const bytes = text => Uint8Array.from(again(atob(text)), character => character.charCodeAt(0))
+  const body = postData && (postData.encoding === 'base64' ? bytes(postData.text) : new TextEncoder().encode(again(postData.text)))
   try {
-    const pairs = headers.map(({ name, value }) => [name, unescape(encodeURIComponent(value))])
+    const pairs = headers.map(({ name, value }) => [name, unescape(encodeURIComponent(again(value)))])
     const response = await fetch(url, { method, body, headers: pairs })
     const read = new Uint8Array(await response.arrayBuffer())
     return {

@@ -10,7 +10,7 @@ from benchmarks.compare.recorders import RECORDERS
 from benchmarks.compare.rounds import Case, Results
 from benchmarks.compare.table import aligned, recording, table
 from benchmarks.publishing import publish
-from benchmarks.server import answer, json_body
+from benchmarks.server import answers, json_body
 
 CASE = Case("requests", 2_000, 10, 1)
 
@@ -56,6 +56,6 @@ def test_a_page_without_the_block_is_refused_and_left(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [0, 10, 60, 2_000, 200_000])
 def test_the_server_answers_with_as_many_bytes_as_are_asked_for(size: int) -> None:
     """The size is exact, and the head says it."""
-    head, _, body = answer(size).partition(b"\r\n\r\n")
+    head, _, body = next(answers(size)).partition(b"\r\n\r\n")
     assert (size, json_body(size)) == (len(body), body)
     assert f"Content-Length: {size}".encode() in head

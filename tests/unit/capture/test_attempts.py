@@ -227,6 +227,18 @@ def test_a_look_up_between_connecting_and_sending(events: _Events) -> None:
     assert ([], 1, 5) == (repeated, attempt.instants.dns_started, attempt.instants.connect_ended)
 
 
+def test_tls_behind_such_a_look_up(events: _Events) -> None:
+    """TLS goes around the socket that is connected, and is a part of that attempt."""
+    holder = events.connect("proxy", 1080)
+    events("socket.getaddrinfo", "host", 443, 0, 1, 0)
+    with socket.socket() as plain, ssl.create_default_context().wrap_socket(plain, server_hostname="host") as tls:
+        started = events("socket.__new__", tls, 2, 1, 0)
+    events.send(holder, GET)
+    repeated, attempt = events.attempts.take(holder)
+    assert attempt is not None
+    assert ([], started, events.now) == (repeated, attempt.instants.tls_started, attempt.instants.tls_ended)
+
+
 def test_other_sockets_of_the_program(events: _Events) -> None:
     """What connects between the pieces of a body, or before, has nothing to do with the request."""
     events("socket.connect", _Socket(7), "/run/before.sock")

@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 
 import otel_har
 from otel_har.capture.initiator import _classified, program_frames
+from otel_har.mapping.initiator import call_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from otel_har.exchange import CallFrame, CallPlace
 
 
-def _called() -> tuple[tuple[str, str, int], ...]:
-    return program_frames(10)
+def _called() -> list[CallFrame]:
+    return list(map(call_frame, program_frames(10)))
 
 
 class _Caller:
-    def call(self) -> tuple[tuple[str, str, int], ...]:
+    def call(self) -> list[CallFrame]:
         return _called()
 
 
@@ -33,13 +40,13 @@ def test_innermost_first() -> None:
 
 def test_frames_of_python_and_of_installed_packages_are_left_out() -> None:
     """Between this test and its runner there are only frames of pytest, which is installed."""
-    frames = program_frames(100)
+    frames = list(map(call_frame, program_frames(100)))
     assert ["test_frames_of_python_and_of_installed_packages_are_left_out"] == [name for name, _, _ in frames]
 
 
 def test_through_python_itself() -> None:
     """Frames of the standard library between the program's own are left out."""
-    found: list[tuple[str, str, int]] = []
+    found: list[CallFrame] = []
     json.loads("{}", object_hook=lambda _: found.extend(_called()))
     assert ["_called", "<lambda>", "test_through_python_itself"] == [name.rpartition(".")[2] for name, _, _ in found]
 
@@ -54,14 +61,14 @@ def test_in_a_thread() -> None:
 @pytest.mark.parametrize("limit", [0, -1])
 def test_none(limit: int) -> None:
     """Without a depth there is no walk."""
-    assert () == program_frames(limit)
+    assert [] == list(program_frames(limit))
 
 
 def test_limit() -> None:
     """No more frames than asked for, the innermost ones."""
 
-    def deep(levels: int) -> tuple[tuple[str, str, int], ...]:
-        return deep(levels - 1) if levels else program_frames(3)
+    def deep(levels: int) -> list[CallFrame]:
+        return deep(levels - 1) if levels else list(map(call_frame, program_frames(3)))
 
     assert ["deep"] * 3 == [name.rpartition(".")[2] for name, _, _ in deep(50)]
 
@@ -69,7 +76,7 @@ def test_limit() -> None:
 def test_a_stack_without_end() -> None:
     """However deep the stack, the walk has an end."""
 
-    def deep(levels: int) -> tuple[tuple[str, str, int], ...]:
+    def deep(levels: int) -> Sequence[CallFrame | CallPlace]:
         return deep(levels - 1) if levels else program_frames(10_000)
 
     assert 500 >= len(deep(800))
@@ -117,4 +124,4 @@ def test_a_program_that_is_installed() -> None:
     )
     run = names["run"]
     assert callable(run)
-    assert [("shop", f"{site}/shop/app.py", 2)] == list(run())
+    assert [("shop", f"{site}/shop/app.py", 2)] == list(map(call_frame, run()))

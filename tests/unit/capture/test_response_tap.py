@@ -198,7 +198,7 @@ def test_end_at_the_last_byte(client: _Client) -> None:
     assert ("whole", True) == (client.exchange.response_body.state, client.exchange.finished)
 
 
-@pytest.mark.parametrize("leave", ["close", "release_conn", "drain_conn"])
+@pytest.mark.parametrize("leave", ["close", "drain_conn"])
 def test_left(client: _Client, leave: str) -> None:
     """A program that leaves a body has read what it has read, and no more is noted."""
     response = client.get("/bytes/5000")
@@ -206,6 +206,30 @@ def test_left(client: _Client, leave: str) -> None:
     getattr(response, leave)()
     assert (first, "partial") == (client.exchange.response_body.kept(), client.exchange.response_body.state)
     assert "closed before its end" == client.exchange.end_reason
+
+
+def test_a_program_that_gives_the_connection_back_reads_on(client: _Client) -> None:
+    """`release_conn` closes nothing: what is read behind it is noted."""
+    response = client.get("/bytes/5000")
+    first = response.read(10)
+    response.release_conn()
+    assert first + response.read() == client.exchange.response_body.kept()
+    assert "whole" == client.exchange.response_body.state
+
+
+@pytest.mark.parametrize("length", ["5000", None])
+def test_a_body_that_was_read_and_put_back_is_counted_once(client: _Client, length: str | None) -> None:
+    """A cache in an adapter reads a body to keep it, and puts it back as a body that is still to be read."""
+    response = client.get("/bytes/5000", tapped=False)
+    data = response.read(decode_content=False)
+    response._fp, response.length_remaining = io.BytesIO(data), len(data)  # as CacheControl does
+    response.headers.pop("Content-Length")
+    if length is not None:
+        response.headers["Content-Length"] = length
+    tapped = ResponseTap(response, ResponseNotes(client.exchange))
+    assert [data[:4000], data[4000:]] == [tapped.read(4000), tapped.read()]
+    body = client.exchange.response_body
+    assert ("whole", 5000, 5000) == (body.state, body.size_bytes, body.wire_size_bytes)
 
 
 def test_left_with_bytes_in_the_decoder(client: _Client) -> None:

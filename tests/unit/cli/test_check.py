@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
+import commands
 from otel_har.cli.app import app
 from otel_har.version import __version__
 
@@ -16,11 +18,7 @@ DATA = Path(__file__).parents[2] / "data" / "har"
 VALID = str(DATA / "valid.har")
 FAULTY = str(DATA / "robot-export.har")
 FAULTY_LINE = f"{FAULTY}: log.entries[0].timings.blocked: is missing"
-
-
-def run(*arguments: str, standard_input: bytes | None = None) -> Result:
-    """Run the command within this process."""
-    return CliRunner().invoke(app, ["check", *arguments], input=standard_input)
+run = partial(commands.run, "check")
 
 
 def spawn(*arguments: str, code: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

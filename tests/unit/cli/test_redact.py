@@ -9,11 +9,13 @@ import stat
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
+import commands
 from children import PAGE, batch
 from otel_har.cli.app import app
 from otel_har.export.archive import ArchiveHarExporter
@@ -26,18 +28,8 @@ from otel_har.har.reader import load
 ROOT = Path(__file__).parents[3]
 VALID = ROOT / "tests" / "data" / "har" / "valid.har"
 DONE = "3 entries, 2 redacted (cookie 1, header: cookie 2)"
-
-
-def run(*arguments: str | Path, standard_input: bytes | None = None) -> Result:
-    """Run the command within this process."""
-    return CliRunner().invoke(app, ["redact", *map(str, arguments)], input=standard_input)
-
-
-def spawn(*arguments: str | Path, standard_input: bytes = b"") -> tuple[int, bytes, str]:
-    """Run the command as a process: its status, and what it writes to standard output and standard error."""
-    command = [sys.executable, "-m", "otel_har", "redact", *arguments]
-    done = subprocess.run(command, input=standard_input, capture_output=True, check=False, timeout=60)
-    return done.returncode, done.stdout, done.stderr.decode()
+run = partial(commands.run, "redact")
+spawn = partial(commands.spawn, "redact")
 
 
 @pytest.fixture
@@ -152,7 +144,7 @@ def test_a_broken_file(path: Path, to: str) -> None:
         (("out.har",), "there must be an OUT, or --in-place"),
         (("out.har", "other.har", "--in-place"), "--in-place has no OUT"),
         (("-", "--in-place"), "standard input has no place"),
-        (("out.har", "other.har", "--mode", "none"), "'none' is not one of"),
+        (("out.har", "other.har", "--mode", "none"), "Invalid value for '--mode': "),
         (("no-such.har", "other.har"), "otel-har: no-such.har: No such file or directory\n"),
         ((".", "other.har"), "otel-har: .: Is a directory\n"),
         (("out.har", "no-such/other.har"), "otel-har: out.har: there is no such directory: /"),

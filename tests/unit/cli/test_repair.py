@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
+import commands
 from otel_har.cli.app import app
 from otel_har.export.file import FileHarExporter
 from otel_har.har.checker import check
@@ -19,18 +19,8 @@ VALID = (ROOT / "tests" / "data" / "har" / "valid.har").read_bytes()
 CUT = VALID[: VALID.rindex(b'"startedDateTime"', 0, VALID.index(b'"pages"'))]
 FOUND = f"log.entries[2]: it ends too early, after {len(CUT)} bytes"
 DONE = "mended: 2 entries kept, 48 bytes left out, 1 lost page put in again"
-
-
-def run(*arguments: str | Path) -> Result:
-    """Run the command within this process."""
-    return CliRunner().invoke(app, ["repair", *map(str, arguments)])
-
-
-def spawn(*arguments: str | Path, standard_input: bytes = b"") -> tuple[int, bytes, str]:
-    """Run the command as a process: its status, and what it writes to standard output and standard error."""
-    command = [sys.executable, "-m", "otel_har", "repair", *arguments]
-    done = subprocess.run(command, input=standard_input, capture_output=True, check=False, timeout=60)
-    return done.returncode, done.stdout, done.stderr.decode()
+run = partial(commands.run, "repair")
+spawn = partial(commands.spawn, "repair")
 
 
 @pytest.fixture

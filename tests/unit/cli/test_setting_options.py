@@ -95,8 +95,10 @@ def test_a_value_that_cannot_be_used(words: list[str], message: str) -> None:
 @pytest.mark.parametrize(
     ("words", "retention", "interval", "expected"),
     [
-        ([], 5.0, None, {"OTEL_PYTHON_HAR_LIVE": "true"}),
-        ([], 5.0, 0.0, {"OTEL_PYTHON_HAR_LIVE": "true"}),
+        ([], 5.0, None, {"OTEL_PYTHON_HAR_LIVE": "true", "OTEL_PYTHON_HAR_IN_BACKGROUND": "thread"}),
+        ([], 5.0, 0.0, {"OTEL_PYTHON_HAR_LIVE": "true", "OTEL_PYTHON_HAR_IN_BACKGROUND": "thread"}),
+        (["-b", "process"], 5.0, 0.0, {"OTEL_PYTHON_HAR_LIVE": "true", "OTEL_PYTHON_HAR_IN_BACKGROUND": "process"}),
+        (["-l"], 5.0, None, {"OTEL_PYTHON_HAR_LIVE": "true"}),
         ([], 5.0, 0.25, {"OTEL_PYTHON_HAR_BSP_SCHEDULE_DELAY": "250"}),
         (["--no-live"], 5.0, None, {"OTEL_PYTHON_HAR_LIVE": "false"}),
         ([], None, 0.0, {}),
@@ -107,7 +109,7 @@ def test_a_value_that_cannot_be_used(words: list[str], message: str) -> None:
 def test_retention_alone_is_live_and_an_interval_of_0_is_off(
     words: list[str], retention: float | None, interval: float | None, expected: dict[str, str]
 ) -> None:
-    """As harlem has it."""
+    """As harlem has it; then a thread writes, which drops what is too old while nothing happens, too."""
     context = parsed(*words, "out.har", "app.py")
     made = _values({**context.params, "retention_seconds": retention}, interval, context)
     made.pop("OTEL_PYTHON_HAR_RETENTION_SECONDS", None)

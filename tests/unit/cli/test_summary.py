@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from textwrap import dedent
+from typing import Any
 
 import click
 import pytest
@@ -10,10 +16,16 @@ import pytest
 from otel_har.cli.summary import Asked, summary
 from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch, HarStatistics
+from otel_har.export.keeping import Retention, Rotation
 from otel_har.har.models import Har
+from otel_har.pipeline import file_maker
 
 VALID = Path(__file__).parents[2] / "data" / "har" / "valid.har"
-ENTRIES = Har.model_validate_json(VALID.read_bytes()).log.entries
+ANSWERED = {"status": 200, "error": None}
+ENTRIES = tuple(
+    entry.model_copy(update={"response": entry.response.model_copy(update=ANSWERED)})
+    for entry in Har.model_validate_json(VALID.read_bytes()).log.entries
+)
 NOTHING = "otel-har: nothing was recorded: "
 
 
@@ -25,9 +37,18 @@ def write(path: Path, *, run: str = "run", lost: HarStatistics | None = None, ti
     return f"{path.stat().st_size / 1000:.1f} kB"
 
 
-def line(path: Path, *, append: bool = False, before: int = 0) -> str:
-    """The line, without colours."""
-    return click.unstyle(summary(Asked(path, "run", before), {}, append=append))
+def append(path: Path, times: int, **options: Any) -> str:
+    """What a run adds to the file that is there; how its size is told."""
+    exporter = FileHarExporter(path, recording="run", append=True, **options)
+    exporter.export(HarBatch((), ENTRIES * times))
+    exporter.shutdown()
+    return f"{path.stat().st_size / 1000:.1f} kB"
+
+
+def line(path: Path, asked: Asked | None = None, *, killed_by: str | None = None) -> str:
+    """The line, without colours; of a file that is appended to where what was before is given."""
+    found = summary(asked or Asked(path, "run"), {}, append=asked is not None, killed_by=killed_by)
+    return click.unstyle(found)
 
 
 def test_what_was_recorded(tmp_path: Path) -> None:
@@ -71,10 +92,141 @@ def test_files_of_one_recording_are_one(tmp_path: Path) -> None:
 
 def test_what_was_appended(tmp_path: Path) -> None:
     """Of a file that another recording began, what came to it is counted."""
-    size = write(tmp_path / "out.har", run="another", times=3)
+    lost = HarStatistics(dropped_entries=4)
+    write(tmp_path / "out.har", run="another", times=2, lost=lost)
     write(tmp_path / "out.17.har", run="another")
-    shown = line(tmp_path / "out.har", append=True, before=6)
-    assert f"otel-har: 3 entries, {size}, {tmp_path}/out.har" == shown
+    asked = Asked.of(tmp_path / "out.har", "run", append=True)
+    size = append(tmp_path / "out.har", 1)
+    assert f"otel-har: 3 entries, {size}, {tmp_path}/out.har" == line(tmp_path / "out.har", asked)
+
+
+def test_what_was_appended_to_anothers_file(tmp_path: Path) -> None:
+    """How many entries another program wrote is known to nobody without reading the file, and said to be unknown."""
+    path = tmp_path / "out.har"
+    path.write_bytes(VALID.read_bytes())
+    asked = Asked.of(path, "run", append=True)
+    size = append(path, 1)
+    assert f"otel-har: 6 entries, with those that were there, {size}, {path}" == line(path, asked)
+
+
+def test_what_was_appended_and_dropped(tmp_path: Path) -> None:
+    """What came is counted, whatever retention left of it and of what was before."""
+    path = tmp_path / "out.har"
+    write(path, run="another", times=5)
+    asked = Asked.of(path, "run", append=True)
+    size = append(path, 3, retention=Retention(max_entries=4))
+    assert f"otel-har: 9 entries, of which 4 stay, {size}, {path}" == line(path, asked)
+
+
+@pytest.mark.parametrize("name", ["out.har", "out.v1.har", "out.har.gz", "out"])
+def test_what_was_dropped_by_retention(tmp_path: Path, name: str) -> None:
+    """All that was recorded is counted, also where little of it stays."""
+    path = tmp_path / name
+    exporter = FileHarExporter(path, recording="run", retention=Retention(max_entries=1))
+    exporter.export(HarBatch((), ENTRIES * 3))
+    exporter.shutdown()
+    assert line(path).startswith("otel-har: 9 entries, of which 1 stays, ")
+
+
+def test_all_has_aged_out(tmp_path: Path) -> None:
+    """A file that has no entry any more was no recording without one."""
+    retention = Retention(max_age_seconds=1)
+    exporter = FileHarExporter(tmp_path / "out.har", recording="run", retention=retention, clock=lambda: 4e9)
+    exporter.export(HarBatch((), ENTRIES * 3))
+    exporter.shutdown()
+    assert line(tmp_path / "out.har").startswith("otel-har: 9 entries, of which 0 stay, ")
+
+
+@pytest.mark.parametrize("name", ["out.har", "out.v1.har", "out.{pid}.har", "out.har.gz", "out", "link.har"])
+def test_what_was_rotated(tmp_path: Path, name: str) -> None:
+    """The numbered files are found whatever the name is like, and what was in those that went is counted."""
+    path = tmp_path / name
+    if name == "link.har":
+        (tmp_path / "files").mkdir()
+        path.symlink_to(tmp_path / "files" / "real.har")
+    exporter = FileHarExporter(path, recording="run", rotation=Rotation(max_bytes=1, files=2))
+    for _ in range(5):
+        exporter.export(HarBatch((), ENTRIES))
+    exporter.shutdown()
+    shown = line(path)
+    assert shown.startswith("otel-har: 15 entries, of which 9 stay, ")
+    named = exporter.path if name == "out.{pid}.har" else path
+    assert shown.endswith(f", {named} and 2 files beside it")
+
+
+def test_what_was_appended_to_a_rotated_file(tmp_path: Path) -> None:
+    """What an earlier run wrote to files that were put aside since is not counted again."""
+    path, rotation = tmp_path / "out.har", Rotation(max_bytes=1, files=3)
+    for run in ("first", "second"):
+        exporter = FileHarExporter(path, recording=run, rotation=rotation, append=True)
+        exporter.export(HarBatch((), ENTRIES))
+        exporter.shutdown()
+    asked = Asked.of(path, "run", append=True)
+    append(path, 1, rotation=rotation)
+    append(path, 1, rotation=rotation)
+    shown = line(path, asked)
+    assert shown.startswith("otel-har: 6 entries, ")
+    assert shown.endswith(f", {path} and 3 files beside it")
+
+
+def test_requests_that_failed(tmp_path: Path) -> None:
+    """Those without an answer are counted, and so are those whose answer broke off."""
+    exporter = FileHarExporter(tmp_path / "out.har", recording="run")
+    answered = ENTRIES[0].response
+    responses = (answered, answered.model_copy(update={"status": 0}), answered.model_copy(update={"error": "broke"}))
+    entries = [ENTRIES[0].model_copy(update={"response": response}) for response in responses]
+    exporter.export(HarBatch((), entries))
+    exporter.shutdown()
+    assert line(tmp_path / "out.har").startswith("otel-har: 3 entries, 2 requests failed, ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="that needs file locks")
+@pytest.mark.parametrize("name", ["out.har", "out.har.zip"])
+def test_a_process_that_goes_on_recording(tmp_path: Path, name: str) -> None:
+    """What it recorded so far is told as such, and that it does."""
+    path = tmp_path / name
+    exporter = file_maker(path, recording="run")()
+    nothing = f"otel-har: nothing was recorded so far: a process goes on recording to {path}"
+    assert nothing == line(path)
+    exporter.export(HarBatch((), ENTRIES))
+    shown = line(path)
+    assert shown.startswith("otel-har: 3 entries so far, ")
+    assert shown.endswith(f", {path}.parts/har.har" if name.endswith(".zip") else f", {path}")
+    exporter.shutdown()
+    assert line(path).endswith(f" kB, {path}")
+
+
+def test_nothing_was_written_when_it_was_killed(tmp_path: Path) -> None:
+    """Then nobody knows whether requests were made."""
+    FileHarExporter(tmp_path / "out.har", recording="run").shutdown()
+    killed = "otel-har: nothing had been written when it was killed (SIGKILL)"
+    assert killed == line(tmp_path / "out.har", killed_by="SIGKILL")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="archives need file locks")
+def test_an_archive_that_was_not_made(tmp_path: Path) -> None:
+    """After a kill its parts are there: the line says where, and how the archive is made of them."""
+    path = tmp_path / "an out.har.zip"
+    program = """
+        import os, sys
+        from otel_har.export.archive import ArchiveHarExporter
+        from otel_har.export.interfaces import HarBatch
+        from otel_har.har.models import Har
+
+        exporter = ArchiveHarExporter(sys.argv[1], recording="run")
+        exporter.export(HarBatch((), Har.model_validate_json(open(sys.argv[2], "rb").read()).log.entries))
+        os._exit(0)
+    """
+    subprocess.run([sys.executable, "-c", dedent(program), str(path), str(VALID)], check=True, timeout=60)
+    told, _, command = line(path).partition(" of it; this makes it: ")
+    size = sum(file.stat().st_size for file in Path(f"{path}.parts").iterdir() if file.is_file()) / 1000
+    assert (
+        f"otel-har: 3 entries, 1 request failed, {size:.1f} kB, {path}.parts/har.har. {path} was not made" == told
+    )  # one of the three failed
+    python = f"{shlex.quote(sys.executable)} -m"
+    subprocess.run(["/bin/sh", "-c", command.replace("python -m", python)], check=True, timeout=60)
+    shutil.rmtree(f"{path}.parts")
+    assert f"otel-har: 3 entries, 1 request failed, {path.stat().st_size / 1000:.1f} kB, {path}" == line(path)
 
 
 def test_a_file_of_another_recording_is_not_taken_for_it(tmp_path: Path) -> None:

@@ -307,6 +307,43 @@ def test_directory_that_is_gone(path: Path) -> None:
     assert ["a", "b"] == _names(path)
 
 
+def test_bodies_of_a_directory_that_is_gone(path: Path) -> None:
+    """A body that was there is written again with the next entry that has it."""
+    exporter = ArchiveHarExporter(path)
+    exporter.export(_batch("1"))
+    shutil.rmtree(exporter.parts)
+    exporter.export(_batch("2"))
+    exporter.shutdown()
+    assert ["2"] == _names(path)
+    with zipfile.ZipFile(path) as archive:
+        assert [f"{_sha1(b'the same')}.txt"] == [name for name in archive.namelist() if name != "har.har"]
+
+
+def test_child_whose_directory_comes_back(path: Path) -> None:
+    """A forked child that cannot take part for now says so: its entries are given again, and none is lost."""
+    exporter = ArchiveHarExporter(path)
+    away = path.parent.with_name("away")
+
+    def work(child: Child) -> None:
+        child.pause()
+        with pytest.raises(DestinationError):
+            exporter.export(_batch("1"))
+        child.tell("not now")
+        child.pause()
+        exporter.export(_batch("1"))
+        exporter.shutdown()
+
+    child = Child(work)
+    path.parent.rename(away)
+    child.go_on()
+    assert "not now" == child.next()
+    away.rename(path.parent)
+    child.go_on()
+    assert 0 == child.end()[0]
+    exporter.shutdown()
+    assert ["1"] == _names(path)
+
+
 def test_disk_full(path: Path) -> None:
     """A body that the disk does not take is told as a passing fault; what was there stays."""
 

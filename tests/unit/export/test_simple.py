@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -164,10 +165,14 @@ class _Interrupted(_Exporter):
         self.attempts = 0
         self.sizes: list[int] = []
         self.told = HarStatistics()
+        self.meanwhile_failing: Callable[[], None] | None = None
 
     def export(self, batch: HarBatch) -> HarExportResult:
         self.attempts += 1
         if self.fault is not None:
+            meanwhile, self.meanwhile_failing = self.meanwhile_failing, None
+            if meanwhile is not None:
+                meanwhile()
             raise self.fault
         self.sizes.append(len(batch.entries))
         self.told += batch.statistics
@@ -200,14 +205,63 @@ def test_what_waits_is_tried_again_at(end: str) -> None:
 
 
 def test_what_is_never_taken_has_failed() -> None:
-    """At shutdown what still waits has failed, once."""
-    processor = SimpleHarProcessor(_Interrupted())
+    """What waits has failed when the time of the shutdown is over, once; that time is the processor's by default."""
+    exporter = _Interrupted()
+    processor = SimpleHarProcessor(exporter, export_timeout_millis=200)
     for path in ("1", "2"):
         processor.on_record(_record(path))
     assert 0 == processor.failed_entries
+    began = time.monotonic()
     processor.shutdown()
     processor.shutdown()
+    assert 0.2 > time.monotonic() - began
     assert (2, 0) == (processor.failed_entries, processor.dropped_entries)
+
+
+def test_shutdown_tries_until_its_time_is_over() -> None:
+    """A destination that refuses at first gets everything, if it takes it within the time."""
+
+    class Recovering(_Interrupted):
+        def export(self, batch: HarBatch) -> HarExportResult:
+            if self.attempts == 4:
+                self.fault = None
+            return super().export(batch)
+
+    exporter = Recovering()
+    processor = SimpleHarProcessor(exporter)
+    for path in ("1", "2"):
+        processor.on_record(_record(path))
+    processor.shutdown()
+    assert (["1", "2"], 6, 0) == (exporter.urls, exporter.attempts, processor.failed_entries)
+
+
+def test_others_are_let_in_while_shutdown_tries() -> None:
+    """A thread that hands a record on while the end waits for a destination does not wait with it."""
+    exporter = _Interrupted()
+    processor = SimpleHarProcessor(exporter)
+    processor.on_record(_record("1"))
+    inside, may_go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        inside.set()
+        may_go_on.wait(20)
+
+    exporter.meanwhile_failing = hold
+    busy = threading.Thread(target=processor.on_record, args=(_record("2"),))
+    busy.start()
+    assert inside.wait(20)
+    late = threading.Thread(target=processor.on_record, args=(_record("3"),))
+    late.start()
+    ending = threading.Thread(target=processor.shutdown, args=(20_000,))
+    ending.start()
+    may_go_on.set()
+    for thread in (busy, late):
+        thread.join(10)
+        assert not thread.is_alive()
+    exporter.fault = None
+    ending.join(20)
+    assert 0 == processor.failed_entries + processor.dropped_entries
+    assert ["1", "2"] == sorted(exporter.urls)[:2]
 
 
 def test_what_waits_is_bounded() -> None:

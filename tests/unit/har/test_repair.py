@@ -66,7 +66,7 @@ def ours(indent: int | None) -> bytes:
     layout = HarLayout(Creator(name="otel-har", version="1"), Browser(name="CPython", version="3"), indent)
     entries = [Entry.model_validate(entry(number, f"page {number % 2}")) for number in range(3)]
     pages = [Page.model_validate(page(f"page {number}")) for number in range(2)]
-    return layout.head() + layout.entries(entries, first=True) + layout.tail(pages)
+    return layout.head() + layout.entries((one.to_json(indent) for one in entries), first=True) + layout.tail(pages)
 
 
 def browsers(**writing: Any) -> bytes:

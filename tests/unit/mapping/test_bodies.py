@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import brotli  # type: ignore[import-untyped] # it has no type information
 import pytest
+from backports import zstd
 
 from otel_har.mapping.bodies import Decoded, Text, as_text, decode_content
 from otel_har.mapping.inflating import MAX_STREAMS
@@ -35,7 +36,7 @@ def _decoded(data: bytes, content_encoding: str, limit_bytes: int = 1_000_000) -
     return decoded.data if decoded is not None else None
 
 
-CODINGS = [("gzip", gzip.compress), ("deflate", zlib.compress), ("br", brotli.compress)]
+CODINGS = [("gzip", gzip.compress), ("deflate", zlib.compress), ("br", brotli.compress), ("zstd", zstd.compress)]
 
 
 @pytest.mark.parametrize(("coding", "encode"), CODINGS)
@@ -67,6 +68,8 @@ def test_coding_that_breaks_off_is_not_whole(coding: str, encode: Callable[[byte
         (_raw_deflate(DATA), "deflate"),
         (brotli.compress(DATA), "br"),
         (brotli.compress(gzip.compress(DATA)), "gzip, br"),
+        (zstd.compress(DATA), "zstd"),
+        (zstd.compress(gzip.compress(DATA)), "gzip, ZSTD"),
         (gzip.compress(zlib.compress(DATA)), "deflate,gzip"),
         (gzip.compress(DATA), "gzip,,identity"),
     ],
@@ -76,15 +79,22 @@ def test_content_coding_is_removed(encoded: bytes, coding: str) -> None:
     assert _decoded(encoded, coding) == DATA
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "identity"])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "identity"])
 def test_empty_body_stays_empty(coding: str) -> None:
     """Nothing decodes to nothing."""
     assert _decoded(b"", coding) == b""
 
 
-def test_gzip_members_are_joined() -> None:
-    """RFC 1952 allows several members one after the other."""
-    assert _decoded(gzip.compress(b"one ") + gzip.compress(b"two"), "gzip") == b"one two"
+@pytest.mark.parametrize(("coding", "encode"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+def test_members_are_joined(coding: str, encode: Callable[[bytes], bytes]) -> None:
+    """RFC 1952 and RFC 8878 allow several members, or frames, one after the other."""
+    assert _decoded(encode(b"one ") + encode(b"two"), coding) == b"one two"
+
+
+def test_a_window_that_takes_too_much_memory_is_not_decoded() -> None:
+    """RFC 9659: with a window of more than 8 MB it is not the coding `zstd`."""
+    compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 24})
+    assert _decoded(compressor.compress(DATA) + compressor.flush(), "zstd") is None
 
 
 @pytest.mark.parametrize("more", [0, 1])
@@ -94,9 +104,10 @@ def test_the_number_of_gzip_members_is_bounded(more: int) -> None:
     assert Decoded(b"x" * MAX_STREAMS, whole=not more) == decoded
 
 
-def test_ten_megabytes_of_empty_gzip_members() -> None:
+@pytest.mark.parametrize(("coding", "encode"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+def test_megabytes_of_empty_members(coding: str, encode: Callable[[bytes], bytes]) -> None:
     """What a hostile server may send is read as far as the limit, not for as long as it lasts."""
-    assert Decoded(b"", whole=False) == decode_content(gzip.compress(b"") * 500_000, "gzip", 1_000_000)
+    assert Decoded(b"", whole=False) == decode_content(encode(b"") * 500_000, coding, 1_000_000)
 
 
 def test_a_member_that_breaks_is_left_out() -> None:
@@ -120,6 +131,7 @@ def test_the_number_of_codings_is_bounded(count: int, expected: bytes | None) ->
 def test_what_follows_the_last_gzip_member_is_left_out(trailer: bytes) -> None:
     """Padding behind a member is no member."""
     assert _decoded(gzip.compress(DATA) + trailer, "gzip") == DATA
+    assert _decoded(zstd.compress(DATA) + trailer, "zstd") == DATA
 
 
 @pytest.mark.parametrize(
@@ -129,6 +141,7 @@ def test_what_follows_the_last_gzip_member_is_left_out(trailer: bytes) -> None:
         (zlib.compress(DATA), "deflate"),
         (_raw_deflate(DATA), "deflate"),
         (brotli.compress(DATA), "br"),
+        (zstd.compress(DATA), "zstd"),
     ],
 )
 def test_cut_encoding_gives_a_prefix(encoded: bytes, coding: str) -> None:
@@ -145,13 +158,13 @@ def test_cut_second_member_keeps_the_first() -> None:
     assert _decoded(gzip.compress(b"one ") + second[:5], "gzip") == b"one "
 
 
-@pytest.mark.parametrize("coding", ["zstd", "compress", "potato", "gzip, potato", "potato, gzip"])
+@pytest.mark.parametrize("coding", ["compress", "potato", "gzip, potato", "potato, gzip"])
 def test_unknown_coding_is_not_decoded(coding: str) -> None:
     """One unknown coding among those named makes the body undecodable."""
     assert _decoded(gzip.compress(DATA), coding) is None
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
 def test_what_is_not_what_it_claims_is_not_decoded(coding: str) -> None:
     """Bytes that do not fit their coding give None and no exception."""
     assert _decoded(b"\xffthis is nothing of the kind", coding) is None

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from otel_har.mapping.initiator import har_initiator
+import sys
+from typing import TYPE_CHECKING
+
+from otel_har.mapping.initiator import call_frame, har_initiator
+
+if TYPE_CHECKING:
+    from otel_har.exchange import CallFrame, CallPlace
 
 
 def test_frames() -> None:
@@ -18,3 +24,30 @@ def test_frames() -> None:
 def test_no_frames() -> None:
     """Without frames there is no member: `_initiator: null` makes Chrome refuse the file."""
     assert {} == har_initiator([])
+
+
+def _here(*_: object) -> tuple[CallPlace, CallFrame]:
+    """The caller's frame as it is met, and as Python itself describes it."""
+    frame = sys._getframe(1)
+    code = frame.f_code
+    described = getattr(code, "co_qualname", code.co_name), code.co_filename, frame.f_lineno
+    return (code, frame.f_lasti), described
+
+
+def test_places_are_lines() -> None:
+    """Of a place in code the line is the one that Python gives, in a call over several lines too."""
+    found = [
+        _here(),
+        _here(
+            1,
+            _here(),
+        ),
+        *(_here() for _ in range(1)),
+    ]
+    assert [described for _, described in found] == [call_frame(place) for place, _ in found]
+
+
+def test_a_place_without_a_line() -> None:
+    """Code that tells no line for an instruction is told by its first one."""
+    code = compile("x = 1\n", "made.py", "exec")
+    assert ("<module>", "made.py", code.co_firstlineno) == call_frame((code, 10_000))

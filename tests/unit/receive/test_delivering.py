@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otel_har.errors import DestinationError, ExportError
 from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
+from otel_har.export.keeping import Retention, Rotation
 from otel_har.export.memory import InMemoryHarExporter
 from otel_har.har.models import Page, PageTimings
 from otel_har.otlp.event import Event, entry_event, parts_of, statistics_event
-from otel_har.otlp.logs import Origin, key_values
+from otel_har.otlp.logs import Origin, key_values, log_record, request_of
 from otel_har.receive.answers import Answer, Verdict
-from otel_har.receive.decoding import Decoder
+from otel_har.receive.decoding import Arrival, Decoder
 from otel_har.receive.delivering import Deliverer
 from otel_har.receive.destinations import Destinations, FileDestinations, OneDestination
 from otel_har.receive.duplicates import Window
@@ -99,12 +102,108 @@ def test_busy_is_asked_for_again() -> None:
     assert (1, 0) == (to.tally.entries, to.tally.duplicates)
 
 
-@pytest.mark.parametrize("fault", [ExportError("no right"), RuntimeError("bug"), HarExportResult.FAILURE])
+@pytest.mark.parametrize("fault", [ExportError("no right"), OSError("bad"), HarExportResult.FAILURE])
 def test_failed_is_not_asked_for_again(fault: Exception | HarExportResult) -> None:
     """What failed for good is answered so, and counted."""
     to = deliverer(Failing(fault))
     assert [Verdict.FAILED] == [answer.verdict for answer in to.deliver([message(request(entry(1)))])]
     assert (1, 0, 1) == (to.tally.failed_entries, to.tally.entries, to.tally.refused)
+
+
+class Picky(HarExporter):
+    """Cannot write some entries, and keeps the others."""
+
+    def __init__(self, *poison: str) -> None:
+        self._poison = poison
+        self.memory = InMemoryHarExporter()
+        self.calls = 0
+
+    def export(self, batch: HarBatch) -> HarExportResult:
+        """Keep it, if there is no poison in it."""
+        self.calls += 1
+        if any(one.request.url.rpartition("/")[2] in self._poison for one in batch.entries):
+            raise RecursionError
+        return self.memory.export(batch)
+
+    def shutdown(self, timeout_millis: int = 30_000) -> None:
+        """Nothing."""
+
+
+def test_what_cannot_be_written() -> None:
+    """It is rejected alone: what came with it, in its request and in others, is delivered once."""
+    picky = Picky("3", "7", "8")
+    to = deliverer(picky)
+    messages = [message(request(*(entry(number) for number in numbers))) for numbers in ((1, 2, 3), (4,), (5, 6, 7, 8))]
+    messages.append(message(request_of_events(statistics_event({"dropped_entries": 2}, 5))))
+    answers = [Answer(Verdict.OK, "an entry cannot be written" if bad else "", bad) for bad in (1, 0, 2, 0)]
+    assert answers == to.deliver(messages)
+    assert ["1", "2", "4", "5", "6"] == sorted(urls(picky.memory))
+    assert (5, 3, 0) == (to.tally.entries, to.tally.failed_entries, to.tally.refused)
+    assert HarStatistics(dropped_entries=2) == picky.memory.statistics
+    assert [PAGE] == list(picky.memory.pages)
+    calls = picky.calls
+    assert answers == to.deliver(messages)
+    assert (calls, 3) == (picky.calls, to.tally.failed_entries)
+
+
+def test_an_exporter_that_writes_nothing() -> None:
+    """When nothing can be written, however many entries there are, it is not tried for ever."""
+    numbers = range(3000)
+    picky = Picky(*map(str, numbers))
+    to = deliverer(picky)
+    answers = to.deliver([message(request(*map(entry, numbers[start : start + 500]))) for start in range(0, 3000, 500)])
+    assert (Verdict.FAILED, 3000) == (answers[-1].verdict, to.tally.failed_entries)
+    assert picky.calls < 1100
+
+
+@pytest.mark.parametrize(("levels", "expected"), [(200, 0), (300, 1), (900, 1), (100_000, 1)])
+def test_levels(tmp_path: Path, levels: int, expected: int) -> None:
+    """An entry or a page with more levels than can be written is rejected when it is read, whatever is written."""
+    to = deliverer(OneDestination(FileHarExporter(tmp_path / "out.har")))
+    good = entry_event(entry(1), PAGE)
+    deep = "[" * levels + "]" * levels
+    of_entry = Event(
+        "otel_har.entry", {"otel_har.entry.json": f'{str(good.attributes["otel_har.entry.json"])[:-1]},"_x":{deep}}}'}
+    )
+    of_page = Event(
+        "otel_har.page", {"otel_har.page.json": f'{str(good.attributes["otel_har.page.json"])[:-1]},"_x":{deep}}}'}
+    )
+    answers = to.deliver([message(request_of_events(of_entry, good)), message(request_of_events(of_page))])
+    to.close(1000)
+    assert [(Verdict.OK, expected)] * 2 == [(answer.verdict, answer.rejected) for answer in answers]
+    assert ["1"] * (2 - expected) == _written(tmp_path)["out.har"]
+
+
+def test_odd_attributes() -> None:
+    """An attribute of ours that is something else rejects its record, or says nothing; others are delivered."""
+    memory = InMemoryHarExporter()
+    to = deliverer(memory)
+    good = entry_event(entry(1), PAGE)
+    origin = Origin({"service.name": ["a", {"b": 1}]})
+    odd: dict[str, Any] = {**good.attributes, "otel_har.redaction": ["strict"], "otel_har.entry.id": ["x"]}
+    records = [log_record(Event("otel_har.entry", odd)), log_record(good)]
+    large = Event("otel_har.page", {"otel_har.page.json": f'"{"x" * 70_000}"'})
+    many = statistics_event({"dropped_entries": 2**40}, 5)
+    records += [log_record(large), log_record(many)]
+    (answer,) = to.deliver([message(request_of(records, origin))])
+    assert (Verdict.OK, 2, ["1", "1"]) == (answer.verdict, answer.rejected, urls(memory))
+    assert HarStatistics() == memory.statistics
+
+
+def test_entries_without_id() -> None:
+    """Entries that say no id are all kept, also equal ones of one request; the same request again adds nothing."""
+    memory = InMemoryHarExporter()
+    to = deliverer(memory)
+    events = [entry_event(entry(number), PAGE) for number in (1, 2, 2, 3)]
+    without = [replace(event, attributes=_without_id(event), trace_id=b"", span_id=b"") for event in events]
+    for _ in range(2):
+        assert [Answer(Verdict.OK)] == to.deliver([message(request_of_events(*without))])
+    assert ["1", "2", "2", "3"] == urls(memory)
+    assert (4, 4) == (to.tally.entries, to.tally.duplicates)
+
+
+def _without_id(event: Event) -> dict[str, Any]:
+    return {name: value for name, value in event.attributes.items() if name != "otel_har.entry.id"}
 
 
 @pytest.mark.parametrize(
@@ -183,16 +282,116 @@ def test_parts_wait_for_the_destination() -> None:
     assert [whole] == list(failing.memory.entries)
 
 
+def test_parts_of_another_division() -> None:
+    """A sender that divides an entry anew under the same id gets it through, into more parts or into other ones.
+
+    What is left of the first division is neither an entry nor lost.
+    """
+    for sizes in ((700, 300), (700, 690)):
+        memory = InMemoryHarExporter()
+        to = deliverer(memory)
+        whole = entry(1, "".join(map(chr, range(0x100, 0x300))))
+        event = entry_event(whole, PAGE)
+        first, second = (parts_of(event, size) for size in sizes)
+        _deliver(to, request_of_events(first[0]), request_of_events(*second), request_of_events(*first[1:]))
+        to.close(1000)
+        assert ([whole], 0) == (list(memory.entries), to.tally.failed_entries)
+
+
+def test_parts_of_a_rejected_entry() -> None:
+    """When the entry of parts cannot be read or written they are rejected, and so are those that come later.
+
+    It is one entry that failed.
+    """
+    for whole, cut in ((entry(1, "x" * 1000), "}"), (entry(2, "x" * 1000), "")):
+        picky = Picky("2")
+        to = deliverer(picky)
+        *first, last = parts_of(entry_event(whole, PAGE), 700)
+        data = (
+            str(last.attributes["otel_har.part.data"]).removesuffix(cut)
+            if cut
+            else last.attributes["otel_har.part.data"]
+        )
+        broken = replace(last, attributes={**last.attributes, "otel_har.part.data": data})
+        _deliver(to, request_of_events(*first))
+        for number, events in ((1, [broken]), (len(first), first)):
+            (answer,) = to.deliver([message(request_of_events(*events))])
+            assert (Verdict.OK, number) == (answer.verdict, answer.rejected)
+        to.close(1000)
+        assert ([], 1) == (urls(picky.memory), to.tally.failed_entries)
+
+
+def test_parts_without_id() -> None:
+    """Parts that do not say of which entry they are are rejected."""
+    to = deliverer(InMemoryHarExporter())
+    parts = [replace(part, attributes=_without_id(part)) for part in parts_of(entry_event(entry(1), PAGE), 700)]
+    (answer,) = to.deliver([message(request_of_events(*parts))])
+    assert (Verdict.OK, len(parts)) == (answer.verdict, answer.rejected)
+
+
+def _two_in_parts() -> list[list[Event]]:
+    return [parts_of(entry_event(entry(number, "x" * 1000), PAGE), 700) for number in (1, 2)]
+
+
 def test_parts_are_bounded() -> None:
-    """Parts that wait have room for so many characters: the oldest go, and are counted."""
+    """Parts that wait have room for so many bytes: the oldest go, and are counted."""
     memory = InMemoryHarExporter()
-    to = deliverer(memory, parts=Parts(1_000))
-    first, second = (parts_of(entry_event(entry(number, "x" * 1000), PAGE), 700) for number in (1, 2))
-    to.deliver([message(request_of_events(first[0]))])
-    to.deliver([message(request_of_events(second[0]))])
-    to.deliver([message(request_of_events(*first[1:]))])
+    to = deliverer(memory, parts=Parts(8_000))
+    first, second = _two_in_parts()
+    _deliver(to, request_of_events(*first[:2]), request_of_events(*second[:2]), request_of_events(*first[2:]))
     to.close(1000)
     assert ([], 2) == (list(memory.entries), to.tally.failed_entries)
+
+
+def test_parts_that_get_on_are_not_dropped() -> None:
+    """As long as an entry gets on, parts of others are asked for again; what had its time goes for them."""
+    now_s = 0.0
+    memory = InMemoryHarExporter()
+    to = deliverer(memory, parts=Parts(8_000, patience_s=60, clock=lambda: now_s))
+    first, second = _two_in_parts()
+    _deliver(to, request_of_events(*first[:2]))
+    now_s = 59
+    both = request_of_events(second[0], entry_event(entry(3), PAGE), second[1])
+    assert [Verdict.BUSY] == [answer.verdict for answer in to.deliver([message(both)])]
+    _deliver(to, request_of_events(*first[2:]))
+    _deliver(to, both, request_of_events(first[0]))
+    now_s = 119
+    third = parts_of(entry_event(entry(4, "x" * 1000), PAGE), 700)
+    _deliver(to, request_of_events(*third))
+    to.close(1000)
+    assert (["3", "1", "4"], 1) == (urls(memory), to.tally.failed_entries)
+
+
+def test_parts_of_a_large_entry() -> None:
+    """An entry that has no room alone is rejected, with all its parts, and others have the room."""
+    memory = InMemoryHarExporter()
+    to = deliverer(memory, parts=Parts(8_000))
+    large = parts_of(entry_event(entry(1, "x" * 8_000), PAGE), 700)
+    answers = to.deliver([message(request_of_events(part)) for part in large])
+    assert ({Verdict.OK}, {0, 1}) == ({one.verdict for one in answers}, {one.rejected for one in answers})
+    _deliver(to, request_of_events(*_two_in_parts()[1]))
+    to.close(1000)
+    assert (["2"], 1) == (urls(memory), to.tally.failed_entries)
+
+
+def test_parts_without_data_are_bounded() -> None:
+    """All that a part has counts: what is not needed of it is not kept."""
+    to = deliverer(InMemoryHarExporter(), parts=Parts(100_000))
+    tracemalloc.start()
+    try:
+        for number in range(300):
+            attributes: dict[str, Any] = {
+                "otel_har.entry.id": str(number),
+                "url.full": "u" * 50_000,
+                "otel_har.part.index": 0,
+            }
+            part = Event("otel_har.part", {**attributes, "otel_har.part.count": 2, "otel_har.part.data": ""})
+            _deliver(to, request_of_events(part))
+        assert tracemalloc.get_traced_memory()[0] < 2_000_000
+    finally:
+        tracemalloc.stop()
+    to.close(1000)
+    assert 300 == to.tally.failed_entries
 
 
 def test_pages_of_two_services() -> None:
@@ -300,6 +499,55 @@ def test_many_files(tmp_path: Path) -> None:
     assert {"out.others.har": ["2", "3"], "out.s0.har": ["0"], "out.s1.har": ["1"]} == _written(tmp_path)
 
 
+def test_what_time_brings(tmp_path: Path) -> None:
+    """What is too old goes from all files that are open, also when nothing comes."""
+    now_s = entry(1).started_at.timestamp()
+
+    def make(path: Path, append: bool) -> HarExporter:
+        return FileHarExporter(path, append=append, retention=Retention(max_age_seconds=10), clock=lambda: now_s)
+
+    to = deliverer(FileDestinations(NameTemplate(str(tmp_path / "out.har"), "service"), make))
+    _deliver(to, request(entry(1)), request(entry(2), origin=Origin({"service.name": "stock"})))
+    assert {"out.shop.har": ["1"], "out.stock.har": ["2"]} == _written(tmp_path)
+    now_s += 20
+    to.deliver([])
+    assert {"out.shop.har": [], "out.stock.har": []} == _written(tmp_path)
+    to.close(1000)
+
+
+def _descriptors() -> int:
+    """How many files are open in this process, where the system tells."""
+    there = Path("/proc/self/fd")
+    return len(list(there.iterdir())) if there.is_dir() else 0
+
+
+def test_rotated_among_many_files(tmp_path: Path) -> None:
+    """A file that was closed for others, and is rotated when it is open again, has the pages of its entries.
+
+    No more files are open at a time than may be.
+    """
+
+    def make(path: Path, append: bool) -> HarExporter:
+        return FileHarExporter(path, append=append, rotation=Rotation(max_bytes=5_000))
+
+    to = deliverer(FileDestinations(NameTemplate(str(tmp_path / "out.har"), "service"), make))
+    others = [request(entry(1000 + number), origin=Origin({"service.name": f"s{number}"})) for number in range(70)]
+    _deliver(to, request(entry(0)))
+    before = _descriptors()
+    for number in range(1, 9):
+        _deliver(to, *(others if number == 3 else []), request(entry(number, "x" * 500)))
+    after = _descriptors()
+    assert after - before < 64 * 8
+    to.close(1000)
+    logs = [read_checked(path)["log"] for path in tmp_path.glob("out.shop*.har")]
+    assert len(logs) > 1
+    assert [str(number) for number in range(9)] == sorted(
+        one["request"]["url"].rpartition("/")[2] for log in logs for one in log["entries"]
+    )
+    assert [[PAGE.id]] * len(logs) == [[page["id"] for page in log["pages"]] for log in logs]
+    assert 70 == len(list(tmp_path.glob("out.s[0-9]*.har")))
+
+
 def _spans(*numbers: int) -> Message:
     made = ExportTraceServiceRequest()
     resource = made.resource_spans.add()
@@ -338,6 +586,21 @@ def test_spans_that_waited() -> None:
     assert [] == urls(failing.memory)
     to.close(1000)
     assert ["span1"] == urls(failing.memory)
+
+
+def test_spans_that_say_much() -> None:
+    """Spans that wait have so much room: the oldest go early; those that nobody takes then are lost, and counted."""
+    room = SpanRoom(3600)
+    large = [entry(number).model_copy(update={"otel": {"x": "x" * 12_000_000}}) for number in range(4)]
+    spans = [Arrival({}, entry=one, is_span=True, span=b"%d" % number) for number, one in enumerate(large)]
+    assert [] == room.sorted_out(spans[:2], 0)
+    assert [] == room.due(0)
+    room.sorted_out(spans[2:], 0)
+    due = room.due(0)
+    assert spans[:2] == due
+    assert 1 == room.put_back(due, 10)
+    assert [spans[2], spans[3], spans[0]] == room.due(float("inf"))
+    assert [] == room.due(float("inf"))
 
 
 def test_spans_that_are_not_wanted() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_har.errors import SettingError
-from otel_har.receive.naming import NameTemplate, name_part
+from otel_har.export.files.aside import named_beside, numbered
+from otel_har.receive.naming import NameTemplate
 from servers.receiving import TRACE, entry
 
 ONE = entry(1)
@@ -50,17 +51,44 @@ def test_no_path(text: str) -> None:
     assert path.name.isascii()
 
 
-@given(st.text(min_size=1))
-def test_parts(text: str) -> None:
-    """A part of a name is made of few characters, never long, and what was fit stays."""
-    part = name_part(text)
-    assert part
-    assert len(part) < 100
-    assert set(part) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
-    assert part == name_part(part)
+@given(st.lists(st.text(), min_size=3, max_size=3))
+def test_parts(texts: list[str]) -> None:
+    """Parts of a name are made of few characters, and never long; the same texts are the same name."""
+    resource = dict(zip(("a", "b", "c"), texts, strict=True))
+    template = NameTemplate("{a}.{b}-{c}.har")
+    name = template.path(resource, None).name
+    assert len(name) < 200
+    assert set(name) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+    assert name == template.path(resource, None).name
 
 
-def test_other_texts_other_names() -> None:
-    """Texts that differ in what cannot be in a name are two names."""
-    assert 3 == len({name_part("a/b"), name_part("a_b"), name_part("a\\b")})
-    assert name_part("x" * 500 + "a") != name_part("x" * 500 + "b")
+_PIECES = st.lists(st.sampled_from(["a", "B", "1", ".", "-", "_", "/", "unknown", "others", "har"]), max_size=5)
+_TEXTS = st.lists(_PIECES.map("".join), min_size=2, max_size=2)
+
+
+@given(_TEXTS, _TEXTS, st.sampled_from(["{a}.har", "{a}.{b}.har", "x-{a}-{b}.har.gz", "{a}{b}.har", "{b}.x.{a}.har"]))
+def test_other_texts_other_names(one: list[str], other: list[str], template: str) -> None:
+    """Texts that differ are two names, and neither is one that files get beside the other, also in what is changed."""
+    made = NameTemplate(template)
+    used = 1 if "{b}" not in template else 2
+    paths = [made.path(dict(zip(("a", "b"), texts, strict=True)), None) for texts in (one, other)]
+    assert (one[:used] == other[:used]) == (paths[0] == paths[1])
+    for number in (1, 11):
+        assert paths[0] != numbered(paths[1], number)
+        assert paths[0] != named_beside(paths[1], f"4711.{number}")
+    if any(one[:used]):
+        assert made.of_others not in paths
+
+
+def test_names_that_were_changed() -> None:
+    """What a text is changed to is not the name of another text."""
+    made = NameTemplate("{a}.har")
+    changed = made.path({"a": "shop.1"}, None)
+    assert changed != made.path({"a": changed.name.removesuffix(".har")}, None)
+    assert ("shop.test.har", "10.har") == tuple(made.path({"a": text}, None).name for text in ("shop.test", "10"))
+
+
+def test_days_are_of_utc() -> None:
+    """A day is that of UTC, whatever offset the entry's start has."""
+    late = ONE.model_copy(update={"started_date_time": "2026-01-31T23:30:00-05:00"})
+    assert "2026-02-01.har" == NameTemplate("{day}.har").path({}, late).name

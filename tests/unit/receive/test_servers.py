@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import http.client
 import json
+import logging
+import ssl
 import threading
+import urllib.request
 import zlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +183,7 @@ async def test_grpc_failures(taken: Taken, verdict: Verdict, expected: grpc.Stat
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call(address, b"abc")
     assert (expected, "so it is") == (caught.value.code(), caught.value.details())
-    details = dict(caught.value.trailing_metadata() or ())["grpc-status-details-bin"]
+    details = dict(tuple(caught.value.trailing_metadata() or ()))["grpc-status-details-bin"]
     delays = []
     for detail in Status.FromString(bytes(details)).details:
         info = RetryInfo()
@@ -282,6 +286,121 @@ async def test_room_is_given_back(taken: Taken) -> None:
     assert 1 == len(taken.messages)
 
 
+async def _silent_post(http: str, more: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection that announces a body of 90,000 bytes, and sends a part of it."""
+    host, _, port = http.partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = "POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
+    writer.write(f"{head}Content-Length: 90000\r\nExpect: 100-continue\r\n\r\n".encode())
+    assert b"HTTP/1.1 100 Continue\r\n" == await reader.readline()
+    assert b"\r\n" == await reader.readline()
+    writer.write(more)
+    await writer.drain()
+    return reader, writer
+
+
+async def test_announced_only(taken: Taken) -> None:
+    """Who announces a body and does not send it takes no room from others."""
+    async with serving(taken) as (_, http), contextlib.AsyncExitStack() as opened:
+        for _ in range(5):
+            _, writer = await _silent_post(http)
+            opened.callback(writer.close)
+        assert 200 == (await post(http, bytes(90_000)))[0]
+
+
+async def test_sent_in_part(taken: Taken) -> None:
+    """Who sends a part of a body has the room for that part, and only for so long."""
+    sizes = replace(SIZES, reading_s=0.5)
+    async with serving(taken, sizes=sizes) as (_, http):
+        readers = [await _silent_post(http, bytes(60_000)) for _ in range(2)]
+        for reader, writer in readers:
+            assert b"HTTP/1.1 503 Service Unavailable\r\n" == await reader.readline()
+            writer.close()
+        assert 200 == (await post(http, bytes(90_000)))[0]
+
+
+async def test_calls_without_message(taken: Taken) -> None:
+    """A call whose message does not come holds its place for so long only; one without a message is refused."""
+    sizes = replace(SIZES, requests=2, reading_s=0.5)
+    async with serving(taken, sizes=sizes) as (address, _), grpc.aio.insecure_channel(address) as channel:
+        export: Any = channel.stream_unary(EXPORT)
+        codes = await asyncio.gather(*(_code(export()) for _ in range(2)))
+        assert [grpc.StatusCode.DEADLINE_EXCEEDED] * 2 == codes
+        assert grpc.StatusCode.INVALID_ARGUMENT == await _code(export(iter(())))
+        await call(address, b"abc")
+    assert [Message(Signal.LOGS, b"abc")] == taken.messages
+
+
+async def test_end_among_the_silent() -> None:
+    """The end does not wait for connections without a whole request; what is being delivered is answered."""
+    taken = Taken()
+    intake = Intake(taken.deliver, SIZES.queue_bytes)
+    servers = GrpcServer(intake, Access(None), SIZES), HttpServer(intake, Access(None), SIZES)
+    ports = [await server.start("127.0.0.1", 0) for server in servers]
+    address, http = (f"127.0.0.1:{port}" for port in ports)
+    async with grpc.aio.insecure_channel(address) as channel:
+        export: Any = channel.stream_unary(EXPORT)
+        silent = asyncio.ensure_future(_code(export()))
+        streams = [await asyncio.open_connection("127.0.0.1", port) for port in ports]
+        streams[1][1].write(b"POST /v1/logs HT")
+        streams.append(await _silent_post(http, bytes(10)))
+        busy = [asyncio.ensure_future(post(http, b"abc")), asyncio.ensure_future(call(address, b"def"))]
+        while intake.has_room(SIZES.queue_bytes - 15):  # noqa: ASYNC110 - nothing tells when both are there
+            await asyncio.sleep(0)
+        stops = [asyncio.ensure_future(server.stop()) for server in servers]
+        assert b"" == await asyncio.wait_for(streams[2][0].read(), PATIENCE_S / 2)
+        # Whichever it is tells when the end comes before the call is seen; both mean to come again.
+        retryable = {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE}
+        assert await asyncio.wait_for(silent, PATIENCE_S / 2) in retryable
+        assert [False, False] == [stop.done() for stop in stops]
+        taken.gate.set()
+        answers: list[Any] = await asyncio.gather(*busy)
+        assert (200, b"") == (answers[0][0], answers[1])
+        await asyncio.wait_for(asyncio.gather(*stops), PATIENCE_S / 2)
+    for _, writer in streams:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+    assert await asyncio.to_thread(intake.close, PATIENCE_S)
+
+
+async def _code(calling: Any) -> grpc.StatusCode:
+    try:
+        await calling
+    except grpc.aio.AioRpcError as fault:
+        return fault.code()
+    return grpc.StatusCode.OK
+
+
+async def test_who_leaves(taken: Taken, caplog: pytest.LogCaptureFixture) -> None:
+    """A sender that goes away in the middle of its message is a line for those who debug, and no more."""
+    caplog.set_level(logging.DEBUG, "otel_har")
+    async with serving(taken) as (address, http):
+        _, writer = await _silent_post(http, bytes(10))
+        writer.transport.abort()
+        async with grpc.aio.insecure_channel(address) as channel:
+            export: Any = channel.stream_unary(EXPORT)
+            leaving = export()
+            await channel.channel_ready()
+            leaving.cancel()
+        assert 200 == (await post(http, b"abc"))[0]
+        await call(address, b"abc")
+    told = [record for record in caplog.records if record.levelno > logging.INFO or record.name == "otel_har"]
+    assert [(logging.DEBUG, "otel-har: a request did not come to its end")] == [
+        (record.levelno, record.getMessage().rpartition(":")[0]) for record in told
+    ]
+
+
+def _status(url: str, context: ssl.SSLContext | None = None) -> int:
+    """The status of a request; 0 without an answer."""
+    asked = urllib.request.Request(url, b"def", PROTOBUF)  # noqa: S310 - the test's
+    try:
+        with urllib.request.urlopen(asked, timeout=PATIENCE_S, context=context) as answer:  # noqa: S310 - the test's
+            return int(answer.status)
+    except (OSError, http.client.HTTPException):
+        return 0
+
+
 async def test_tls(taken: Taken, tmp_path: Path) -> None:
     """With a certificate both speak TLS; with an authority for senders, only those with a certificate of it."""
     authority = trustme.CA()
@@ -294,8 +413,8 @@ async def test_tls(taken: Taken, tmp_path: Path) -> None:
     chain = b"".join(blob.bytes() for blob in client.cert_chain_pems)
     known = grpc.ssl_channel_credentials(authority.cert_pem.bytes(), client.private_key_pem.bytes(), chain)
     unknown = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
-    codes = []
-    async with serving(taken, certificates=certificates) as (address, _):
+    codes, statuses = [], []
+    async with serving(taken, certificates=certificates) as (address, http):
         for credentials in (known, unknown):
             async with grpc.aio.secure_channel(address, credentials) as channel:
                 try:
@@ -304,5 +423,11 @@ async def test_tls(taken: Taken, tmp_path: Path) -> None:
                     codes.append(grpc.StatusCode.OK)
                 except grpc.aio.AioRpcError as fault:
                     codes.append(fault.code())
-    assert [grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE] == codes
-    assert [Message(Signal.LOGS, b"abc")] == taken.messages
+        for is_known in (True, False):
+            context = ssl.create_default_context(cafile=paths["ca"])
+            if is_known:
+                client.configure_cert(context)
+            statuses.append(await asyncio.to_thread(_status, f"https://{http}/v1/logs", context))
+        statuses.append(await asyncio.to_thread(_status, f"http://{http}/v1/logs"))
+    assert ([grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE], [200, 0, 0]) == (codes, statuses)
+    assert [Message(Signal.LOGS, b"abc"), Message(Signal.LOGS, b"def")] == taken.messages

@@ -153,6 +153,29 @@ def test_keep() -> None:
     assert kept == Redactor(RedactionPolicy(keep=("x-api-key", "api_key"))).entry(kept)
 
 
+def test_fragments_where_strict() -> None:
+    """In strict mode the fragment of a URL goes, of parameters in it the values; a redacted one is left as it is."""
+    told = {
+        "url.full": "http://h.test/a?b=c1#d1",
+        "url.query": "b=c1",
+        "url.fragment": "d1",
+        "http.url": "/a#e=f1&g=h1",
+    }
+    given = entry() | {"request": {"method": "GET", "url": "http://h.test/a#secret1"}, "_otel": {"attributes": told}}
+    redactor = Redactor(RedactionPolicy("strict"))
+    redacted = redactor.entry(given)
+    mark = "%5BREDACTED%5D"
+    assert f"http://h.test/a#{mark}" == redacted["request"]["url"]
+    assert {
+        "url.full": f"http://h.test/a?b={mark}#{mark}",
+        "url.query": f"b={mark}",
+        "url.fragment": mark,
+        "http.url": f"/a#e={mark}&g={mark}",
+    } == redacted["_otel"]["attributes"]
+    assert redacted == redactor.entry(redacted)
+    assert told == Redactor().entry(given)["_otel"]["attributes"]
+
+
 def test_keep_where_strict() -> None:
     """A header field that is kept is as harmless as those that are known to be."""
     redacted = Redactor(RedactionPolicy("strict", keep=("X-Widget",))).entry(entry())

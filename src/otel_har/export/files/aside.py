@@ -6,6 +6,7 @@ over. Names change by `rename`, from the oldest on, so a process that is killed 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,17 +47,19 @@ class Aside:
 
     def latest(self) -> Path | None:
         """The first name that is free or ours."""
-        return next(self._places(), None)
+        return next((numbered(self._path, number) for number in self._numbers()), None)
 
     def made_room(self) -> Path:
-        """Free the first name: the others get the next ones, and the oldest goes.
+        """Free the first name: the others get the next ones, and the oldest goes; those that were kept once, too.
 
         Raises:
             OSError: When that cannot be.
         """
-        places = list(self._places())
-        if not places:
+        numbers = list(self._numbers())
+        if not numbers:
             raise DestinationError(f"no name is free beside {self._path}")
+        self._remove_behind(numbers[-1])
+        places = [numbered(self._path, number) for number in numbers]
         free = next((number for number, place in enumerate(places) if not os.path.lexists(place)), None)
         if free is None:
             free = len(places) - 1
@@ -65,16 +68,26 @@ class Aside:
             places[number - 1].rename(places[number])
         return places[0]
 
-    def _places(self) -> Iterator[Path]:
-        """The names that are free or ours."""
+    def _numbers(self) -> Iterator[int]:
+        """Those whose names are free or ours."""
         found = 0
         for number in range(1, self._files + _MOST_FOREIGN + 1):
             place = numbered(self._path, number)
             if not os.path.lexists(place) or self._is_ours(place):
-                yield place
+                yield number
                 found += 1
             if found == self._files:
                 return
+
+    def _remove_behind(self, number: int) -> None:
+        """Remove ours behind a number, of a time when more were kept."""
+        there = []
+        while os.path.lexists(place := numbered(self._path, number := number + 1)):
+            there.append(place)
+        for place in reversed(there):  # the oldest first: no gap hides what is left, should this process be killed
+            if self._is_ours(place):
+                with contextlib.suppress(OSError):  # the others are kept as they are to be
+                    place.unlink()
 
     def _is_ours(self, place: Path) -> bool:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +18,18 @@ from typing import Any
 
 from otel_har.errors import SettingError
 from otel_har.export.files import access
-from otel_har.export.files.standing import Growth, Series, Standing, comment_on, counts, standing_of_tail, weakest
+from otel_har.export.files.standing import (
+    Growth,
+    Series,
+    Standing,
+    comment_on,
+    counts,
+    standing_of_tail,
+    told_series,
+    weakest,
+)
 from otel_har.export.interfaces import HarBatch
-from otel_har.har.models import Browser, Creator, Page
+from otel_har.har.models import Browser, Creator, Entry, Page
 from otel_har.har.writer import HarLayout
 from otel_har.version import __version__
 
@@ -94,14 +103,16 @@ class HarDocument:
             known_pages: Every page that was delivered, also those that had no entry by then: a page of which no entry
                 was written is not written either, because readers take it that a page has one.
         """
-        added = self._layout.entries(batch.entries, first=not standing.entries)
+        entries = list(batch.written(self._layout.indent))
+        added = self._layout.entries((entry.text for entry in entries), first=not standing.entries)
         number = standing.retired + standing.entries
-        last = {entry.pageref: number + index for index, entry in enumerate(batch.entries) if entry.pageref is not None}
+        last = {entry.pageref: number + index for index, entry in enumerate(entries) if entry.pageref is not None}
         after = replace(
             standing,
-            entries=standing.entries + len(batch.entries),
-            pages=_with_pages(standing.pages, batch, known_pages),
+            entries=standing.entries + len(entries),
+            pages=_with_pages(standing.pages, last, batch.pages, known_pages),
             statistics=standing.statistics + batch.statistics,
+            failed_requests=standing.failed_requests + sum(map(_is_of_failed_request, batch.entries)),
             last_entries={**standing.last_entries, **last},
             redaction=_redaction_with(standing, batch),
         )
@@ -187,7 +198,8 @@ class HarDocument:
             "statistics": counts(standing.entries, standing.statistics),
             "retiredEntries": standing.retired,
             "lastEntries": {page: last for page, last in standing.last_entries.items() if page in standing.pages},
-            **_told_series(standing.series),
+            **({"failedRequests": standing.failed_requests} if standing.failed_requests else {}),
+            **told_series(standing.series),
             "listStart": standing.list_start,
             "entriesStart": standing.entries_start,
             **place,
@@ -197,17 +209,20 @@ class HarDocument:
         return self._layout.tail(standing.pages.values(), members)
 
 
-def _told_series(series: Series | None) -> dict[str, Any]:
-    return {} if series is None else {"series": {"name": series.name, "begun": series.begun}}
+def _is_of_failed_request(entry: Entry) -> bool:
+    """Whether there was no answer, or one that broke off."""
+    return not entry.response.status or bool(entry.response.error)
 
 
-def _with_pages(pages: Mapping[str, Page], batch: HarBatch, known_pages: Mapping[str, Page]) -> dict[str, Page]:
+def _with_pages(
+    pages: Mapping[str, Page], referred: Iterable[str], changed: Iterable[Page], known_pages: Mapping[str, Page]
+) -> dict[str, Page]:
     """The pages that have an entry, in their latest state."""
     after = dict(pages)
-    for entry in batch.entries:
-        if entry.pageref is not None and entry.pageref in known_pages:
-            after.setdefault(entry.pageref, known_pages[entry.pageref])
-    for page in batch.pages:
+    for pageref in referred:
+        if pageref in known_pages:
+            after.setdefault(pageref, known_pages[pageref])
+    for page in changed:
         old = after.get(page.id)
         if old is not None and not _is_older(page, old):
             after[page.id] = page

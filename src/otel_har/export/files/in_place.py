@@ -126,7 +126,7 @@ class InPlaceFile(GrowingFile):
         except OSError as fault:
             self._aside.warn(fault)
             return
-        self._standing = self._begin_anew()
+        self._standing = self._begin_anew(standing)
 
     def close(self) -> None:
         """Cut the blanks after the document off, and let the file go."""
@@ -154,7 +154,7 @@ class InPlaceFile(GrowingFile):
                 raise TakenError(f"another process writes {self.path}")
             self._length = size
             if self._aside is not None and self._aside.has_content(self._descriptor, standing):
-                return self._begin_anew()
+                return self._begin_anew(standing)
             blank_again(self._descriptor, standing)
             return standing
         if size and not claim.may_replace and not claim.append:
@@ -175,8 +175,8 @@ class InPlaceFile(GrowingFile):
         with salvaged(self._descriptor, self._document, self._claim.recording) as found:
             return found.standing if found is not None and found.is_in_place else None
 
-    def _begin_anew(self) -> Standing:
-        growth = self._document.new(self._claim.recording, self._upkeep.series())
+    def _begin_anew(self, before: Standing | None = None) -> Standing:
+        growth = self._document.new(self._claim.recording, self._upkeep.series(before))
         os.ftruncate(self._descriptor, 0)
         access.written(self._descriptor, growth.entries + growth.tail, 0)
         self._length = len(growth.entries + growth.tail)

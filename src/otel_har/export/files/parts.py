@@ -36,12 +36,13 @@ from otel_har.export.files.room import Room
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
 from otel_har.har.attaching import HAR_NAME, Attachments, add_file, is_body_name
 
+PARTS = ".parts"
+"""What the directory's name has behind that of the archive."""
 _DIRECTORY_MODE = 0o700
 _PACKING = ".packing"
 _COMING = ".coming"
 _SAYS = "otel-har recording "
 _COPY_BYTES = 1 << 20
-_MOST_KNOWN = 100_000  # names of bodies; of others the directory is asked
 _logger = logging.getLogger("otel_har")
 
 
@@ -62,11 +63,10 @@ class Parts:
 
     def __init__(self, path: Path, claim: Claim, make: Callable[[Path], HarExporter], patience_s: float) -> None:
         self.path = path
-        self.directory = path.with_name(f"{path.name}.parts")
+        self.directory = path.with_name(f"{path.name}{PARTS}")
         self._claim = claim
         self._make = make
         self._har: HarExporter | None = None
-        self._known: set[str] = set()
         self._packed: tuple[int, ...] = ()
         if sys.platform == "win32":
             raise access.cannot_write(path, OSError(errno.ENOTSUP, "archives need file locks that Windows has not"))
@@ -195,7 +195,7 @@ class Parts:
 
     def _write(self, name: str, body: bytes) -> None:
         path = self.directory / name
-        if name in self._known or path.exists():
+        if path.exists():  # asked each time: somebody may have removed the directory, and another process made it anew
             return
         coming = self.directory / f"{_COMING}{os.getpid()}.{id(self):x}"
         coming.unlink(missing_ok=True)
@@ -206,8 +206,6 @@ class Parts:
         except OSError:
             coming.unlink(missing_ok=True)  # what is full is so for others, too
             raise
-        if len(self._known) < _MOST_KNOWN:
-            self._known.add(name)
 
     def _pack(self, end: float) -> None:
         """Make the archive, in this process's turn, unless that takes too long."""

@@ -105,7 +105,7 @@ class Published:
         there_is_some = status.st_size > 0 or left_as is not None
         if (standing is not None and self._claim.continues(standing)) or (self._claim.append and there_is_some):
             if self._is_put_aside(status, standing):
-                self.begin_anew()
+                self.begin_anew(standing)
             else:
                 self._go_on(left_as)
         elif self._claim.may_replace:
@@ -162,7 +162,7 @@ class Published:
         if standing is not None and not self._claim.continues(standing):
             raise TakenError(f"another recording writes {self.path}")
         if self._is_put_aside(status, standing):
-            return self.begin_anew()
+            return self.begin_anew(standing)
         if standing is not None:
             return name, standing
         if not status.st_size:
@@ -209,9 +209,13 @@ class Published:
     def _salvaged(self, there: int) -> contextlib.AbstractContextManager[Salvage | None]:
         return salvaged(there, self._document, self._claim.recording, room_path(self.path))
 
-    def begin_anew(self) -> tuple[str, Standing]:
-        """Publish a new file without entries; the name of the copy that it is, and what it holds."""
-        growth = self._document.new(self._claim.recording, self._upkeep.series())
+    def begin_anew(self, before: Standing | None = None) -> tuple[str, Standing]:
+        """Publish a new file without entries; the name of the copy that it is, and what it holds.
+
+        Args:
+            before: What the one held that was put aside for it.
+        """
+        growth = self._document.new(self._claim.recording, self._upkeep.series(before))
         with self.room.fresh(self._like()) as target:
             access.written(target, growth.entries + growth.tail, 0)
             self.seen = {state_of(target): growth.standing}
@@ -230,8 +234,12 @@ class Published:
         """Whether a process was killed when the file had its next name already, and another one had not its own yet."""
         return self._aside is not None and standing is not None and self._aside.has(status)
 
-    def put_aside(self, name: str) -> None:
+    def put_aside(self, name: str, standing: Standing) -> None:
         """Give the published copy the name that follows, and begin a new one.
+
+        Args:
+            name: The copy.
+            standing: What it holds.
 
         Raises:
             OSError: When that cannot be. The file is as it was, unless it `is_halfway`.
@@ -241,7 +249,7 @@ class Published:
         place = self._aside.made_room()
         os.link(name, place, src_dir_fd=self.room.descriptor, follow_symlinks=False)
         try:
-            self.begin_anew()
+            self.begin_anew(standing)
         except OSError:
             if self._aside.has(os.lstat(self.path)):
                 place.unlink()

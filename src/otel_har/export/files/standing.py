@@ -37,16 +37,43 @@ class TextEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """What was recorded, whether it is there still or not.
+
+    Attributes:
+        entries: How many entries were added.
+        failed_requests: How many of them are of exchanges that failed: without an answer, or broken off.
+        lost: What was lost.
+    """
+
+    entries: int = 0
+    failed_requests: int = 0
+    lost: HarStatistics = field(default_factory=HarStatistics)
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(
+            self.entries + other.entries, self.failed_requests + other.failed_requests, self.lost + other.lost
+        )
+
+    def __sub__(self, other: Totals) -> Totals:
+        return Totals(
+            self.entries - other.entries, self.failed_requests - other.failed_requests, self.lost - other.lost
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """What a file that is rotated tells of itself.
 
     Attributes:
         name: The file's name while it is recorded.
         begun: When it was begun, seconds since 1970.
+        before: What was recorded to the files that were put aside before it.
     """
 
     name: str
     begun: float
+    before: Totals = field(default_factory=Totals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +90,7 @@ class Standing:
         list_start: The byte after the list's opening bracket; 0 where the document does not tell it.
         entries_start: The byte where the first entry begins; there are blanks before it, where entries were dropped.
         retired: How many entries were dropped from the beginning.
+        failed_requests: How many entries, of all that were ever added, are of exchanges that failed.
         last_entries: The number of each page's last entry, of all that were ever added, from 0.
         series: What was to be known of the files that this one is rotated with; none without rotation.
         redaction: The policy by which all entries and pages were redacted, at least; None where that is not known.
@@ -78,10 +106,17 @@ class Standing:
     list_start: int = 0
     entries_start: int = 0
     retired: int = 0
+    failed_requests: int = 0
     last_entries: Mapping[str, int] = field(default_factory=dict)
     series: Series | None = None
     redaction: str | None = None
     text: TextEnd | None = None
+
+    @property
+    def total(self) -> Totals:
+        """What was recorded to this file, and to those of its series that were put aside before it."""
+        own = Totals(self.retired + self.entries, self.failed_requests, self.statistics)
+        return own if self.series is None else self.series.before + own
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +174,17 @@ def counts(entries: int, lost: HarStatistics) -> dict[str, int]:
         "failedEntries": lost.failed_entries,
         "failedExports": lost.failed_exports,
     }
+
+
+def told_series(series: Series | None) -> dict[str, Any]:
+    """What a document tells of the files that it is rotated with."""
+    if series is None:
+        return {}
+    before = series.before
+    told = {"name": series.name, "begun": series.begun}
+    if before != Totals():
+        told["before"] = {**counts(before.entries, before.lost), "failedRequests": before.failed_requests}
+    return {"series": told}
 
 
 def comment_on(lost: HarStatistics) -> str | None:
@@ -207,7 +253,17 @@ def _series(value: object) -> Series | None:
     name, begun = value.get("name"), value.get("begun")
     if not isinstance(name, str) or isinstance(begun, bool) or not isinstance(begun, int | float):
         return None
-    return Series(name, begun) if math.isfinite(begun) else None
+    return Series(name, begun, _totals(value.get("before"))) if math.isfinite(begun) else None
+
+
+def _totals(told: object) -> Totals:
+    by_name = told if isinstance(told, dict) else {}
+    return Totals(_count(by_name.get("entries")) or 0, _count(by_name.get("failedRequests")) or 0, _lost(by_name))
+
+
+def _lost(by_name: dict[str, Any]) -> HarStatistics:
+    names = ("droppedEntries", "droppedBodies", "failedEntries", "failedExports")
+    return HarStatistics(*(_count(by_name.get(name)) or 0 for name in names))
 
 
 def standing_from(log: Mapping[str, Any], recording: str) -> Standing:
@@ -223,12 +279,15 @@ def standing_from(log: Mapping[str, Any], recording: str) -> Standing:
     if not isinstance(about, dict):
         return Standing(recording, 0, comment=comment, redaction=redaction)
     told = about.get("statistics")
-    by_name = told if isinstance(told, dict) else {}
-    names = ("droppedEntries", "droppedBodies", "failedEntries", "failedExports")
-    lost = HarStatistics(*(_count(by_name.get(name)) or 0 for name in names))
-    name = str(about.get("recording", recording))
-    gone = _count(about.get("retiredEntries")) or 0
-    return Standing(name, 0, statistics=lost, comment=comment, redaction=redaction, retired=gone)
+    return Standing(
+        str(about.get("recording", recording)),
+        0,
+        statistics=_lost(told if isinstance(told, dict) else {}),
+        comment=comment,
+        redaction=redaction,
+        retired=_count(about.get("retiredEntries")) or 0,
+        failed_requests=_count(about.get("failedRequests")) or 0,
+    )
 
 
 def _redaction_of(told: object) -> str | None:

@@ -207,7 +207,7 @@ class SwappedFile(GrowingFile):
             self._grown(name, standing, Growth(b"", self._document.ended(standing), standing))
             name, standing = self._standing()
         try:
-            self._published.put_aside(name)
+            self._published.put_aside(name, standing)
         except OSError as fault:
             if self._published.is_halfway():
                 raise

@@ -16,7 +16,7 @@ from pathlib import Path
 from otel_har.export.files.document import HarDocument
 from otel_har.export.files.mending import list_start
 from otel_har.export.files.oldest import Front, last_entries
-from otel_har.export.files.standing import Growth, Series, Standing, retired
+from otel_har.export.files.standing import Growth, Series, Standing, Totals, retired
 from otel_har.export.keeping import Retention, Rotation
 
 _LEAST_BLANKS = 64 * 1024  # bytes that are worth a new copy of the others
@@ -75,9 +75,15 @@ class Upkeep:
         """When the file is put aside."""
         return self._life.rotation
 
-    def series(self) -> Series | None:
-        """What a file that begins now tells of itself."""
-        return None if self.rotation is None else Series(self._path.name, self._life.clock())
+    def series(self, before: Standing | None = None) -> Series | None:
+        """What a file that begins now tells of itself.
+
+        Args:
+            before: What the one held that was put aside for it.
+        """
+        if self.rotation is None:
+            return None
+        return Series(self._path.name, self._life.clock(), before.total if before is not None else Totals())
 
     def marked(self, standing: Standing) -> Standing:
         """What the document holds, as a file that is rotated under this name."""

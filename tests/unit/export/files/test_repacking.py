@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import gzip
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from children import completed
-from lives import PACKED_FORMS, Clock, batch, entry, log_of, read
+from lives import PACKED_FORMS, POLICIES, Clock, batch, entry, log_of, read, tells_all
 from otel_har.errors import SettingError
 from otel_har.export.file import FileHarExporter
-from otel_har.export.interfaces import HarStatistics
 from otel_har.export.keeping import Retention, Rotation
 
 if TYPE_CHECKING:
@@ -56,19 +54,10 @@ def test_number_of_entries(make: Callable[..., FileHarExporter]) -> None:
         assert number + 1 - len(names) == log_of(exporter.path)["_otel_har"]["retiredEntries"]
 
 
-@pytest.mark.parametrize("policies", [("strict", "strict"), ("strict", "default"), ("strict", None)])
+@pytest.mark.parametrize("policies", POLICIES)
 def test_what_is_told(make: Callable[..., FileHarExporter], policies: tuple[str | None, ...]) -> None:
     """Statistics count what was lost with entries that went, too; the redaction is the weakest that there was."""
-    exporter = make(Retention(max_entries=5))
-    for number in range(40):
-        lost = HarStatistics(dropped_entries=1)
-        exporter.export(replace(batch(entry(number, size=9_000)), statistics=lost, redaction=policies[number % 2]))
-    log = log_of(exporter.path)
-    assert (40, policies[1]) == (
-        log["_otel_har"]["statistics"]["droppedEntries"],
-        log.get("_redaction", {}).get("policy"),
-    )
-    assert "40 exchanges were dropped" in log["comment"]
+    tells_all(make(Retention(max_entries=5)), policies)
 
 
 def test_batch_of_more_than_may_stay(make: Callable[..., FileHarExporter]) -> None:

@@ -82,6 +82,22 @@ def test_number_of_files(make: Callable[..., FileHarExporter]) -> None:
     assert 4 == len(list(exporter.path.parent.iterdir()))
 
 
+def test_fewer_files_than_before(make: Callable[..., FileHarExporter]) -> None:
+    """When fewer are to be kept, those beyond go with the next rotation; what is not ours stays."""
+    exporter = make(Rotation(max_bytes=1, files=5))
+    for number in range(7):
+        exporter.export(batch(entry(number)))
+    exporter.shutdown()
+    numbered(exporter.path, 4).write_text("somebody's")
+    exporter = make(Rotation(max_bytes=1, files=2), append=True)
+    exporter.export(batch(entry(7)))
+    numbers = [number for number in range(1, 9) if numbered(exporter.path, number).exists()]
+    assert [1, 2, 4] == numbers
+    assert ["7"] == read(exporter.path)[0]
+    assert ["6"] == read(numbered(exporter.path, 1))[0]
+    assert "somebody's" == numbered(exporter.path, 4).read_text()
+
+
 def test_addition_is_not_divided(make: Callable[..., FileHarExporter]) -> None:
     """One that is larger than a file may be makes a larger file, alone."""
     exporter = make(Rotation(max_bytes=2_000))
@@ -122,6 +138,23 @@ def test_statistics(make: Callable[..., FileHarExporter]) -> None:
         exporter.export(HarBatch(made.pages, made.entries, HarStatistics(dropped_entries=number)))
     logs = [log_of(path)["_otel_har"] for path in _files(exporter.path.parent)]
     assert [0, 1, 2] == sorted(log["statistics"]["droppedEntries"] for log in logs)
+
+
+def test_totals(make: Callable[..., FileHarExporter]) -> None:
+    """A file knows how much was recorded before it, also to files that are gone, and by whichever process."""
+    for number in range(6):
+        exporter = make(Rotation(max_bytes=1, files=2), append=number > 0)
+        made = batch(entry(number))
+        exporter.export(HarBatch(made.pages, made.entries, HarStatistics(dropped_entries=number)))
+        exporter.shutdown()
+    about = log_of(exporter.path)["_otel_har"]
+    lost = {"droppedEntries": 10, "droppedBodies": 0, "failedEntries": 0, "failedExports": 0}
+    assert {"entries": 5, **lost, "failedRequests": 5} == about["series"]["before"]
+    assert (1, 5, 1) == (
+        about["statistics"]["entries"],
+        about["statistics"]["droppedEntries"],
+        about["failedRequests"],
+    )
 
 
 def test_redaction(make: Callable[..., FileHarExporter]) -> None:
