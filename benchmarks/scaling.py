@@ -27,9 +27,9 @@ _BODIES = {0: 1_000, 2_000: 1_000, 20_000: 500, 200_000: 100, 2_000_000: 20, 20_
 _WARM_UP = {True: 50, False: 1}  # few where bodies are large
 _SMALL = 100_000
 _BASES = [recorder for recorder in RECORDERS if recorder.name in {"otel", "otel-har"}]
-# Writing each exchange takes longer than making it, 20 at a time: without waiting for room entries would be dropped,
-# and what is dropped costs little.
-_LIVE = ("--har_live", "true", "--har_bsp_block_timeout", "60000")
+# Writing each exchange takes longer than making it, 20 at a time. So the program waits for room: otherwise entries are
+# dropped, which costs little. And few may wait: otherwise the first thousand are not written yet, and so are cheap.
+_LIVE = ("--har_live", "true", "--har_bsp_block_timeout", "60000", "--har_bsp_max_queue_size", "100")
 _POLICIES = {
     "retention of 100 entries": ("--har_retention_entries", "100"),
     "retention of 1 MB": ("--har_retention_bytes", "1000000"),
