@@ -187,7 +187,8 @@ class _Branch:
         begun = time.monotonic()
         result = self._guarded_export(batch) or HarExportResult.FAILURE
         if isinstance(result, DestinationError):
-            self._refusal, taken_s = result, time.monotonic() - begun
+            # Its frames have the batch.
+            self._refusal, taken_s = result.with_traceback(None), time.monotonic() - begun
             if taken_s > _PROMPT_S:
                 self._rests_until = begun + taken_s + min(_REST_FACTOR * taken_s, _MAX_REST_S)
             return result

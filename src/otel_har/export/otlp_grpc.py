@@ -77,6 +77,7 @@ class GrpcTransport:
             call: Any = fault  # what unary calls raise is a `grpc.Call`, too, which its type does not say
             if call.code() is _CODE.UNAVAILABLE:
                 self.close()  # a channel that lost its server does not look for it again before its pause is over
+            fault.__traceback__ = None  # this frame and it refer to each other: the request would stay in memory
             return _answer(call, len(data))
         except DecodeError as fault:
             return Later(f"no whole answer: {fault}")

@@ -61,6 +61,7 @@ class HttpTransport:
             with ending_at(end):
                 return self._exchanged(data, timeout_s)
         except (requests.RequestException, OSError) as fault:
+            _let_go(fault)
             return Later(f"no answer from {self._connection.shown}: {self._connection.masked(fault)}")
 
     def close(self) -> None:
@@ -105,6 +106,18 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     What else a session takes from the environment, above all the proxies, counts.
     """
     return request
+
+
+def _let_go(fault: BaseException) -> None:
+    """Of the request that failed: urllib3's frames refer to what they raised, and it to them.
+
+    Without this each request that found nobody would be held until Python's collector looks for cycles, which it does
+    by the number of objects, not by their size.
+    """
+    found: BaseException | None = fault
+    while found is not None:
+        found.__traceback__ = None
+        found = found.__context__
 
 
 def _answer(response: requests.Response, body: bytes) -> Answer:
