@@ -14,7 +14,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
 from otel_har.errors import SettingError
-from otel_har.export.otlp_answers import Answer, Later, Refused, Taken, TooLarge, taken
+from otel_har.export.otlp_answers import Answer, Later, Refused, Taken, TooLarge, taken, without_secrets
 from otel_har.export.otlp_http_deadline import DeadlineAdapter, ending_at
 from otel_har.export.otlp_settings import Connection
 from otel_har.version import __version__
@@ -84,7 +84,8 @@ class HttpTransport:
             allow_redirects=False,
             stream=True,
         ) as response:
-            return _answer(response, b"".join(itertools.islice(response.iter_content(_PIECE_BYTES), _MAX_PIECES)))
+            body = b"".join(itertools.islice(response.iter_content(_PIECE_BYTES), _MAX_PIECES))
+            return without_secrets(_answer(response, body), self._connection.masked)
 
     def _opened(self) -> requests.Session:
         if self._session is None:
