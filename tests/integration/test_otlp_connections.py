@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import socket
 import threading
 import time
@@ -202,6 +203,27 @@ def test_secrets_in_messages(protocol: str, query: str, caplog: pytest.LogCaptur
         with pytest.raises(SettingError) as refused:
             OtlpHarExporter(endpoint=wrong)
         assert _SECRET not in str(refused.value)
+
+
+def test_secrets_in_answers() -> None:
+    """What a receiver says may repeat the token that it refuses; what is told of it does not."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        reason = f"HTTP/1.1 401 no such token: {_SECRET}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+        def answer() -> None:
+            connected, _ = listening.accept()
+            with connected:
+                connected.recv(1 << 16)
+                connected.sendall(reason.encode())
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}/v1/logs"
+        exporter = OtlpHarExporter(endpoint=endpoint, headers={"authorization": f"Bearer {_SECRET}"})
+        with pytest.raises(ExportError, match=re.escape("no such token: ***")):
+            exporter.export(_BATCH)
+        answering.join()
+    exporter.shutdown()
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

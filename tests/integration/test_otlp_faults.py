@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,6 +19,9 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.interfaces import HarBatch, HarExportResult, HarStatistics
 from otel_har.export.otlp import OtlpHarExporter
+from otel_har.export.otlp_answers import Later
+from otel_har.export.otlp_settings import connection_from
+from otel_har.export.otlp_transport import transport_of
 from otel_har.har.models import Content, Entry, Page, Request, Response
 from otel_har.otlp.event import PART_EVENT, STATISTICS_EVENT, counts_of
 from otel_har.otlp.logs import events_in
@@ -542,6 +547,30 @@ def test_request_of_no_size() -> None:
     """A limit in which no entry has room is refused."""
     with pytest.raises(SettingError, match="100 bytes is too small"):
         OtlpHarExporter(max_request_bytes=100)
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_failed_request_is_let_go(protocol: str) -> None:
+    """A request that found nobody is not held until Python's collector comes: there may be many, of megabytes each."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        path = "" if protocol == "grpc" else "/v1/logs"
+        connection = connection_from(
+            protocol=protocol,
+            endpoint=f"http://127.0.0.1:{nobody.getsockname()[1]}{path}",
+            headers={},
+            timeout_millis=5000,
+        )
+        transport = transport_of(connection)
+        data = bytes(1000)
+        held = sys.getrefcount(data)
+        gc.disable()
+        try:
+            assert isinstance(transport.send(data, 5.0), Later)
+            assert held == sys.getrefcount(data)
+        finally:
+            gc.enable()
+            transport.close()
 
 
 def test_log_of_nothing() -> None:

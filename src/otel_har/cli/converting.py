@@ -79,6 +79,8 @@ def run(  # noqa: PLR0913 - one for each option
     click.echo(f"{name}: {_line(tally)}", err=output == _STANDARD_STREAM)
     for broken in conversion.faults:
         click.echo(f"otel-har: {broken}", err=True)
+    for source, reason in conversion.reasons.items():
+        click.echo(f"otel-har: {click.format_filename(source)}: {reason}", err=True)
     if tally.failed_entries or conversion.faults:
         raise click.exceptions.Exit(_EXIT_BROKEN)
 
@@ -93,6 +95,7 @@ class _Conversion:
 
     Attributes:
         faults: What is wrong with sources that are broken; what is whole of them is converted.
+        reasons: Why the first record failed that could not be read, by source.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class _Conversion:
         self._with_spans = with_spans
         self._events = DocumentEvents()
         self.faults: list[HarFormatError] = []
+        self.reasons: dict[str, str] = {}
 
     def to(self, output: str, form: str | None) -> Tally:
         """Convert to a path or a collector."""
@@ -176,17 +180,23 @@ class _Conversion:
         for name, source in inputs:
             try:
                 for found in map(self._wanted, source):
+                    if found.fault:
+                        self.reasons.setdefault(name, found.fault)
                     if target is not None:
                         self._pass_on(found, target, deliverer.tally)
                     self._deliver(deliverer, found)
             except HarFormatError as fault:
-                self.faults.append(
-                    HarFormatError(fault.message, f"{click.format_filename(name)}: {fault.place}".rstrip(": "))
-                )
+                self._note(name, fault)
+            if source.fault is not None:
+                further = f", and {source.broken - 1} more" if source.broken > 1 else ""
+                self._note(name, HarFormatError(f"{source.fault.message}{further}", source.fault.place))
         if self.faults and not deliverer.tally.entries:
             raise self.faults[0]
         deliverer.close(_PATIENCE_MILLIS)
         return deliverer.tally
+
+    def _note(self, name: str, fault: HarFormatError) -> None:
+        self.faults.append(HarFormatError(fault.message, f"{click.format_filename(name)}: {fault.place}".rstrip(": ")))
 
     def _pass_on(self, found: Decoded, target: EventTarget, tally: Tally) -> None:
         """What is of a HAR file goes into OTLP as it is there."""

@@ -1,7 +1,8 @@
 """Files of entries in any form: HAR, OTLP's JSON, OTLP's protobuf, rows of a store of logs; plain or gzip.
 
 The rule: what a file is its first bytes tell, not its name. It is read piece by piece, and what is whole of it is given
-before what is wrong with it is said.
+before what is wrong with it is said. Of several requests one that is none costs itself alone, as long as it is known
+where the next one begins.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import codecs
 import itertools
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -43,6 +45,7 @@ _HEAD_BYTES = 4096
 _LOGS = frozenset({"resourceLogs", "resource_logs"})
 _SPANS = frozenset({"resourceSpans", "resource_spans"})
 _OF_OTLP = _LOGS | _SPANS | {"resourceMetrics", "resource_metrics"}
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # what no JSON has
 _FIRST_MEMBER = re.compile(rb'\s*\{\s*"([^"\\]*)"')
 _LENGTH = struct.Struct(">I")  # the collector's `file` exporter: before each message its length
 _LARGEST_LENGTH = b"\x09"  # of a length its first byte; what is larger is text
@@ -61,6 +64,8 @@ class Input:
 
     Attributes:
         is_har: Whether it is HAR.
+        broken: How many of its requests are none.
+        fault: What is wrong with the first of them.
 
     Raises:
         HarFormatError: It is none of those forms.
@@ -69,6 +74,8 @@ class Input:
     def __init__(self, stream: BinaryIO, decoder: Decoder, resource: Resource) -> None:
         self._decoder = decoder
         self._resource = resource
+        self.broken = 0
+        self.fault: HarFormatError | None = None
         start = beginning(stream)
         if start.startswith(ZIP) and stream.seekable():
             stream.seek(0)
@@ -83,7 +90,7 @@ class Input:
         self._source = _Joined(head, text)
         first = _FIRST_MEMBER.match(head.removeprefix(codecs.BOM_UTF8))
         name = first[1].decode("utf-8", "replace") if first is not None else "log"
-        self._is_json = name in _OF_OTLP or (name != "log" and MARK in head)
+        self._is_json = name in _OF_OTLP or (name != "log" and MARK.search(head) is not None)
         # What is neither is HAR or nothing that is known: its reader says which.
         self.is_har = not self._is_json and not _is_protobuf(head)
 
@@ -91,7 +98,7 @@ class Input:
         if self.is_har:
             yield from self._of_har()
             return
-        for found in self._of_json() if self._is_json else map(_parsed, _messages(self._source)):
+        for found in self._of_json() if self._is_json else self._of_protobuf():
             if isinstance(found, ExportTraceServiceRequest):
                 yield of_spans(found)
                 continue
@@ -150,13 +157,27 @@ class Input:
         for value in _json_values(self._source):
             name = next(iter(value), "") if isinstance(value, dict) else ""
             if name in _LOGS:
-                yield request_from_value(value, ExportLogsServiceRequest())
+                yield from self._whole(partial(request_from_value, value, ExportLogsServiceRequest()))
             elif name in _SPANS:
-                yield request_from_value(value, ExportTraceServiceRequest())
+                yield from self._whole(partial(request_from_value, value, ExportTraceServiceRequest()))
             elif (event := event_of_row(value)) is not None:
                 yield [event]
+            elif name == "log":
+                raise HarFormatError("'log' begins no export request of OTLP")
             elif name and name not in _OF_OTLP:
-                raise HarFormatError(f"{name!r} begins no export request of OTLP")
+                yield [Event("")]  # a row of others: a query for a trace gives all its logs
+
+    def _of_protobuf(self) -> Iterator[Request]:
+        for data in _messages(self._source):
+            yield from self._whole(partial(_parsed, data))
+
+    def _whole(self, parse: Callable[[], Request]) -> Iterator[Request]:
+        """A request, unless it is none; then that is noted."""
+        try:
+            yield parse()
+        except HarFormatError as fault:
+            self.broken += 1
+            self.fault = self.fault or fault
 
 
 def _document_of(told: tuple[Origin, Event]) -> str:
@@ -198,7 +219,8 @@ def _head(stream: Readable) -> bytes:
 def _json_values(stream: _Joined) -> Iterator[Any]:
     """The JSON texts of a stream, one after the other, on one line each or not."""
     values = ijson.sendable_list()
-    parser = ijson.items_coro(values, "", multiple_values=True, use_float=True)
+    # Numbers as int or Decimal: asked for floats, yajl refuses integers beyond 64 bits, which stores do have.
+    parser = ijson.items_coro(values, "", multiple_values=True)
     source = Utf8Source(stream)  # type: ignore[arg-type] # of a stream it only reads
     chunks = iter(source)
     is_last = False
@@ -206,11 +228,26 @@ def _json_values(stream: _Joined) -> Iterator[Any]:
         chunk = next(chunks, None)
         is_last = chunk is None
         fault = fed(parser, chunk, values)
-        yield from values
+        yield from map(_with_floats, values)
         values.clear()
         if fault is not None:
             cause = "it ends too early" if is_last else str(fault).partition("\n")[0]
             raise HarFormatError(f"not JSON to its end: {cause}")
+
+
+def _with_floats(value: Any) -> Any:
+    """A parsed JSON text with floats for its decimals; it is changed."""
+    root = [value]
+    waiting: list[Any] = [root]
+    while waiting:
+        container = waiting.pop()
+        members = container.items() if isinstance(container, dict) else enumerate(container)
+        for name, one in members:
+            if isinstance(one, Decimal):
+                container[name] = float(one)
+            elif isinstance(one, dict | list):
+                waiting.append(one)
+    return root[0]
 
 
 def _is_framed(head: bytes) -> bool:
@@ -222,7 +259,10 @@ def _is_protobuf(head: bytes) -> bool:
     """Whether it is one request, or several."""
     if head[4:8] == _ZSTD:
         raise HarFormatError("it is compressed with zstd: unpack it, or have the collector write it without")
-    return _is_framed(head) or (head[:1] == _FIELD_1 and head.lstrip()[:1] != b"{")
+    # A line feed is white space before JSON, too, and a length may look like its brace.
+    return _is_framed(head) or (
+        head[:1] == _FIELD_1 and (head.lstrip()[:1] != b"{" or _CONTROL.search(head) is not None)
+    )
 
 
 def _messages(stream: _Joined) -> Iterator[bytes]:

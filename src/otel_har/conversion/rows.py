@@ -6,6 +6,7 @@ values, and `_` of the `.` in names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +45,7 @@ _MARKS = {ENTRY_JSON: ENTRY_EVENT, PART_DATA: PART_EVENT, PAGE_JSON: PAGE_EVENT,
 _NUMBERS = frozenset({PART_INDEX, PART_COUNT})
 _DEPTH = 3
 
-MARK = b"otel_har"
+MARK = re.compile(rb"otel_har[._](?:entry|part|page|document)[._]")
 """What the beginning of such rows has."""
 
 

@@ -1,7 +1,8 @@
 """`CompositeHarExporter`: several destinations at once.
 
 The rule: each has its own account. What one of them does not take for now waits for it alone, within bounds, and
-neither holds up the others nor reaches them twice.
+neither holds up the others nor reaches them twice. So a destination that takes nothing is asked with one entry, not
+with all that waits, and where it takes long to refuse it is left alone for a multiple of that.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _MAX_ENTRIES = 10_000
 _MAX_BYTES = 32 * 1024 * 1024  # about: characters of bodies that wait for one destination
 _MAX_BATCH = 512
 _RETRY_S = 0.05
+_PROMPT_S = 0.05  # a refusal that takes no longer holds up nobody
+_REST_FACTOR, _MAX_REST_S = 4, 30.0  # of one that does: so the others have four fifths of the time or so
 _logger = logging.getLogger("otel_har")
 
 
@@ -127,9 +130,13 @@ class _Branch:
         self._redaction: str | None = None  # of what waits, all of it
         self._is_interrupted = False
         self._is_full = False
+        self._refusal = DestinationError()
+        self._rests_until = 0.0
 
     def give(self, batch: HarBatch) -> HarExportResult | DestinationError:
         """Deliver what waits, then the batch, with what this exporter alone has to be told."""
+        if time.monotonic() < self._rests_until:
+            return self._refusal
         refusal = self._deliver_waiting()
         if refusal is not None:
             return refusal
@@ -163,7 +170,8 @@ class _Branch:
 
     def _deliver_waiting(self) -> DestinationError | None:
         while self._entries:
-            entries = [self._entries[place] for place in range(min(len(self._entries), _MAX_BATCH))]
+            most = 1 if self._is_interrupted else _MAX_BATCH
+            entries = [self._entries[place] for place in range(min(len(self._entries), most))]
             result = self._deliver(self._of_waiting(entries))
             if isinstance(result, DestinationError):
                 return result
@@ -176,8 +184,13 @@ class _Branch:
         return HarBatch(tuple(self._pages.values()), tuple(entries), self._untold, self._redaction)
 
     def _deliver(self, batch: HarBatch) -> HarExportResult | DestinationError:
+        begun = time.monotonic()
         result = self._guarded_export(batch) or HarExportResult.FAILURE
         if isinstance(result, DestinationError):
+            # Its frames have the batch.
+            self._refusal, taken_s = result.with_traceback(None), time.monotonic() - begun
+            if taken_s > _PROMPT_S:
+                self._rests_until = begun + taken_s + min(_REST_FACTOR * taken_s, _MAX_REST_S)
             return result
         if result is HarExportResult.SUCCESS:
             self._untold = HarStatistics()

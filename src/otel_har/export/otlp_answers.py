@@ -7,7 +7,8 @@ one that may be sent later can be told from one that is refused for good.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
@@ -54,6 +55,11 @@ class Refused:
 
 
 Answer: TypeAlias = Taken | TooLarge | Later | Refused
+
+
+def without_secrets(answer: Answer, masked: Callable[[object], str]) -> Answer:
+    """An answer whose words may repeat what was sent: it is logged."""
+    return replace(answer, message=masked(answer.message)) if answer.message else answer
 
 
 class Transport(Protocol):

@@ -14,7 +14,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
 from otel_har.errors import SettingError
-from otel_har.export.otlp_answers import Answer, Later, Refused, TooLarge, taken
+from otel_har.export.otlp_answers import Answer, Later, Refused, TooLarge, taken, without_secrets
 from otel_har.export.otlp_settings import Connection
 from otel_har.version import __version__
 
@@ -72,12 +72,13 @@ class GrpcTransport:
     def send(self, data: bytes, timeout_s: float) -> Answer:
         """See `Transport`."""
         try:
-            return taken(self._export(data, timeout_s))
+            return without_secrets(taken(self._export(data, timeout_s)), self._connection.masked)
         except grpc.RpcError as fault:
             call: Any = fault  # what unary calls raise is a `grpc.Call`, too, which its type does not say
             if call.code() is _CODE.UNAVAILABLE:
                 self.close()  # a channel that lost its server does not look for it again before its pause is over
-            return _answer(call, len(data))
+            fault.__traceback__ = None  # this frame and it refer to each other: the request would stay in memory
+            return without_secrets(_answer(call, len(data)), self._connection.masked)
         except DecodeError as fault:
             return Later(f"no whole answer: {fault}")
 

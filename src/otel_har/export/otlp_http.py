@@ -14,7 +14,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
 from otel_har.errors import SettingError
-from otel_har.export.otlp_answers import Answer, Later, Refused, Taken, TooLarge, taken
+from otel_har.export.otlp_answers import Answer, Later, Refused, Taken, TooLarge, taken, without_secrets
 from otel_har.export.otlp_http_deadline import DeadlineAdapter, ending_at
 from otel_har.export.otlp_settings import Connection
 from otel_har.version import __version__
@@ -61,6 +61,7 @@ class HttpTransport:
             with ending_at(end):
                 return self._exchanged(data, timeout_s)
         except (requests.RequestException, OSError) as fault:
+            _let_go(fault)
             return Later(f"no answer from {self._connection.shown}: {self._connection.masked(fault)}")
 
     def close(self) -> None:
@@ -83,7 +84,8 @@ class HttpTransport:
             allow_redirects=False,
             stream=True,
         ) as response:
-            return _answer(response, b"".join(itertools.islice(response.iter_content(_PIECE_BYTES), _MAX_PIECES)))
+            body = b"".join(itertools.islice(response.iter_content(_PIECE_BYTES), _MAX_PIECES))
+            return without_secrets(_answer(response, body), self._connection.masked)
 
     def _opened(self) -> requests.Session:
         if self._session is None:
@@ -105,6 +107,18 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     What else a session takes from the environment, above all the proxies, counts.
     """
     return request
+
+
+def _let_go(fault: BaseException) -> None:
+    """Of the request that failed: urllib3's frames refer to what they raised, and it to them.
+
+    Without this each request that found nobody would be held until Python's collector looks for cycles, which it does
+    by the number of objects, not by their size.
+    """
+    found: BaseException | None = fault
+    while found is not None:
+        found.__traceback__ = None
+        found = found.__context__
 
 
 def _answer(response: requests.Response, body: bytes) -> Answer:

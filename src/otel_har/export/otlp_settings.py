@@ -66,10 +66,11 @@ class Connection:
         """The endpoint for messages, without the values of its query: some receivers want their key there."""
         return shown_url(self.endpoint)
 
-    def masked(self, fault: Exception) -> str:
-        """What an exception says, without the same, and without the values of headers."""
-        text = str(fault)
-        for secret in (urlsplit(self.endpoint).query, *self.headers.values()):
+    def masked(self, said: object) -> str:
+        """What an exception or a receiver says, without the same, and without the values of headers."""
+        text = str(said)
+        credentials = (value.partition(" ")[2] for value in self.headers.values())  # what follows `Bearer`
+        for secret in (urlsplit(self.endpoint).query, *self.headers.values(), *credentials):
             for written in (secret, repr(secret)[1:-1]):
                 text = text.replace(written, _HIDDEN) if written else text
         return text

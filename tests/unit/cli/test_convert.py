@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 import commands
 from otel_har.har.models import Entry
 from otel_har.har.reader import load
-from otel_har.otlp.event import Event, entry_event, page_event, parts_of
+from otel_har.otlp.event import ENTRY_EVENT, ENTRY_JSON, Event, entry_event, page_event, parts_of
 from otel_har.otlp.json_form import json_from_request
 from servers.programs import read_checked
 from servers.receiving import PAGE, entry, receiving, request, request_of_events
@@ -115,6 +116,75 @@ def test_rows(tmp_path: Path) -> None:
     assert (0, f"{tmp_path / 'out.har'}: 3 entries, 1 came twice\n") == (done.exit_code, done.output)
     assert ENTRIES[:3] == entries(tmp_path / "out.har")
     assert (PAGE,) == load(tmp_path / "out.har").log.pages
+
+
+def framed(data: bytes) -> bytes:
+    """A message as the collector writes it."""
+    return struct.pack(">I", len(data)) + data
+
+
+FIRST, *FURTHER = (one.SerializeToString() for one in REQUESTS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        LINES.replace(b"\n", b'\n{"resourceLogs": 5}\n{"resourceSpans": 5}\n', 1),
+        b"".join(map(framed, [FIRST, b"\x0a\xff", b"\x0a\xfe", *FURTHER])),
+    ],
+)
+def test_request_that_is_none(tmp_path: Path, data: bytes) -> None:
+    """A request that is none among others costs itself alone, and is said."""
+    (tmp_path / "in").write_bytes(data)
+    done = run(tmp_path / "in", tmp_path / "out.har")
+    assert 1 == done.exit_code
+    assert f"otel-har: {tmp_path / 'in'}: no export request" in done.output
+    assert ", and 1 more" in done.output
+    assert ENTRIES == entries(tmp_path / "out.har")
+
+
+def test_protobuf_like_text(tmp_path: Path) -> None:
+    """A request of protobuf that begins with a line feed and a brace, as JSON may, is none of JSON."""
+    whole = ExportTraceServiceRequest()
+    span = whole.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8, kind=3)
+    for name, value in (("http.request.method", "GET"), ("url.full", "http://a/")):
+        span.attributes.add(key=name).value.string_value = value
+    span.name = "x" * (0x7B - whole.resource_spans[0].ByteSize() - 2)
+    data = whole.SerializeToString()
+    assert b"\n{" == data[:2]
+    (tmp_path / "in").write_bytes(data)
+    assert 0 == run(tmp_path / "in", tmp_path / "out.har", "--to", "har").exit_code
+    assert ["http://a/"] == [one.request.url for one in entries(tmp_path / "out.har")]
+
+
+def test_har_that_names_us_first(tmp_path: Path) -> None:
+    """A HAR file whose first member is not its log is HAR, also where it names this package there."""
+    (tmp_path / "in").write_text(json.dumps({"_by": "otel_har"} | json.loads(VALID.read_text("utf-8"))))
+    done = run(tmp_path / "in", tmp_path / "out.har", "--to", "har")
+    assert (0, f"{tmp_path / 'out.har'}: 3 entries\n") == (done.exit_code, done.output)
+
+
+def test_rows_of_others(tmp_path: Path) -> None:
+    """A query for a trace gives its other logs, too, and stores have numbers beyond 64 bits."""
+    ours = [
+        {"Hash": 2**64 - 1, "Share": 0.5, "LogAttributes": dict(entry_event(one).attributes)} for one in ENTRIES[:2]
+    ]
+    others = [{"Hash": 10**30, "LogAttributes": {"a": "b"}, "Body": "shopping"}, {"labels": {}, "line": "x"}]
+    rows = [ours[0], *others, ours[1]]
+    (tmp_path / "in").write_text("\n".join(map(json.dumps, rows)))
+    done = run(tmp_path / "in", tmp_path / "out.har")
+    assert (0, f"{tmp_path / 'out.har'}: 2 entries, 2 records of others\n") == (done.exit_code, done.output)
+    assert ENTRIES[:2] == entries(tmp_path / "out.har")
+
+
+def test_why_an_entry_fails(tmp_path: Path) -> None:
+    """Of the records that cannot be read the first one's reason is said."""
+    (tmp_path / "in").write_bytes(json_from_request(request_of_events(entry_event(ENTRIES[0]), Event(ENTRY_EVENT))))
+    done = run(tmp_path / "in", tmp_path / "out.har")
+    reason = (
+        f"otel-har: {tmp_path / 'in'}: otel_har.entry: an event otel_har.entry without the attribute {ENTRY_JSON}\n"
+    )
+    assert (1, f"{tmp_path / 'out.har'}: 1 entry, 1 failed\n{reason}") == (done.exit_code, done.output)
 
 
 def test_trace(tmp_path: Path) -> None:

@@ -30,11 +30,15 @@ class _Place(InMemoryHarExporter):
         self.times: list[int] = []
         self.flushed = True
         self.hold_s = 0.0
+        self.asked: list[int] = []
+        self.refusal_s = 0.0
 
     def export(self, batch: HarBatch) -> HarExportResult:
         """Keep the batch or raise."""
         self.calls.append("export")
+        self.asked.append(len(batch.entries))
         if self.fault is not None:
+            threading.Event().wait(self.refusal_s)
             raise self.fault
         return super().export(batch)
 
@@ -75,6 +79,32 @@ def test_what_one_does_not_take_waits_for_it_alone() -> None:
     assert (["1", "2", "3", "4"], ["1", "2", "3", "4"]) == (first.names, second.names)
     assert (["run"], HarStatistics(2, failed_exports=2)) == ([page.id for page in first.pages], first.statistics)
     assert HarStatistics(2) == second.statistics
+
+
+def test_asked_with_one_entry() -> None:
+    """What takes nothing is asked with one of the entries that wait: to make requests of all of them takes long."""
+    first, second = _Place(), _Place()
+    exporter = CompositeHarExporter(first, second)
+    first.fault = _full()
+    for place in range(3):
+        exporter.export(batch(*(f"{place}{number}" for number in range(4))))
+    first.fault = None
+    assert exporter.force_flush() is True
+    assert ([4, 1, 1, 1, 11], 12) == (first.asked, len(first.names))
+    assert first.names == second.names
+
+
+def test_slow_to_refuse() -> None:
+    """What takes its time to refuse is left alone for a while, and so does not hold up the other; a flush asks it."""
+    first, second = _Place(), _Place()
+    exporter = CompositeHarExporter(first, second)
+    first.fault, first.refusal_s = _full(), 1.0
+    for name in ("1", "2", "3"):
+        exporter.export(batch(name))
+    assert ([1], ["1", "2", "3"]) == (first.asked, second.names)
+    first.fault = None
+    assert exporter.force_flush() is True
+    assert ([1, 1, 2], ["1", "2", "3"]) == (first.asked, first.names)
 
 
 def test_flush_gives_what_waits() -> None:
