@@ -91,4 +91,4 @@ class Place:
             yield named_beside(asked, f"{self.first_process}" if number == 1 else f"{self.first_process}.{number}")
 
     def _of_this_process(self) -> Path:
-        return self.asked.with_name(self.asked.name.replace(PID, str(os.getpid())))
+        return self.asked.parent / self.asked.name.replace(PID, str(os.getpid()))  # `/` has no name
