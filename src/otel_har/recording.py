@@ -196,7 +196,8 @@ def record_to_logger(
 ) -> Recording:
     """A recording to a logger: a record for each page and entry, which has it as `har_page` or `har_entry`.
 
-    `to_har_model` puts them together again. Each exchange is logged by whoever made it, when it is complete.
+    `to_har_model` puts them together again. Each exchange is logged when it is complete, by whoever made it,
+    or by another thread that is logging one at the time.
 
     Args:
         logger: The logger, or its name; `LoggingHarExporter` has one of its own.

@@ -316,6 +316,15 @@ def test_an_unusable_path_is_told_where_recording_starts(tmp_path: Path) -> None
     assert not recording.is_recording
 
 
+@pytest.mark.parametrize("path", ["/", "/dev", "/dev/null"])
+def test_a_path_that_is_no_file_is_told_where_recording_starts(path: str) -> None:
+    """A directory, the root of all included, and a device are errors that name them."""
+    recording = record_to_file(path)
+    with pytest.raises(ExportError, match=f"cannot write the HAR file {path}: "):
+        recording.start()
+    assert not recording.is_recording
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

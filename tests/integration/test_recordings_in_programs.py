@@ -241,3 +241,37 @@ for path in ("/item/1", "/item/2"):
     [line] = run.stderr.splitlines()
     assert line.startswith("otel-har: nothing ")
     assert line.endswith(f" recorded: {reason}")
+
+
+def test_to_a_logger_beside_a_handler_that_sends_requests(run_plain: PlainRunner) -> None:
+    """Threads that make requests within a logging handler, and others that log the recording to it, all end."""
+    done = run_plain(
+        REQUESTS
+        + """
+import logging, threading
+from otel_har import record_to_logger
+
+class Sends(logging.Handler):
+    def emit(self, record):
+        if hasattr(record, "har_entry"):
+            paths.append(record.har_entry["request"]["url"].rpartition("/")[2])
+        else:
+            get("/item/0")
+
+def work():
+    for _ in range(15):
+        logging.warning("a line")
+        get("/item/1")
+
+paths = []
+logging.basicConfig(level=logging.WARNING, handlers=[Sends()])
+with record_to_logger("recorded", logging.WARNING, new_page_message="a page"):
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+print(paths.count("1"))
+"""
+    )
+    assert (0, "45\n") == (done.returncode, done.stdout), done.stderr

@@ -3,6 +3,10 @@
 The rule: a record that completes while its own thread is exporting (a finaliser ran) is exported by that outer call.
 Nothing waits here but what the destination did not take for now. There is no thread that would try it again: the next
 record does, before its own turn, and so does a flush; shutdown does until its time is over.
+
+A thread does not wait without end for another one that exports: that one may wait for what this one holds, such as the
+lock of a logging handler that sends HTTP requests itself. What it brought is exported by the other one then, which looks
+for that before it goes.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from otel_har.redaction.policy import DEFAULT_POLICY, RedactionPolicy
 from otel_har.redaction.redactor import Redactor
 
 _MAX_WAITING = 2_048
+DEFAULT_TURN_MILLIS = 5_000
 _MAX_BATCH = BatchSettings().max_export_batch_size
 _FIRST_LAST_RETRY_DELAY_S = 0.05
 _MAX_LAST_RETRY_DELAY_S = 1.0
@@ -43,6 +48,9 @@ class SimpleHarProcessor(AccountedProcessor):
     `force_flush`, and at `shutdown` until its time is over. At most 2,048 records do; beyond that they are dropped, and
     counted. What an export did not deliver otherwise, or is not taken by then, has failed.
 
+    One thread exports at a time. Another one waits for its turn, and leaves its record to the first one where that
+    takes long.
+
     Args:
         exporter: Where the entries go.
         options: The form of the entries.
@@ -50,6 +58,8 @@ class SimpleHarProcessor(AccountedProcessor):
         filter: Which exchanges become entries, and what of their bodies is recorded.
         meter_provider: Where the counts are told as metrics; the global one by default.
         export_timeout_millis: How long `shutdown` takes at most, milliseconds.
+        max_turn_millis: How long a thread waits for its turn at most, milliseconds. Of an exporter that takes locks
+            which a program may hold as it makes a request, such as those of logging handlers, it is 0.
     """
 
     def __init__(  # noqa: PLR0913 - what a program may choose
@@ -61,8 +71,10 @@ class SimpleHarProcessor(AccountedProcessor):
         filter: HarFilter = EVERYTHING,  # noqa: A002 - what the program calls it
         meter_provider: MeterProvider | None = None,
         export_timeout_millis: float = DEFAULT_TIMEOUT_MILLIS,
+        max_turn_millis: float = DEFAULT_TURN_MILLIS,
     ) -> None:
         self._exporter = exporter
+        self._max_turn_s = max_turn_millis / 1000
         self.export_timeout_millis = export_timeout_millis
         self._form = options, Redactor(redaction), filter
         observe("simple_har_processor", self, meter_provider)
@@ -75,6 +87,7 @@ class SimpleHarProcessor(AccountedProcessor):
         self._items: deque[QueueItem] = deque()
         self._lock = threading.RLock()  # of whoever calls the exporter; a finaliser of its own thread comes through
         self._is_exporting = False
+        self._takes_nothing = False  # for now: what waits is left for the next record
         self._has_given_up = False  # what waits after the end is tried no more
         self._delivery = Delivery(self._exporter, *self._form)
         self._failed_until_flush = 0
@@ -109,6 +122,7 @@ class SimpleHarProcessor(AccountedProcessor):
             return self._flush_exporter(timeout_millis) is True and not failed and not self._items
         finally:
             self._lock.release()
+            self._take_what_came()
 
     def shutdown(self, timeout_millis: float | None = None) -> None:
         """Export what waits, shut the exporter down; not if it is busy for longer than that. Idempotent.
@@ -132,6 +146,7 @@ class SimpleHarProcessor(AccountedProcessor):
             self._shut_exporter_down(int(max(0.0, end - time.monotonic()) * 1000))
         finally:
             self._lock.release()
+            self._take_what_came()
             self._delivery.say_what_was_lost()
 
     def _export_rest(self, end: float) -> None:
@@ -157,19 +172,34 @@ class SimpleHarProcessor(AccountedProcessor):
             self._items.append(item)
         elif isinstance(item, HarRecord):
             self._delivery.account.drop(item.exchange.lost_attempts if item.exchange is not None else 0)
-        with self._lock:
+        if self._take_turn():
+            self._take_what_came()
+
+    def _take_turn(self) -> bool:
+        """Export what waits; False when others did for too long: they export it."""
+        if not self._lock.acquire(timeout=self._max_turn_s):
+            return False
+        try:
             self._export_waiting()
             self._give_up_after_end()  # the exporter may have shut this down
+        finally:
+            self._lock.release()
+        return True
+
+    def _take_what_came(self) -> None:
+        """After a turn: export what others brought meanwhile that did not get theirs."""
+        while self._items and not self._is_exporting and not self._takes_nothing and self._take_turn():
+            pass
 
     def _export_waiting(self) -> None:
         """Export what is there, until the destination takes nothing for now."""
         if self._is_exporting:  # this thread is, further up
             return
         self._is_exporting = True
+        self._takes_nothing = False
         try:
-            while self._items and not self._has_given_up:
-                if self._export_some() is Outcome.INTERRUPTED:
-                    break
+            while self._items and not self._has_given_up and not self._takes_nothing:
+                self._takes_nothing = self._export_some() is Outcome.INTERRUPTED
         finally:
             self._is_exporting = False
 
@@ -191,6 +221,7 @@ class SimpleHarProcessor(AccountedProcessor):
         if self._has_given_up and not self._is_exporting:
             self._fail(self._items, INTERRUPTED)
             self._items.clear()
+            self._takes_nothing = False
 
     def _fail(self, items: Collection[QueueItem], fault: str) -> None:
         self._delivery.account.fail(records_of(items), fault)

@@ -121,6 +121,43 @@ def test_threads_export_one_after_the_other() -> None:
     assert sorted(f"{number}.{count}" for number in range(6) for count in range(10)) == sorted(exporter.urls)
 
 
+@pytest.mark.parametrize("max_turn_millis", [0, 20])
+def test_a_thread_that_gets_no_turn_leaves_its_record_to_the_one_that_has_it(max_turn_millis: int) -> None:
+    """The first export waits for what the second thread holds until its call returns: neither waits for ever."""
+    exporter, has_begun, may_end = _Exporter(), threading.Event(), threading.Event()
+    processor = SimpleHarProcessor(exporter, max_turn_millis=max_turn_millis)
+
+    def wait() -> None:
+        has_begun.set()
+        assert may_end.wait(timeout=20)
+
+    exporter.meanwhile = wait
+    first = threading.Thread(target=processor.on_record, args=(_record("1"),))
+    first.start()
+    assert has_begun.wait(timeout=20)
+    processor.on_record(_record("2"))
+    assert [] == exporter.urls
+    may_end.set()
+    first.join(timeout=20)
+    assert (["1", "2"], 0) == (exporter.urls, exporter.overlaps)
+
+
+def test_what_came_during_a_flush_is_exported_after_it() -> None:
+    """Whoever has the turn looks for what others brought, also where it only flushed."""
+    exporter = _Exporter()
+    processor = SimpleHarProcessor(exporter, max_turn_millis=0)
+
+    def flush(timeout_millis: int = 0) -> bool:
+        other = threading.Thread(target=processor.on_record, args=(_record("1"),))
+        other.start()
+        other.join(timeout=20)
+        return timeout_millis > 0
+
+    exporter.force_flush = flush  # type: ignore[method-assign] # this test's own exporter
+    processor.force_flush()
+    assert ["1"] == exporter.urls
+
+
 def test_options() -> None:
     """What was chosen about the form of entries reaches them."""
     record = _record("form")

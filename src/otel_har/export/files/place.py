@@ -48,6 +48,8 @@ class Place:
         self, path: str | os.PathLike[str], recording: str | None, first_process: int | None, *, append: bool
     ) -> None:
         self.asked = access.with_home(path).absolute()
+        if not self.asked.name:
+            raise access.cannot_write(self.asked, OSError(errno.EISDIR, os.strerror(errno.EISDIR)))  # `/`
         self.first_process = os.getpid() if first_process is None else first_process
         self.claim = Claim(recording or uuid.uuid4().hex, append)
         self.path = self._of_this_process()
