@@ -4,9 +4,9 @@ The rule: a record that completes while its own thread is exporting (a finaliser
 Nothing waits here but what the destination did not take for now. There is no thread that would try it again: the next
 record does, before its own turn, and so does a flush; shutdown does until its time is over.
 
-A thread does not wait without end for another one that exports: that one may wait for what this one holds, such as the
-lock of a logging handler that sends HTTP requests itself. What it brought is exported by the other one then, which looks
-for that before it goes.
+A thread does not wait without end for another one that exports: that one may wait for what this one holds, such as
+the lock of a logging handler that sends HTTP requests itself. What it brought is exported by the other one then, which
+looks for that before it goes.
 """
 
 from __future__ import annotations
