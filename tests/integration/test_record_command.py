@@ -321,7 +321,11 @@ def test_nothing_was_recorded_and_why(run: Run, out: Path) -> None:
         == (run("out.har", "--", "true").stderr)
     )
     assert f"{nothing}OTEL_SDK_DISABLED is set\n" in run("out.har", "app.py", env={"OTEL_SDK_DISABLED": "true"}).stderr
-    assert f"{nothing}no request was made with requests or aiohttp\n" == run("out.har", "-m", "this").stderr
+    no_request = f"{nothing}no request was made with requests or aiohttp"
+    assert f"{no_request}\n" == run("out.har", "-m", "this").stderr
+    assert f"{no_request} that the filters let in\n" == run("out.har", "--methods", "DELETE", "app.py").stderr
+    ended = ", or none was written before the program ended at once (-l writes each when it is over)\n"
+    assert no_request + ended == run("out.har", "--", sys.executable, "-c", "import os; os._exit(3)").stderr
 
 
 @pytest.mark.parametrize("name", ["out.har", "out.har.zip"])

@@ -20,13 +20,23 @@ from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
 
 from otel_har.cli.check import count
 from otel_har.cli.target import is_cut_off
+from otel_har.environment import (
+    OTEL_PYTHON_HAR_CONTENT_TYPES,
+    OTEL_PYTHON_HAR_ERRORS_ONLY,
+    OTEL_PYTHON_HAR_EXCLUDE_URLS,
+    OTEL_PYTHON_HAR_FILTER,
+    OTEL_PYTHON_HAR_INCLUDE_URLS,
+    OTEL_PYTHON_HAR_METHODS,
+    OTEL_PYTHON_HAR_MIN_DURATION_MILLIS,
+    OTEL_PYTHON_HAR_STATUSES,
+)
 from otel_har.export.files import access
 from otel_har.export.files.aside import named_beside
 from otel_har.export.files.document import HarDocument
 from otel_har.export.files.packed import document_for
 from otel_har.export.files.parts import PARTS
 from otel_har.export.files.place import PID
-from otel_har.export.files.room import is_recorded
+from otel_har.export.files.room import is_recorded, room_path
 from otel_har.export.files.standing import Standing, Totals
 from otel_har.export.interfaces import HarStatistics
 from otel_har.har.attaching import HAR_NAME, is_named_zip
@@ -36,6 +46,16 @@ __all__ = ["Asked", "is_empty", "summary"]
 
 _KILO = 1000
 _UNITS = ("kB", "MB", "GB", "TB")
+_FILTERS = (
+    OTEL_PYTHON_HAR_INCLUDE_URLS,
+    OTEL_PYTHON_HAR_EXCLUDE_URLS,
+    OTEL_PYTHON_HAR_METHODS,
+    OTEL_PYTHON_HAR_STATUSES,
+    OTEL_PYTHON_HAR_CONTENT_TYPES,
+    OTEL_PYTHON_HAR_MIN_DURATION_MILLIS,
+    OTEL_PYTHON_HAR_ERRORS_ONLY,
+    OTEL_PYTHON_HAR_FILTER,
+)
 _CLIENTS = {"requests": "requests", "aiohttp-client": "aiohttp"}
 
 
@@ -255,10 +275,22 @@ def _nothing(asked: Asked, environ: Mapping[str, str], found: list[_Found], kill
     if found and killed_by is not None:
         return click.style(f"nothing had been written when it was killed ({killed_by})", fg="yellow")
     reason = _why_nothing(asked.command, environ, is_there=bool(found))
+    if reason is None:
+        reason = "no request was made with requests or aiohttp"
+        if any(environ.get(name) for name in _FILTERS):
+            reason += " that the filters let in"
+        if any(_was_left(one.path) for one in found):
+            reason += ", or none was written before the program ended at once (-l writes each when it is over)"
     return f"{click.style('nothing was recorded', fg='yellow')}: {reason}"
 
 
-def _why_nothing(command: Sequence[str], environ: Mapping[str, str], *, is_there: bool) -> str:
+def _was_left(path: Path) -> bool:
+    """Whether the recording has no end: what is removed then is still there."""
+    return room_path(_real(path)).exists()
+
+
+def _why_nothing(command: Sequence[str], environ: Mapping[str, str], *, is_there: bool) -> str | None:
+    """Why nothing can have been recorded; None where it could."""
     if environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true":
         return f"{OTEL_SDK_DISABLED} is set"
     option = is_cut_off(command)
@@ -269,7 +301,7 @@ def _why_nothing(command: Sequence[str], environ: Mapping[str, str], *, is_there
     missing = [name for client, name in _CLIENTS.items() if client in CAPTURES and not _is_installed(name)]
     if len(missing) == len(_CLIENTS):
         return f"{' and '.join(missing)} are what can be recorded, and neither is installed"
-    return "no request was made with requests or aiohttp"
+    return None
 
 
 def _is_installed(module: str) -> bool:
