@@ -120,7 +120,7 @@ def test_every_extra_is_documented() -> None:
     """The table of extras names each extra that users may ask for."""
     tomllib = pytest.importorskip("tomllib", reason="new in Python 3.11")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = set(project["optional-dependencies"]) - {"test", "lint"}
+    extras = set(project["optional-dependencies"]) - {"bench", "lint", "test"}
     page = (ROOT / "docs" / "getting-started.md").read_text()
     assert set() == {extra for extra in extras if f"`{extra}`" not in page}
 
