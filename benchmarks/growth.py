@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.compare.program import peak_kib
 from benchmarks.compare.recorded import entries_in
 from benchmarks.compare.recorders import environment, instrumented, variables
 from benchmarks.server import server
@@ -118,7 +118,7 @@ async def _program(url: str, count: int) -> None:
     for number, (started, (ended, _, resident)) in enumerate(zip(starts, instants, strict=True)):
         unit = statistics.mean(units[max(0, number - 1) : number + 1])
         windows.append(((ended - started) / _WINDOW / unit, resident))
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mib = peak_kib() / 1024
     print(json.dumps({"windows": windows, "peak_mib": peak_mib}))
 
 

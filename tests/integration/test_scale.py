@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from servers import InstrumentedRunner
 
 _STREAMING = """
-import asyncio, resource, socket, threading
+import asyncio, pathlib, socket, threading
 import aiohttp, requests
 
 SIZE = 1 << 30
@@ -30,7 +30,9 @@ threading.Thread(target=serve, args=(listener,), daemon=True).start()
 url = 'http://127.0.0.1:%d/' % listener.getsockname()[1]
 
 def peak_mib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # `ru_maxrss` would begin with that of the process that started this one.
+    status = pathlib.Path('/proc/self/status').read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith('VmHWM:')) / 1024
 
 before = peak_mib()
 with requests.get(url, stream=True) as response:
