@@ -20,10 +20,12 @@ class WrittenEntry(NamedTuple):
     Attributes:
         pageref: The id of its page.
         text: UTF-8 JSON on one line.
+        has_failed: Whether there was no answer, or one that broke off.
     """
 
     pageref: str | None
     text: bytes
+    has_failed: bool = False
 
 
 def written(entry: Mapping[str, Any]) -> WrittenEntry | None:
@@ -32,8 +34,10 @@ def written(entry: Mapping[str, Any]) -> WrittenEntry | None:
     Args:
         entry: What has the form of an `Entry`: members that are not there are missing, none is None.
     """
+    response = entry.get("response", {})
+    has_failed = not response.get("status") or bool(response.get("_error"))
     try:
-        return WrittenEntry(entry["pageref"], to_json(entry))
+        return WrittenEntry(entry["pageref"], to_json(entry), has_failed)
     except PydanticSerializationError:
         return None
 
@@ -45,7 +49,8 @@ def written_of(entry: Entry, indent: int | None = None) -> WrittenEntry:
         entry: The entry.
         indent: Spaces for each level; None for one line.
     """
-    return WrittenEntry(entry.pageref, entry.to_json(indent))
+    has_failed = not entry.response.status or bool(entry.response.error)
+    return WrittenEntry(entry.pageref, entry.to_json(indent), has_failed)
 
 
 class WrittenEntries(Sequence[Entry]):

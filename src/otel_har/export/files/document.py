@@ -29,7 +29,7 @@ from otel_har.export.files.standing import (
     weakest,
 )
 from otel_har.export.interfaces import HarBatch
-from otel_har.har.models import Browser, Creator, Entry, Page
+from otel_har.har.models import Browser, Creator, Page
 from otel_har.har.writer import HarLayout
 from otel_har.version import __version__
 
@@ -112,7 +112,7 @@ class HarDocument:
             entries=standing.entries + len(entries),
             pages=_with_pages(standing.pages, last, batch.pages, known_pages),
             statistics=standing.statistics + batch.statistics,
-            failed_requests=standing.failed_requests + sum(map(_is_of_failed_request, batch.entries)),
+            failed_requests=standing.failed_requests + sum(entry.has_failed for entry in entries),
             last_entries={**standing.last_entries, **last},
             redaction=_redaction_with(standing, batch),
         )
@@ -207,11 +207,6 @@ class HarDocument:
         told = standing.redaction and {"policy": standing.redaction}
         members = {"comment": _comment(standing), "_redaction": told, "_otel_har": about}
         return self._layout.tail(standing.pages.values(), members)
-
-
-def _is_of_failed_request(entry: Entry) -> bool:
-    """Whether there was no answer, or one that broke off."""
-    return not entry.response.status or bool(entry.response.error)
 
 
 def _with_pages(
