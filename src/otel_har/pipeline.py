@@ -25,7 +25,7 @@ from otel_har.export.logger import LoggingHarExporter
 from otel_har.export.process import BackgroundProcessHarExporter
 from otel_har.export.registry import exporter_named
 from otel_har.export.remote import MakeExporter
-from otel_har.export.simple import DEFAULT_TURN_MILLIS, SimpleHarProcessor
+from otel_har.export.simple import SimpleHarProcessor
 from otel_har.filters import HarFilter
 from otel_har.har.attaching import is_named_zip
 from otel_har.limits import CaptureLimits
@@ -203,7 +203,5 @@ def _har_processor(
             redaction=redaction,
             filter=kept,
             export_timeout_millis=batch.export_timeout_millis,
-            # A thread may make a request as it holds the lock of a logging handler that another thread waits for.
-            max_turn_millis=0 if isinstance(exporter, LoggingHarExporter) else DEFAULT_TURN_MILLIS,
         )
     return BatchHarProcessor(exporter, batch, options=mapping, redaction=redaction, filter=kept)

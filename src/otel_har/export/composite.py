@@ -79,6 +79,11 @@ class CompositeHarExporter(HarExporter):
         return all([branch.flush(millis) is True for branch, millis in self._shares(timeout_millis)])  # noqa: C419 - all of them
 
     @property
+    def takes_locks_of_program(self) -> bool:
+        """Whether one of them does."""
+        return any(branch.takes_locks_of_program for branch in self._branches)
+
+    @property
     def needs_upkeep(self) -> bool:
         """Whether one of them does."""
         return any(branch.needs_upkeep for branch in self._branches)
@@ -207,6 +212,11 @@ class _Branch:
             return self._exporter.export(batch)
         except DestinationError as refusal:
             return refusal
+
+    @property
+    def takes_locks_of_program(self) -> bool:
+        """Whether the exporter does."""
+        return self._exporter.takes_locks_of_program
 
     @property
     def needs_upkeep(self) -> bool:

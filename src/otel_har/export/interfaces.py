@@ -128,6 +128,14 @@ class HarExporter(ABC):
         return True
 
     @property
+    def takes_locks_of_program(self) -> bool:
+        """Whether `export` takes locks that a program may hold as it makes a request, such as logging handlers' own.
+
+        A thread that holds one must not wait for another that is in `export`: its record is left to that one.
+        """
+        return False
+
+    @property
     def needs_upkeep(self) -> bool:
         """Whether `upkeep` may ever have something to do: so it is where a class has one of its own."""
         return type(self).upkeep is not HarExporter.upkeep

@@ -53,6 +53,11 @@ class LoggingHarExporter(HarExporter):
         self._logged: dict[str, Page] = {}
         self._shut_down = False
 
+    @property
+    def takes_locks_of_program(self) -> bool:
+        """Logging handlers have a lock each, and one of the program's may send what it gets by a request."""
+        return True
+
     def export(self, batch: HarBatch) -> HarExportResult:
         """Log the batch.
 

@@ -58,8 +58,8 @@ class SimpleHarProcessor(AccountedProcessor):
         filter: Which exchanges become entries, and what of their bodies is recorded.
         meter_provider: Where the counts are told as metrics; the global one by default.
         export_timeout_millis: How long `shutdown` takes at most, milliseconds.
-        max_turn_millis: How long a thread waits for its turn at most, milliseconds. Of an exporter that takes locks
-            which a program may hold as it makes a request, such as those of logging handlers, it is 0.
+        max_turn_millis: How long a thread waits for its turn at most, milliseconds; not at all where the exporter
+            `takes_locks_of_program`.
     """
 
     def __init__(  # noqa: PLR0913 - what a program may choose
@@ -74,7 +74,7 @@ class SimpleHarProcessor(AccountedProcessor):
         max_turn_millis: float = DEFAULT_TURN_MILLIS,
     ) -> None:
         self._exporter = exporter
-        self._max_turn_s = max_turn_millis / 1000
+        self._max_turn_s = 0 if exporter.takes_locks_of_program else max_turn_millis / 1000
         self.export_timeout_millis = export_timeout_millis
         self._form = options, Redactor(redaction), filter
         observe("simple_har_processor", self, meter_provider)

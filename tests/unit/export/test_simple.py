@@ -11,7 +11,9 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from otel_har.errors import DestinationError
 from otel_har.exchange import Exchange
+from otel_har.export.composite import CompositeHarExporter
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
+from otel_har.export.logger import LoggingHarExporter
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
@@ -140,6 +142,46 @@ def test_a_thread_that_gets_no_turn_leaves_its_record_to_the_one_that_has_it(max
     may_end.set()
     first.join(timeout=20)
     assert (["1", "2"], 0) == (exporter.urls, exporter.overlaps)
+
+
+class _Logging(_Exporter):
+    """Takes locks as logging handlers do."""
+
+    @property
+    def takes_locks_of_program(self) -> bool:
+        """As `LoggingHarExporter`."""
+        return True
+
+
+@pytest.mark.parametrize("is_among_others", [False, True])
+def test_nobody_waits_for_an_exporter_that_takes_locks_of_the_program(*, is_among_others: bool) -> None:
+    """A thread that may hold such a lock leaves its record at once, by itself or among other exporters."""
+    exporter, has_begun, may_end = _Logging(), threading.Event(), threading.Event()
+    processor = SimpleHarProcessor(
+        CompositeHarExporter(_Exporter(), exporter) if is_among_others else exporter, max_turn_millis=600_000
+    )
+
+    def wait() -> None:
+        has_begun.set()
+        assert may_end.wait(timeout=40)
+
+    exporter.meanwhile = wait
+    first = threading.Thread(target=processor.on_record, args=(_record("1"),))
+    first.start()
+    assert has_begun.wait(timeout=20)
+    second = threading.Thread(target=processor.on_record, args=(_record("2"),), daemon=True)
+    second.start()
+    second.join(timeout=20)
+    is_waiting = second.is_alive()
+    may_end.set()
+    first.join(timeout=20)
+    assert (False, ["1", "2"]) == (is_waiting, exporter.urls)
+    processor.shutdown()
+
+
+def test_the_exporter_to_logging_takes_locks_of_the_program() -> None:
+    """Those of its handlers; others that are ours take none."""
+    assert (True, False) == (LoggingHarExporter().takes_locks_of_program, _Exporter().takes_locks_of_program)
 
 
 def test_what_came_during_a_flush_is_exported_after_it() -> None:
