@@ -60,24 +60,13 @@ class ByteBudget:
 
     def take(self, count: int, *, may_wait: bool = True) -> bool:
         """Take `count` bytes for a body; False, with nothing taken, when they would go over the limit for bodies."""
-        # Every exchange comes here and to the next one: so both have in them what `_take_now` does.
-        with self._lock:
-            taken_bytes = self._taken_bytes + count
-            if taken_bytes <= self._body_limit_bytes or not count:
-                self._taken_bytes = taken_bytes
-                self.most_taken_bytes = max(self.most_taken_bytes, taken_bytes)
-                return True
-        return may_wait and self._take_later(count, self._body_limit_bytes)
+        limit_bytes = self._body_limit_bytes
+        return self._take_now(count, limit_bytes) or (may_wait and self._take_later(count, limit_bytes))
 
     def take_for_entry(self, count: int) -> bool:
         """Take `count` bytes for what an entry needs to be one; False when they would go over the whole limit."""
-        with self._lock:
-            taken_bytes = self._taken_bytes + count
-            if taken_bytes <= self._entry_limit_bytes or not count:
-                self._taken_bytes = taken_bytes
-                self.most_taken_bytes = max(self.most_taken_bytes, taken_bytes)
-                return True
-        return self._take_later(count, self._entry_limit_bytes)
+        limit_bytes = self._entry_limit_bytes
+        return self._take_now(count, limit_bytes) or self._take_later(count, limit_bytes)
 
     def give_back(self, count: int) -> None:
         """Give `count` bytes back."""
@@ -94,7 +83,7 @@ class ByteBudget:
     def _take_now(self, count: int, limit_bytes: int) -> bool:
         with self._lock:
             taken_bytes = self._taken_bytes + count
-            if taken_bytes > limit_bytes:
+            if count and taken_bytes > limit_bytes:
                 return False
             self._taken_bytes = taken_bytes
             self.most_taken_bytes = max(self.most_taken_bytes, taken_bytes)
