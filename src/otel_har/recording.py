@@ -29,6 +29,7 @@ from otel_har.export.memory import InMemoryHarExporter
 from otel_har.export.model import to_har_model
 from otel_har.export.process import BackgroundProcessHarExporter
 from otel_har.filters import HarFilter
+from otel_har.guard import warn_once
 from otel_har.har.models import Har
 from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
@@ -46,8 +47,6 @@ Background = Literal["thread", "process"]
 _BACKGROUNDS = ("thread", "process")
 _SCOPE = Scope.__annotations__
 _A_DAY_SECONDS = 86_400
-_logger = logging.getLogger("otel_har")
-_told: set[str] = set()
 
 
 class RecordingOptions(PipelineOptions, Scope, total=False):
@@ -356,9 +355,7 @@ def _settings() -> HarSettings:
     if os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true":
         problems = [*problems, f"nothing is recorded: {OTEL_SDK_DISABLED} is set"]
     for problem in problems:
-        if problem not in _told:  # recordings may begin with each call of a function
-            _told.add(problem)
-            _logger.warning("otel-har: %s", problem)
+        warn_once(problem)  # recordings may begin with each call of a function
     return settings
 
 
