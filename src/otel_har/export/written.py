@@ -37,7 +37,7 @@ def written(entry: Mapping[str, Any]) -> WrittenEntry | None:
     response = entry.get("response", {})
     has_failed = not response.get("status") or bool(response.get("_error"))
     try:
-        return WrittenEntry(entry["pageref"], to_json(entry), has_failed)
+        return WrittenEntry(entry.get("pageref"), to_json(entry, inf_nan_mode="strings"), has_failed)
     except PydanticSerializationError:
         return None
 
