@@ -63,7 +63,7 @@ class HarSpanProcessor(SpanProcessor):
         self._pages = PageBook(max_pages, title)
         self._interest = None if processor.takes_everything else processor.interest
         self._open: dict[SpanKey, tuple[Span, Trace]] = {}
-        self._waiting: dict[int, tuple[_Waiting, Exchange]] = {}
+        self._waiting: dict[_Waiting, Exchange] = {}
         self._shut_down = False
         self._has_shut_down = False
         self._after_shutdown: list[Callable[[], object]] = []
@@ -164,7 +164,7 @@ class HarSpanProcessor(SpanProcessor):
                 self._processor.on_record(HarRecord(exchange, noted.facts, page, None, is_over_budget))
                 continue
             waiting = _Waiting(self, noted, trace, is_over_budget=is_over_budget)
-            self._waiting[id(waiting)] = waiting, exchange
+            self._waiting[waiting] = exchange
             exchange.when_finished(waiting.hand_on)
         while len(self._waiting) > _MAX_WAITING:
             self._hand_on_oldest()
@@ -189,7 +189,7 @@ class HarSpanProcessor(SpanProcessor):
         return wanted
 
     def _hand_on_oldest(self) -> None:
-        for waiting, exchange in list(self._waiting.values())[:1]:
+        for waiting, exchange in list(self._waiting.items())[:1]:
             _cut_short(exchange, _TOO_MANY)
             waiting.hand_on(exchange)
 
@@ -197,7 +197,7 @@ class HarSpanProcessor(SpanProcessor):
     def _hand_on_unfinished(self) -> None:
         for key in list(self._open):
             self._give_up(key)
-        for waiting, exchange in list(self._waiting.values()):
+        for waiting, exchange in list(self._waiting.items()):
             waiting.hand_on(exchange)
 
     def _give_up(self, key: SpanKey, *, reason: str | None = None) -> None:
@@ -227,7 +227,7 @@ class _Waiting:
         """Hand the exchange on, once: the body's end and the recording's end may race."""
         processor = self._processor
         try:
-            if processor._waiting.pop(id(self), None) is not None:  # noqa: SLF001 - a part of the processor
+            if processor._waiting.pop(self, None) is not None:  # noqa: SLF001 - a part of the processor
                 page = processor._pages.page_of(self._span.trace_id, self._trace)  # noqa: SLF001 - as above
                 record = HarRecord(exchange, self._span.facts, page, None, self._is_over_budget)
                 processor._processor.on_record(record)  # noqa: SLF001 - as above

@@ -19,6 +19,8 @@ from otel_har.exchange import Exchange, TlsFacts
 from otel_har.forking import call_in_forked_child
 
 _numbers = itertools.count(1)
+# What `id` tells, but that is an audit event: every audit hook of the process is called for it, ours among them.
+_identity = object.__hash__
 
 
 class Connection:
@@ -49,10 +51,10 @@ class Connection:
 
     def note_peer(self, address: object) -> None:
         """Note the other end, in the form in which sockets tell it: a tuple, or the path of a Unix socket."""
-        if isinstance(address, tuple | list):
+        if isinstance(address, (tuple, list)):
             if len(address) > 1 and isinstance(address[1], int):
                 self.peer_address, self.peer_port = str(address[0]), address[1]
-        elif isinstance(address, bytes | str) and address:
+        elif isinstance(address, (bytes, str)) and address:
             self.socket_path = os.fsdecode(address)
 
     def describe(self, exchange: Exchange) -> None:
@@ -77,7 +79,7 @@ class Connections:
 
     def __init__(self, learn: Callable[[Connection, Any], None]) -> None:
         self._learn = learn
-        # By the address of the holder, which is told when the holder goes: a plain dictionary is asked without a call.
+        # By the identity of the holder, which is told when the holder goes: a plain dictionary is asked without a call.
         self._known: dict[int, tuple[weakref.ref[object], weakref.ref[object], Connection]] = {}
         self._renew_lock()
         call_in_forked_child(self._renew_lock)
@@ -87,23 +89,23 @@ class Connections:
 
     def of(self, holder: object, connection: object) -> Connection:
         """The connection that the holder holds now; a new one for what no weak reference can know."""
-        known = self._known.get(id(holder))
+        known = self._known.get(_identity(holder))
         if known is not None and known[0]() is holder and known[1]() is connection:
             return known[2]
         with self._lock:
-            known = self._known.get(id(holder))  # another thread may have been quicker
+            known = self._known.get(_identity(holder))  # another thread may have been quicker
             if known is not None and known[0]() is holder and known[1]() is connection:
                 return known[2]
             facts = self._new(connection)
             try:
-                self._known[id(holder)] = self._reference(holder), weakref.ref(connection), facts
+                self._known[_identity(holder)] = self._reference(holder), weakref.ref(connection), facts
             except TypeError:
-                self._known.pop(id(holder), None)
+                self._known.pop(_identity(holder), None)
             return facts
 
     def _reference(self, holder: object) -> weakref.ref[object]:
         """A reference that takes along what is known of the holder."""
-        number, all_known = id(holder), self._known
+        number, all_known = _identity(holder), self._known
 
         def forget(gone: weakref.ref[object]) -> None:
             known = all_known.get(number)
@@ -115,7 +117,7 @@ class Connections:
     def last_of(self, holder: object) -> Connection:
         """The connection that the holder has just let go of; the next one is another."""
         with self._lock:
-            known = self._known.pop(id(holder), None)
+            known = self._known.pop(_identity(holder), None)
             return known[2] if known is not None and known[0]() is holder else Connection(_new_id())
 
     def _new(self, connection: object) -> Connection:

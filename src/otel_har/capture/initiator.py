@@ -1,7 +1,9 @@
 """The frames of the program that make a request: what browsers call its initiator.
 
 The rule: it is a walk over frames that are there anyway, with one look-up for each; no source is read and no frame is
-kept, but the code and the place in it, of which names and lines are worked out later. A frame is the program's own
+kept, but the code and the place in it, of which names and lines are worked out later. Asking a frame for its code is an
+audit event, for which every audit hook of the process is called: so what belongs to Python or to the clients is told by
+the file of its module, without its code. A frame is the program's own
 unless its file belongs to Python, to this package or to an installed distribution. A program that is itself installed,
 or given with `-c`, has no frames of its own by that measure: then those count that belong neither to Python nor to what
 carries a request. Below an asyncio task stands the loop, which did not ask.
@@ -32,11 +34,26 @@ _LOOP_FILES = frozenset({"base_events.py", "events.py", "runners.py"})
 _TYPED_IN = ("<stdin>", "<console>", "<ipython-input", "<doctest")
 _INSTALL_DIRECTORIES = frozenset({"site-packages", "dist-packages"})
 
-_kinds: dict[str, int] = {}
 _MAX_KINDS = 10_000  # a program that makes code as it goes makes file names too
+_STEPS = range(_MAX_WALK)
 
 
-def program_frames(limit: int, depth: int = 1) -> Sequence[CallPlace]:  # noqa: C901 - a call for each frame costs more than the walk
+class _Kinds(dict[str, int]):
+    """The kinds of frames by the names of their files; what is asked for the first time is worked out."""
+
+    def __missing__(self, file_name: str | None) -> int:
+        if not isinstance(file_name, str):  # a module may say anything of itself
+            return _INSTALLED
+        if len(self) >= _MAX_KINDS:
+            self.clear()
+        kind = self[file_name] = _classified(file_name)
+        return kind
+
+
+_kinds = _Kinds()
+
+
+def program_frames(limit: int, depth: int = 1) -> Sequence[CallPlace]:
     """The innermost frames of the program on the calling thread's stack, innermost first.
 
     Args:
@@ -47,17 +64,15 @@ def program_frames(limit: int, depth: int = 1) -> Sequence[CallPlace]:  # noqa: 
         return ()
     program: list[CallPlace] = []
     installed: list[CallPlace] = []
-    known = _kinds.get
+    kinds = _kinds
     try:
         frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the documented way to one's own stack
-        for _ in range(_MAX_WALK):
+        for _ in _STEPS:
             if frame is None:
                 break
-            code = frame.f_code
-            kind = known(code.co_filename)
-            if kind is None:
-                kind = _kind_of(code.co_filename)
-            if kind:
+            if kinds[frame.f_globals.get("__file__")]:
+                code = frame.f_code
+                kind = kinds[code.co_filename]
                 if kind == _PROGRAM:
                     program.append((code, frame.f_lasti))
                     if len(program) == limit:
@@ -65,19 +80,12 @@ def program_frames(limit: int, depth: int = 1) -> Sequence[CallPlace]:  # noqa: 
                 elif kind == _LOOP:
                     if program or installed:
                         break
-                elif len(installed) < limit and not program:
+                elif kind and len(installed) < limit and not program:
                     installed.append((code, frame.f_lasti))
             frame = frame.f_back
     except Exception as fault:  # noqa: BLE001 - see `caught`
         caught("looking for the initiator of a request", fault)
     return program or installed
-
-
-def _kind_of(file_name: str) -> int:
-    if len(_kinds) >= _MAX_KINDS:
-        _kinds.clear()
-    kind = _kinds[file_name] = _classified(file_name)
-    return kind
 
 
 def _classified(file_name: str) -> int:
