@@ -86,7 +86,8 @@ class ByteBudget:
             if count and taken_bytes > limit_bytes:
                 return False
             self._taken_bytes = taken_bytes
-            self.most_taken_bytes = max(self.most_taken_bytes, taken_bytes)
+            if taken_bytes > self.most_taken_bytes:  # noqa: PLR1730 - `max` is a call, and this is for each exchange
+                self.most_taken_bytes = taken_bytes
             return True
 
 

@@ -24,6 +24,9 @@ USUAL_BYTES = 3 * 1024
 """Of heads, URL and span: most exchanges have less."""
 _MAX_TEXT_OVER_BUDGET = 1_000
 
+_TEXT = (str, bytes)
+_NOTHING = Interest.NOTHING  # a name of an enumeration's is looked up by a call
+
 CallFrame = tuple[str, str, int]
 """A frame of the program's call stack: function name, file name, line number (from 1)."""
 CallPlace = tuple[CodeType, int]
@@ -156,10 +159,12 @@ class Exchange:
     def charge(self) -> None:
         """Take the room for what was noted of the heads since the last time; without it let go of them."""
         try:
-            if self.interest is Interest.NOTHING:  # nobody will ask for them
+            if self.interest is _NOTHING:  # nobody will ask for them
                 self._let_go_of_heads()
                 return
-            self._head_bytes = self._counted_head_bytes()
+            head_bytes = self._head_bytes = self._counted_head_bytes()
+            if head_bytes + self._span_bytes <= USUAL_BYTES and self._charge.taken_bytes and not self.is_over_budget:
+                return  # the room for that is taken
             if self.is_over_budget or not self._has_room():
                 self.is_over_budget = True
                 self.url = self.url[:_MAX_TEXT_OVER_BUDGET]
@@ -170,12 +175,14 @@ class Exchange:
 
     def reserve(self) -> None:
         """Take the room that most exchanges need, before anybody counts what is noted of this one."""
-        if self.interest is not Interest.NOTHING and not self._has_room():
+        if self.interest is not _NOTHING and not self._has_room():
             self.is_over_budget = True
 
     def hold_span(self, count: int) -> bool:
         """Take the room for what the exchange's span tells, in bytes; False where there is none."""
         self._span_bytes = count
+        if self._head_bytes + count <= USUAL_BYTES and self._charge.taken_bytes:
+            return True  # the room for that is taken
         return self._has_room()
 
     def _has_room(self) -> bool:
@@ -203,15 +210,18 @@ class Exchange:
     def _counted_head_bytes(self) -> int:
         count = len(self.url)
         # Versions and what is noted of a certificate are short, whatever a server sends.
-        if self.reason and isinstance(self.reason, str | bytes):  # an adapter of the program's own may say anything
+        if self.reason and isinstance(self.reason, _TEXT):  # an adapter of the program's own may say anything
             count += len(self.reason)
         if self.request_head is not None:
             count += len(self.request_head)
         if self.error is not None:
             count += len(self.error)
-        for fields in (self.request_headers, self.response_headers, self.response_body.trailers):
-            if fields:
-                count += memory_of(fields)
+        if self.request_headers:
+            count += memory_of(self.request_headers)
+        if self.response_headers:
+            count += memory_of(self.response_headers)
+        if self.response_body.trailers:
+            count += memory_of(self.response_body.trailers)
         return count
 
     def when_finished(self, listener: Callable[[Exchange], None]) -> None:
@@ -236,9 +246,10 @@ class Exchange:
             self._notify()
 
     def _notify(self) -> None:
-        while True:
+        listeners = self._listeners
+        while listeners:
             try:
-                listener = self._listeners.pop()
-            except IndexError:
+                listener = listeners.pop()
+            except IndexError:  # another thread was quicker
                 return
             listener(self)

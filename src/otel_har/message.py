@@ -6,7 +6,7 @@ The rule is that of `exchange`: noting is cheap, and nothing is interpreted here
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from otel_har.arrivals import Arrivals
@@ -79,10 +79,10 @@ class Body:
     trailers: RawHeaders = NOT_SEEN
     _kept_bytes = 0
     _arrivals: Arrivals | tuple[int, int] | None = None  # one piece needs no table
+    _chunks: Sequence[bytes | bytearray] = ()  # a list where there are several
 
     def __init__(self, limits: CaptureLimits) -> None:
         self._limits = limits
-        self._chunks: list[bytes | bytearray] = []
 
     @property
     def arrivals(self) -> Arrivals:
@@ -103,17 +103,21 @@ class Body:
             instant: When they came, nanoseconds of the exchange's clock; None where nobody asks for it.
         """
         # Most bodies come in one piece, and are kept as that.
-        is_first = self._arrivals is None and not self.size_bytes and self.rule != "none"
-        if is_first and type(chunk) is bytes and 0 < len(chunk) <= self._limits.max_body_bytes:
-            length = self.size_bytes = len(chunk)
-            if instant is not None:
-                self._arrivals = instant, length
-            if self._limits.budget.take(length):
-                self._chunks.append(chunk)
-                self._kept_bytes = length
-            else:
-                self.is_over_budget = True
-            return
+        if not self.size_bytes and type(chunk) is bytes and self._arrivals is None and self.rule != "none":
+            limits, length = self._limits, len(chunk)
+            if 0 < length <= limits.max_body_bytes:
+                self.size_bytes = length
+                if instant is not None:
+                    self._arrivals = instant, length
+                if limits.budget.take(length):
+                    self._chunks = (chunk,)
+                    self._kept_bytes = length
+                else:
+                    self.is_over_budget = True
+                return
+        self._note_further(chunk, instant)
+
+    def _note_further(self, chunk: bytes | bytearray | memoryview, instant: int | None) -> None:
         length = chunk.nbytes if isinstance(chunk, memoryview) else len(chunk)
         was_whole = self._kept_bytes == self.size_bytes
         self.size_bytes += length
@@ -137,22 +141,30 @@ class Body:
 
     def _keep(self, chunk: bytes) -> None:
         """Small chunks are put together: each object of its own would take more memory than its bytes."""
-        last = self._chunks[-1] if self._chunks else None
+        chunks = self._listed_chunks()
+        last = chunks[-1] if chunks else None
         if isinstance(last, bytearray) and len(last) < _MAX_JOINED_BYTES:
             last += chunk
         else:
-            self._chunks.append(bytearray(chunk) if len(chunk) < _SMALL_CHUNK_BYTES else chunk)
+            chunks.append(bytearray(chunk) if len(chunk) < _SMALL_CHUNK_BYTES else chunk)
         self._kept_bytes += len(chunk)
+
+    def _listed_chunks(self) -> list[bytes | bytearray]:
+        chunks = self._chunks
+        if not isinstance(chunks, list):
+            chunks = self._chunks = [*chunks]
+        return chunks
 
     def retract(self, count: int) -> None:
         """Take back the last `count` bytes: the program returned them to the stream."""
         self.size_bytes = max(0, self.size_bytes - count)
         surplus = self._kept_bytes - self.size_bytes
+        chunks = self._listed_chunks()
         while surplus > 0:
-            last = self._chunks.pop()
+            last = chunks.pop()
             kept = last[: max(0, len(last) - surplus)]
             if kept:
-                self._chunks.append(kept)
+                chunks.append(kept)
             self._release(len(last) - len(kept))
             surplus -= len(last) - len(kept)
         if self._arrivals is not None:
@@ -170,7 +182,7 @@ class Body:
         other.wire_size_bytes = self.wire_size_bytes
         other.is_over_budget, self.is_over_budget = self.is_over_budget, False
         other._chunks, other._kept_bytes = self._chunks, self._kept_bytes
-        self._chunks, self._kept_bytes, self.size_bytes, self.ended = [], 0, 0, False
+        self._chunks, self._kept_bytes, self.size_bytes, self.ended = (), 0, 0, False
         return other
 
     def under(self, rule: BodyRule) -> Body:
@@ -179,12 +191,12 @@ class Body:
         rule = max(rule, self.rule, key=_STRICTNESS.index)
         vars(other).update(vars(self), rule=rule)
         if rule == "none":
-            vars(other).update(_chunks=[], _kept_bytes=0)
+            vars(other).update(_chunks=(), _kept_bytes=0)
         return other
 
     def clear(self) -> None:
         """Forget everything: the body is sent once more from its start."""
-        self._chunks.clear()
+        self._chunks = ()
         self._release(self._kept_bytes)
         self._arrivals = None
         self.size_bytes = 0
