@@ -6,7 +6,7 @@ belongs to a provider without our processor, costs one look-up and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar, Token
 from typing import Any
 
@@ -42,7 +42,8 @@ class SpanCapture:
     def __init__(self, key: SpanKey, limits: CaptureLimits, interest: InterestOf | None = None) -> None:
         self.key = key
         self.limits = limits
-        self._interests = [interest]
+        self._interests: tuple[InterestOf | None, ...] = (interest,)
+        self._is_selective = interest is not None
         self.exchanges: list[Exchange] = []
         self._closers: list[Callable[[], None]] = []
 
@@ -65,31 +66,34 @@ class SpanCapture:
 
     def take_in(self, exchange: Exchange) -> None:
         """One more exchange of the span; nothing of it is noted yet but its method and its URL."""
-        if any(self._interests):
+        if self._is_selective:
             self.weigh(exchange)
         self.exchanges.append(exchange)
 
     def weigh(self, exchange: Exchange) -> None:
         """Limit an exchange to what is of use to any of the processors; once more where its URL becomes another."""
-        if any(self._interests):
+        if self._is_selective:
             interest = _greatest(self._interests, exchange)
             exchange.limit_to(Interest.ALL if interest is None else interest)
 
     def watch(self, interest: InterestOf | None = None) -> None:
         """One more processor watches the span."""
         self._watchers += 1
-        self._interests.append(interest)
+        self._interests = (*self._interests, interest)
+        self._is_selective = self._is_selective or interest is not None
 
     def release(self, *, ended: bool) -> bool:
         """A processor watches no longer, because the span ended or by itself; True when nobody does any more."""
         self._watchers -= 1
-        while self._closers and (ended or self._watchers <= 0):
-            self._closers.pop()()
-        return self._watchers <= 0
+        is_last = self._watchers <= 0
+        if ended or is_last:
+            while self._closers:
+                self._closers.pop()()
+        return is_last
 
 
 @guarded("weighing an exchange")
-def _greatest(interests: list[InterestOf | None], exchange: Exchange) -> Interest:
+def _greatest(interests: Sequence[InterestOf | None], exchange: Exchange) -> Interest:
     of = (Interest.ALL if interest is None else interest(exchange.method, exchange.url) for interest in interests)
     return max(of, default=Interest.ALL)
 

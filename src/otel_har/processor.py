@@ -32,6 +32,7 @@ _TOO_MANY = "too many exchanges were under way"
 _SPAN_BYTES = 600  # of the facts of a span without attributes
 _ATTRIBUTE_BYTES = 120  # of an attribute, besides the characters of its value
 _PLAIN_KINDS = frozenset({str, int, float, bool})
+_CLIENT, _SAMPLED = SpanKind.CLIENT, int(TraceFlags.SAMPLED)  # a name of an enumeration's is looked up by a call
 _is_text = str.__instancecheck__
 
 
@@ -75,10 +76,13 @@ class HarSpanProcessor(SpanProcessor):
             context = span.context
             if self._shut_down or context is None:
                 return
-            key = trace_id, span_id = correlation.key_of(context)
-            root, root_id = _local_root(span, span_id, parent_context)
-            trace = self._pages.span_started(trace_id, span_id, root, root_id)
-            if span.kind is SpanKind.CLIENT and context.trace_flags & TraceFlags.SAMPLED:
+            key = trace_id, span_id = context[:2]  # see `correlation.key_of`
+            is_client, parent = span.kind is _CLIENT, span.parent
+            if is_client and parent is None:
+                trace = self._pages.span_started(trace_id, span_id)
+            else:
+                trace = self._pages.span_started(trace_id, span_id, *_local_root(span, span_id, parent_context))
+            if is_client and context.trace_flags & _SAMPLED:
                 self._open[key] = span, trace
                 correlation.expect(key, self._limits, self._interest)
                 if len(self._open) > _MAX_OPEN:
@@ -92,7 +96,7 @@ class HarSpanProcessor(SpanProcessor):
             context = span.context
             if context is None:
                 return
-            key = trace_id, span_id = correlation.key_of(context)
+            key = trace_id, span_id = context[:2]  # see `correlation.key_of`
             completed = self._pages.span_ended(trace_id, span_id, span)
             if completed is not None and not self._shut_down:
                 self._processor.on_page(completed)
@@ -163,11 +167,11 @@ class HarSpanProcessor(SpanProcessor):
                 page = self._pages.page_of(key[0], trace)
                 self._processor.on_record(HarRecord(exchange, noted.facts, page, None, is_over_budget))
                 continue
-            waiting = _Waiting(self, noted, trace, is_over_budget=is_over_budget)
+            waiting = _Waiting(self, noted, trace, is_over_budget)
             self._waiting[waiting] = exchange
             exchange.when_finished(waiting.hand_on)
-        while len(self._waiting) > _MAX_WAITING:
-            self._hand_on_oldest()
+            while len(self._waiting) > _MAX_WAITING:
+                self._hand_on_oldest()
 
     def _hand_on_unhooked(self, span: ReadableSpan, key: SpanKey, trace: Trace) -> None:
         """A span of a client that nobody hooks is an entry by itself."""
@@ -217,7 +221,13 @@ class _Waiting:
 
     __slots__ = ("_is_over_budget", "_processor", "_span", "_trace")
 
-    def __init__(self, processor: HarSpanProcessor, span: _NotedSpan, trace: Trace, *, is_over_budget: bool) -> None:
+    def __init__(
+        self,
+        processor: HarSpanProcessor,
+        span: _NotedSpan,
+        trace: Trace,
+        is_over_budget: bool,  # noqa: FBT001 - by name it takes longer, and one is made for each exchange
+    ) -> None:
         self._processor = processor
         self._span = span
         self._trace = trace
@@ -264,22 +274,22 @@ class _NotedSpan:
         self._scope = span.instrumentation_scope
         self._start_time = span.start_time
         self._end_time = span.end_time
-        self._status: Status | None = span.status
+        status: Status | None = span.status
+        self._status = status
         # One copy instead of a look-up through the SDK's wrappers for each attribute.
-        attributes: Any = span.attributes
-        self._attributes: Mapping[str, Any] = attributes.copy() if attributes is not None else {}
-        self._exception = _exception(span.events)
-        self.held_bytes = _SPAN_BYTES + self._text_bytes()
-
-    def _text_bytes(self) -> int:
-        description = self._status.description if self._status is not None else None
-        count = len(self._attributes) * _ATTRIBUTE_BYTES
-        if self._exception or description:
-            count += len(self._exception or "") + len(description or "")
-        values = self._attributes.values()
+        given: Any = span.attributes
+        attributes: dict[str, Any] = given.copy() if given is not None else {}
+        self._attributes: Mapping[str, Any] = attributes
+        events = span.events
+        self._exception = _exception(events) if events else None
+        held_bytes = _SPAN_BYTES + len(attributes) * _ATTRIBUTE_BYTES + len(self._exception or "")
+        if status is not None and status.description:
+            held_bytes += len(status.description)
+        values = attributes.values()
         if _PLAIN_KINDS.issuperset(map(type, values)):  # as nearly always: then no step of this is one of Python's own
-            return count + sum(map(len, filter(_is_text, values)))
-        return count + sum(map(_length, values))
+            self.held_bytes = held_bytes + sum(map(len, filter(_is_text, values)))
+        else:
+            self.held_bytes = held_bytes + sum(map(_length, values))
 
     def let_go(self) -> None:
         """There was no room for it: no more is kept than what tells it from others."""
@@ -333,8 +343,6 @@ def _length(value: object) -> int:
 
 def _exception(events: Sequence[Event]) -> str | None:
     """The exception that a span recorded last, by the semantic conventions of exception events."""
-    if not events:
-        return None
     for event in reversed(events):
         attributes = event.attributes or {}
         if event.name == "exception":

@@ -40,28 +40,18 @@ class Attempt:
         lost_before: How many attempts at the same request came before those that are kept.
     """
 
-    __slots__ = (
-        "_addresses",
-        "_body_left",
-        "_unfinished",
-        "connection",
-        "head",
-        "holder",
-        "instants",
-        "lost_before",
-        "place",
-    )
+    # Defaults of the class instead of slots: one is made for each exchange, and most have a few of them.
+    place: tuple[object, object] | None = None
+    holder: object = None
+    connection: Connection | None = None
+    head: bytes | None = None
+    lost_before = 0
+    _addresses: dict[int, object] | None = None
+    _unfinished = b""
+    _body_left: int | None = None  # as announced, which is not looked at before anybody asks
 
     def __init__(self, started: int) -> None:
-        self.place: tuple[object, object] | None = None
         self.instants = Instants(started)
-        self.holder: object = None
-        self.connection: Connection | None = None
-        self.head: bytes | None = None
-        self.lost_before = 0
-        self._addresses: dict[int, object] | None = None
-        self._unfinished = b""
-        self._body_left: int | None = None  # as announced, which is not looked at before anybody asks
 
     @property
     def is_sent(self) -> bool:
@@ -75,8 +65,10 @@ class Attempt:
 
     def describe(self, exchange: Exchange) -> None:
         """Note in the exchange what is known of this attempt; when the exchange itself started stays."""
-        self.instants.started = min(exchange.instants.started, self.instants.started)
-        exchange.instants = self.instants
+        instants, noted = self.instants, exchange.instants.started
+        if noted < instants.started:  # noqa: PLR1730 - `min` is a call, and this is for each exchange
+            instants.started = noted
+        exchange.instants = instants
         exchange.request_head = self.head
         exchange.proxy = proxy_of(self.holder)
         if self.connection is not None:
@@ -125,11 +117,12 @@ class Attempt:
             self._count(data)
             return
         self.holder = holder
-        head = self._unfinished + bytes(data)
+        head = self._unfinished + bytes(data) if self._unfinished or type(data) is not bytes else data
         if not head.endswith(_END_OF_HEAD):
             self._unfinished = head[:_MAX_HEAD_BYTES]  # what is longer than that is no head
             return
-        self._unfinished = b""
+        if self._unfinished:
+            self._unfinished = b""
         if not _REQUEST_LINE.match(head) or head.startswith(b"CONNECT "):  # that is to a proxy: a part of connecting
             return
         instants = self.instants

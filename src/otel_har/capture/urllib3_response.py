@@ -62,6 +62,8 @@ def note_connection(exchange: Exchange, raw: Any) -> None:
 def proxy_of(holder: Any) -> str | None:
     """The URL of the proxy that urllib3's connection object is for, without user information; None without one."""
     proxy = getattr(holder, "proxy", None)
+    if proxy is None:
+        return None
     scheme, host, port = (getattr(proxy, name, None) for name in ("scheme", "host", "port"))
     if not (scheme and host):
         return None
