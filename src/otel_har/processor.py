@@ -226,7 +226,7 @@ class _Waiting:
         processor: HarSpanProcessor,
         span: _NotedSpan,
         trace: Trace,
-        is_over_budget: bool,  # noqa: FBT001 - by name it takes longer, and one is made for each exchange
+        is_over_budget: bool,
     ) -> None:
         self._processor = processor
         self._span = span

@@ -53,7 +53,7 @@ class _Kinds(dict[str, int]):
 _kinds = _Kinds()
 
 
-def program_frames(limit: int, depth: int = 1) -> Sequence[CallPlace]:
+def program_frames(limit: int, depth: int = 1) -> Sequence[CallPlace]:  # noqa: C901 - a call for each frame costs more than the walk
     """The innermost frames of the program on the calling thread's stack, innermost first.
 
     Args:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -56,20 +56,21 @@ class Tap:
     """Special methods that a tap has for the object's, where it has them, and the names that they have here."""
     _self_plain: ClassVar[tuple[str, ...]] = ()
     """Attributes that are often asked for, and are the object's own: these Python finds without a call of ours."""
-    _self_types: ClassVar[WeakKeyDictionary[type, type]]
-    """The types made so far, by the type that each is for."""
+    _self_types: ClassVar[dict[ref[type], type]]
+    """The types made so far, by the type that each is for, which takes its own along when it goes."""
 
     __wrapped__: Any
 
     def __init_subclass__(cls) -> None:
         if "_self_types" not in cls.__dict__:
-            cls._self_types = WeakKeyDictionary()
+            cls._self_types = {}
 
     def __new__(cls, wrapped: Any, *_: object, **__: object) -> Self:
         """Make a tap of the type that is for the object's."""
-        made: Any = cls._self_types.get(type(wrapped))
+        made: Any = cls._self_types.get(ref(type(wrapped)))
         if made is None:
-            made = cls._self_types[type(wrapped)] = _tap_type(cls, type(wrapped))
+            made = _tap_type(cls, type(wrapped))
+            cls._self_types[ref(type(wrapped), cls._self_types.pop)] = made
         tap: Self = object.__new__(made)
         return tap
 

@@ -9,10 +9,10 @@ away again. What happens before an answer requests does not tell: Python's audit
 
 from __future__ import annotations
 
-import threading
-import time
 import weakref
 from collections.abc import Callable
+from threading import get_ident
+from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -79,30 +79,19 @@ def on_request(span: Span, request: PreparedRequest) -> None:
 class _Sending:
     """One call of `Session.send`: the exchanges of one request and of what follows from it."""
 
-    __slots__ = (
-        "_attempts",
-        "_body",
-        "_body_notes",
-        "_capture",
-        "_exchange",
-        "_hooked",
-        "_hooks",
-        "_request",
-        "_responses",
-        "_thread_id",
-    )
+    # Defaults of the class instead of slots: one is made for each request.
+    _body_notes: RequestBodyNotes | None = None
+    _exchange: Exchange | None = None
+    _body: Any = None
 
     def __init__(self, capture: SpanCapture, request: PreparedRequest) -> None:
         self._capture = capture
         self._request = request
         self._hooks: Any = request.hooks
-        self._body = request.body
-        self._body_notes: RequestBodyNotes | None = None
-        self._exchange: Exchange | None = None
         self._attempts = Attempts()
         self._responses: list[weakref.ref[Response]] = []
         self._hooked: list[PreparedRequest] = [request]
-        self._thread_id = threading.get_ident()
+        self._thread_id = get_ident()
 
     def begin(self) -> None:
         """Note the request and put the callbacks in their places.
@@ -110,17 +99,20 @@ class _Sending:
         Its room is taken with the answer, or at its end: until then all of it is the program's own.
         """
         capture, request = self._capture, self._request
-        exchange = self._exchange = self._new_exchange(request, time.perf_counter_ns(), time.time_ns())
-        exchange.initiator = program_frames(capture.limits.max_initiator_frames, depth=3)
-        body: Any = self._body
-        if body is not None and is_read_piecemeal(body):
-            self._body_notes = RequestBodyNotes(exchange.request_body)
-            tap: Any = RequestBodyTap(body, self._body_notes)
-            request.body = tap
+        limits = capture.limits
+        exchange = self._exchange = self._new_exchange(request, perf_counter_ns(), time_ns())
+        exchange.initiator = program_frames(limits.max_initiator_frames, 4)
+        body: Any = request.body
+        if body is not None:
+            self._body = body
+            if is_read_piecemeal(body):
+                self._body_notes = RequestBodyNotes(exchange.request_body)
+                tap: Any = RequestBodyTap(body, self._body_notes)
+                request.body = tap
         hooks: Any = self._hooks or {}
         request.hooks = {**hooks, "response": self._callbacks() if hooks.get("response") else [self.on_response]}
         capture.when_closed(self.end)
-        if capture.limits.audit_events:
+        if limits.audit_events:
             audit_events.install()
             capture.on_audit_event = self._attempts.on_audit_event
             capture.enter()
@@ -143,8 +135,8 @@ class _Sending:
         """
         try:
             is_new = not self._responses or self._responses[-1]() is not response
-            if is_new and threading.get_ident() == self._thread_id:
-                self._note_response(response, sent_with.get("proxies"), time.perf_counter_ns())
+            if is_new and get_ident() == self._thread_id:
+                self._note_response(response, sent_with.get("proxies"), perf_counter_ns())
         except Exception as fault:  # noqa: BLE001 - see `caught`
             caught("noting a response of requests", fault)
 
@@ -205,19 +197,14 @@ class _Sending:
         started = previous.finished or previous.response_started or now
         if attempt is not None and self._capture.exchanges[-1].status is None:  # the client waits before it repeats
             started = attempt.instants.started
-        following = self._new_exchange(request, started, time.time_ns() - (time.perf_counter_ns() - started))
+        following = self._new_exchange(request, started, time_ns() - (perf_counter_ns() - started))
         following.initiator = self._capture.exchanges[0].initiator
         return following
 
     def _new_exchange(self, request: PreparedRequest, started: int, started_unix_ns: int) -> Exchange:
-        exchange = Exchange(
-            request.method or "",
-            request.url or "",
-            started_unix_ns=started_unix_ns,
-            started=started,
-            limits=self._capture.limits,
-        )
-        self._capture.take_in(exchange)
+        capture = self._capture
+        exchange = Exchange(request.method or "", request.url or "", started_unix_ns, started, capture.limits)
+        capture.take_in(exchange)
         return exchange
 
     def _note_request(self, exchange: Exchange, request: PreparedRequest, attempt: Attempt | None) -> None:
@@ -280,13 +267,13 @@ class _Sending:
             return
         if attempt is not None:
             self._note_repeated(repeated, attempt, unanswered, [])
-        exchange = self._exchange or self._next_exchange(unanswered, attempt, time.perf_counter_ns())
+        exchange = self._exchange or self._next_exchange(unanswered, attempt, perf_counter_ns())
         self._exchange = None
         self._note_request(exchange, unanswered, attempt)
         if unanswered is not self._request:
             exchange.request_headers = SomeHeaders()  # of a redirect that was never sent nobody knows them
         exchange.charge()
-        exchange.finish(time.perf_counter_ns())
+        exchange.finish(perf_counter_ns())
 
 
 def _redirect_target(last: Response | None) -> str | None:
@@ -337,7 +324,8 @@ def _note_response(exchange: Exchange, response: Response, now: int) -> None:
     raw: Any = response.raw
     exchange.instants.response_started = now
     exchange.status = response.status_code
-    exchange.reason = response.reason or ""
+    if response.reason:
+        exchange.reason = response.reason
     exchange.http_version = http_version(raw)
     exchange.response_headers = response_headers(raw, response.headers)
     exchange.charge()

@@ -6,9 +6,9 @@ an exhausted iterator, or the last byte of a body of known length.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from json import loads
+from time import perf_counter_ns
 from typing import Any, ClassVar
 
 from otel_har.capture.pieces import NotedPieces
@@ -33,7 +33,6 @@ _NOTING = {
     "drain_conn": "_self_noting_leave",
     "json": "_self_noting_json",
     "read_chunked": "_self_noting_iteration",
-    "stream": "_self_noting_iteration",
 }
 _CLOSED = "closed before its end"
 _LOST = "bytes came that no read of the response's stream returned"
@@ -49,8 +48,9 @@ class ResponseTap(Tap):
     the stream's own methods call what stands there. Then one call goes through here twice: the inner one counts.
     """
 
-    __slots__ = ("_self_is_left_encoded", "_self_notes", "_self_read_before")
-    _self_plain: ClassVar[tuple[str, ...]] = ("_original_response",)  # where requests looks for cookies, three times
+    __slots__ = ("_self_has_coding", "_self_is_left_encoded", "_self_notes", "_self_read_before", "_self_tell")
+    # Where requests looks for cookies, three times; what OpenTelemetry asks for.
+    _self_plain: ClassVar[tuple[str, ...]] = ("_original_response", "version")
     _self_special: ClassVar[dict[str, str]] = {
         "__enter__": "_self_enter",
         "__exit__": "_self_exit",
@@ -62,15 +62,25 @@ class ResponseTap(Tap):
         _set(self, "__wrapped__", wrapped)
         _set(self, "_self_notes", notes)
         _set(self, "_self_read_before", 0)
+        _set(self, "_self_has_coding", False)  # noqa: FBT003 - what the slot holds
         _set(self, "_self_is_left_encoded", False)  # noqa: FBT003 - what the slot holds
+        _set(self, "_self_tell", None)
         try:
             headers = getattr(wrapped, "headers", None)
             if headers is not None and "content-encoding" in headers:
+                _set(self, "_self_has_coding", True)  # noqa: FBT003 - what the slot holds
                 _set(self, "_self_is_left_encoded", is_left_encoded(wrapped))
-            if self._self_wire_size():
-                self._self_note_read_before()
+            if not getattr(wrapped, "chunked", False):
+                _set(self, "_self_tell", getattr(wrapped, "tell", None))
+                if self._self_wire_size():
+                    self._self_note_read_before()
         except Exception as fault:  # noqa: BLE001 - see `caught`
             caught("looking at a response", fault)
+
+    @property
+    def stream(self) -> Callable[..., Iterator[bytes]]:
+        """As the stream's own, which is what nearly all bodies are read with; found without `__getattr__`."""
+        return self._self_noting_iteration(self.__wrapped__.stream)
 
     def __getattr__(self, name: str) -> Any:
         """Every attribute is the stream's own, so that one it lacks is missing here too."""
@@ -214,19 +224,22 @@ class ResponseTap(Tap):
             if exchange.finished:
                 return
             size = self._self_wire_size()
+            body = exchange.response_body
             if data:
                 if decoded is None:
                     decoded = bool(getattr(wrapped, "decode_content", False))
-                body = exchange.response_body
                 body.encoded = self._self_is_left_encoded or not decoded
-                body.note(b"".join(data) if isinstance(data, list) else data, time.perf_counter_ns())
+                body.note(b"".join(data) if isinstance(data, list) else data, perf_counter_ns())
                 if size is not None:
                     body.wire_size_bytes = size
             if got is not None and not got:
                 if self._self_is_exhausted():
                     self._self_end()
-            elif getattr(wrapped, "length_remaining", None) == 0 and self._self_is_plain():
-                self._self_end_at_last_byte(size)
+            elif getattr(wrapped, "length_remaining", None) == 0 and (body.encoded or not self._self_has_coding):
+                if size == body.size_bytes and not body.has_gaps:
+                    notes.ended(size)
+                elif size is None or size == body.size_bytes:  # as long as announced, but something passed by
+                    self._self_end()
         except Exception as fault:  # noqa: BLE001 - see `caught`
             caught("noting what was read", fault)
 
@@ -234,15 +247,6 @@ class ResponseTap(Tap):
         """urllib3 1.26 gets nothing, too, where its decoder makes nothing yet of what it read."""
         is_closed = getattr(self.__wrapped__, "isclosed", None)
         return is_closed is None or bool(is_closed())
-
-    def _self_end_at_last_byte(self, size: int | None) -> None:
-        """The body is as long as announced; its end is here if urllib3 took no more than the program got."""
-        notes = self._self_notes
-        body = notes.exchange.response_body
-        if size == body.size_bytes and not body.has_gaps:
-            notes.ended(size)
-        elif size is None or size == body.size_bytes:
-            self._self_end()
 
     @guarded("noting the end of a body")
     def _self_end(self) -> None:
@@ -318,10 +322,7 @@ class ResponseTap(Tap):
 
     def _self_is_plain(self) -> bool:
         """Whether the bytes that are read are those of the wire."""
-        if self._self_notes.exchange.response_body.encoded:
-            return True
-        headers = getattr(self.__wrapped__, "headers", None)
-        return headers is None or "content-encoding" not in headers
+        return self._self_notes.exchange.response_body.encoded or not self._self_has_coding
 
     @guarded("looking for what was read before")
     def _self_note_read_before(self) -> None:
@@ -335,10 +336,11 @@ class ResponseTap(Tap):
 
     def _self_wire_size(self) -> int | None:
         """urllib3's `tell`: bytes taken from the connection so far, which it does not count in chunked bodies."""
-        wrapped = self.__wrapped__
-        tell = None if getattr(wrapped, "chunked", False) else getattr(wrapped, "tell", None)
+        tell = self._self_tell
+        if tell is None:
+            return None
         try:
-            size = tell() if tell is not None else None
+            size = tell()
         except (OSError, ValueError):  # closed, or not seekable
             return None
         return size - self._self_read_before if isinstance(size, int) else None

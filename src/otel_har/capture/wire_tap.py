@@ -28,9 +28,10 @@ def tap_wire(raw: Any, body: Body) -> None:
         body: The body that is counted into.
     """
     original: Any = getattr(raw, "_original_response", None)
-    file = getattr(original, "fp", None)
-    if getattr(original, "chunked", False) is True and type(file) is io.BufferedReader:
-        original.fp = WireTap(file, ChunkedWire(body))
+    if getattr(original, "chunked", False) is True:
+        file = getattr(original, "fp", None)
+        if type(file) is io.BufferedReader:
+            original.fp = WireTap(file, ChunkedWire(body))
 
 
 class ChunkedWire:
