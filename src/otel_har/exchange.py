@@ -130,9 +130,7 @@ class Exchange:
     _head_bytes = 0
     _span_bytes = 0
 
-    def __init__(  # noqa: PLR0913, PLR0917 - by name it takes longer, and one is made for each exchange
-        self, method: str, url: str, started_unix_ns: int, started: int, limits: CaptureLimits
-    ) -> None:
+    def __init__(self, method: str, url: str, started_unix_ns: int, started: int, limits: CaptureLimits) -> None:
         self.method = method
         self.url = url
         self.started_unix_ns = started_unix_ns

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import time
 from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter_ns, time_ns
 from typing import Any
 
 import aiohttp
@@ -20,7 +20,7 @@ from opentelemetry.trace import Span, get_current_span
 
 from otel_har import correlation
 from otel_har.capture import audit_events
-from otel_har.capture.aiohttp_messages import as_sent, http_version, method_text, reason_octets
+from otel_har.capture.aiohttp_messages import HTTP_1_1, as_sent, http_version, method_text, reason_octets
 from otel_har.capture.aiohttp_proxies import note_proxy, note_proxy_of_failure
 from otel_har.capture.connections import Connection, Connections
 from otel_har.capture.content_tap import ContentTap, has_no_coding, received_bytes
@@ -88,8 +88,8 @@ def on_span_started(span: Span, params: aiohttp.TraceRequestStartParams) -> None
         if capture is not None:
             capture.owner = params.headers
             capture.enter()
-            exchange = _add_exchange(capture, params.method, params.url, time.perf_counter_ns(), time.time_ns())
-            exchange.initiator = program_frames(capture.limits.max_initiator_frames, depth=2)
+            exchange = _add_exchange(capture, params.method, params.url, perf_counter_ns(), time_ns())
+            exchange.initiator = program_frames(capture.limits.max_initiator_frames, 5)
     except Exception as fault:  # noqa: BLE001 - see `caught`
         caught("noting a request of aiohttp", fault)
 
@@ -110,21 +110,19 @@ class RequestTrace:
 
     Args:
         trace_request_ctx: What the program passed to its own trace configs; not ours to look at.
+
+    Attributes:
+        program_headers, url: The request's, as it started: just before OpenTelemetry's own handler made the span.
     """
 
-    __slots__ = ("_capture", "_exchange", "_program_headers", "_redirected", "_url")
+    __slots__ = ("_capture", "_exchange", "_redirected", "program_headers", "url")
 
     def __init__(self, trace_request_ctx: object = None) -> None:  # noqa: ARG002 - aiohttp passes it by name
-        self._program_headers: Mapping[str, str] = _NOT_STARTED
-        self._url: object = None
+        self.program_headers: Mapping[str, str] = _NOT_STARTED
+        self.url: object = None
         self._capture: SpanCapture | None = None
         self._exchange: Exchange | None = None
         self._redirected: aiohttp.ClientResponse | None = None
-
-    def request_started(self, params: aiohttp.TraceRequestStartParams) -> None:
-        """Comes just before OpenTelemetry's own handler, which makes the span."""
-        self._program_headers = params.headers
-        self._url = params.url
 
     def exchange(self) -> Exchange | None:
         """The exchange under way; the next one, when the last signal was a redirect."""
@@ -145,7 +143,7 @@ class RequestTrace:
         exchange = self.exchange()
         if exchange is None or self._capture is None:
             return
-        exchange.instants.connect_started = time.perf_counter_ns()
+        exchange.instants.connect_started = perf_counter_ns()
         if self._capture.limits.audit_events:
             audit_events.install()
             self._capture.on_audit_event = functools.partial(_on_audit_event, self._capture.exchanges)
@@ -156,14 +154,16 @@ class RequestTrace:
         exchange = self._exchange if self._redirected is None else self.exchange()
         if exchange is None or capture is None:
             return
-        now = time.perf_counter_ns()
-        if exchange.instants.request_started is not None:
+        now = perf_counter_ns()
+        instants = exchange.instants
+        if instants.request_started is not None:
             # A lost keep-alive connection, or a client middleware: no response came through the signals.
             exchange.error = _SENT_AGAIN
             exchange.finish(now)
-            exchange = self._exchange = _add_exchange(capture, params.method, params.url, now, time.time_ns())
+            exchange = self._exchange = _add_exchange(capture, params.method, params.url, now, time_ns())
+            instants = exchange.instants
         headers = params.headers
-        if exchange is not capture.exchanges[0] or params.url != self._url:
+        if exchange is not capture.exchanges[0] or params.url != self.url:
             exchange.method = method_text(params.method)
             exchange.url = str(params.url)
             capture.weigh(exchange)
@@ -172,12 +172,11 @@ class RequestTrace:
             exchange.reserve()
         else:
             exchange.charge()
-        exchange.instants.request_started = now
-        exchange.request_http_version = http_version(session.version)
+        instants.request_started = now
+        if session.version != HTTP_1_1:
+            exchange.request_http_version = http_version(session.version)
         # RFC 9112, 6: a request has a body when Content-Length or Transfer-Encoding say so.
         exchange.request_body.ended = headers.get("Content-Length", "0") == "0" and "Transfer-Encoding" not in headers
-        # What the program did not set itself is aiohttp's own compression, which the chunks have before them.
-        exchange.request_body.encoded = "Content-Encoding" in self._program_headers
 
     def redirected(self, params: aiohttp.TraceRequestRedirectParams) -> None:
         """A response that will be followed, or that turns out to be the last one."""
@@ -220,14 +219,14 @@ class RequestTrace:
         note_proxy_of_failure(exchange, params.exception)
         _note_refused_response(exchange, params.exception)
         exchange.charge()
-        exchange.finish(time.perf_counter_ns())
+        exchange.finish(perf_counter_ns())
 
     def _found_capture(self) -> SpanCapture | None:
         if self._capture is None:
             capture = correlation.current()
-            if capture is None or capture.owner is not self._program_headers:  # after a request within this one
+            if capture is None or capture.owner is not self.program_headers:  # after a request within this one
                 capture = correlation.find(get_current_span())
-            if capture is not None and capture.owner is self._program_headers:
+            if capture is not None and capture.owner is self.program_headers:
                 self._capture = capture
                 self._exchange = capture.exchanges[-1]
         return self._capture
@@ -235,14 +234,14 @@ class RequestTrace:
     def _next_hop(self, capture: SpanCapture, response: aiohttp.ClientResponse) -> None:
         """A redirect is followed: its body is let go by aiohttp, unread."""
         self._redirected = None
-        now = time.perf_counter_ns()
+        now = perf_counter_ns()
         if self._exchange is not None:
             if self._exchange.response_body.ended is False:
                 self._exchange.end_reason = "a redirect that was followed"
                 is_plain = has_no_coding(self._exchange.response_headers)
-                self._exchange.response_body.wire_size_bytes = received_bytes(response.content, is_plain=is_plain)
+                self._exchange.response_body.wire_size_bytes = received_bytes(response.content, is_plain)
             self._exchange.finish(now)
-        self._exchange = _add_exchange(capture, response.method, response.url, now, time.time_ns())
+        self._exchange = _add_exchange(capture, response.method, response.url, now, time_ns())
 
 
 def trace_config() -> aiohttp.TraceConfig:
@@ -267,7 +266,8 @@ def trace_config() -> aiohttp.TraceConfig:
 async def _on_request_start(
     _: aiohttp.ClientSession, trace: RequestTrace, params: aiohttp.TraceRequestStartParams
 ) -> None:
-    trace.request_started(params)  # which cannot fail
+    trace.program_headers = params.headers  # which cannot fail
+    trace.url = params.url
 
 
 def _signal(note: Callable[[RequestTrace, aiohttp.ClientSession, Any], None]) -> Any:
@@ -288,7 +288,7 @@ def _instant(name: str) -> Any:
     def note(trace: RequestTrace, _session: aiohttp.ClientSession, _params: object) -> None:
         exchange = trace.exchange()
         if exchange is not None:
-            setattr(exchange.instants, name, time.perf_counter_ns())
+            setattr(exchange.instants, name, perf_counter_ns())
 
     return _signal(note)
 
@@ -296,13 +296,15 @@ def _instant(name: str) -> Any:
 def _note_chunk_sent(trace: RequestTrace, chunk: bytes) -> None:
     exchange = trace.sending()
     if exchange is not None and isinstance(chunk, bytes | bytearray | memoryview):  # else aiohttp is about to refuse it
+        # What the program did not set itself is aiohttp's own compression, which the chunks have before them.
+        exchange.request_body.encoded = "Content-Encoding" in trace.program_headers
         exchange.request_body.note(chunk)
-        exchange.instants.request_sent = time.perf_counter_ns()
+        exchange.instants.request_sent = perf_counter_ns()
 
 
 def _add_exchange(capture: SpanCapture, method: str, url: Any, started: int, started_unix_ns: int) -> Exchange:
     method = method if type(method) is str else method_text(method)
-    exchange = Exchange(method, str(url), started_unix_ns=started_unix_ns, started=started, limits=capture.limits)
+    exchange = Exchange(method, str(url), started_unix_ns, started, capture.limits)
     if capture.exchanges:
         exchange.initiator = capture.exchanges[0].initiator
     capture.take_in(exchange)
@@ -310,17 +312,15 @@ def _add_exchange(capture: SpanCapture, method: str, url: Any, started: int, sta
 
 
 def _note_response(exchange: Exchange, response: aiohttp.ClientResponse) -> None:
-    exchange.instants.response_started = time.perf_counter_ns()
-    exchange.status = response.status
+    exchange.instants.response_started = perf_counter_ns()
+    status = exchange.status = response.status
     exchange.reason = reason_octets(response.reason)
     if response.version is not None:
         exchange.http_version = http_version(response.version)
     exchange.response_headers = response.raw_headers
     exchange.charge()
     exchange.response_body.ended = (
-        response.method == "HEAD"
-        or response.status in _BODILESS_STATUS
-        or response.headers.get("Content-Length") == "0"
+        response.method == "HEAD" or status in _BODILESS_STATUS or response.headers.get("Content-Length") == "0"
     )
     # A small body has come with its head: then the connection is back in the pool, and only the protocol, which is
     # one connection's own, still knows the transport. Without it the peer is unknown, nothing else.
@@ -385,5 +385,5 @@ def _note_refused_response(exchange: Exchange, error: BaseException) -> None:
         exchange.status = error.status or None
         exchange.reason = reason_octets(error.message)
         exchange.response_headers = list((error.headers or {}).items())
-        exchange.instants.response_started = time.perf_counter_ns()
+        exchange.instants.response_started = perf_counter_ns()
         exchange.end_reason = "raise_for_status refused the response"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-from otel_har.message import TEXT_BYTES, RawHeaders, memory_of
+from otel_har.message import JoinedFields, RawHeaders, memory_of
 
-_HTTP_1_1 = (1, 1)
+HTTP_1_1 = (1, 1)
 
 
 def as_sent(headers: Mapping[str, str]) -> tuple[RawHeaders, int]:
@@ -15,10 +15,11 @@ def as_sent(headers: Mapping[str, str]) -> tuple[RawHeaders, int]:
     try:  # all at once: to encode each by itself takes two calls for each field
         octets = "\n".join(itertools.chain.from_iterable(headers.items())).encode("utf-8", "surrogatepass")
     except TypeError:
-        octets = b""
-    lines = octets.split(b"\n")
-    if len(lines) == 2 * len(headers):  # aiohttp refuses line ends, and what is no text; but then it is noted first
-        return list(zip(lines[::2], lines[1::2], strict=True)), len(octets) + len(lines) * TEXT_BYTES
+        octets = b"\n"
+    lines = 2 * len(headers)
+    if octets.count(b"\n") + 1 == lines:  # aiohttp refuses line ends, and what is no text; but then it is noted first
+        joined = JoinedFields(octets, lines)
+        return joined, joined.memory_bytes
     fields = [(_written(name), _written(value)) for name, value in headers.items()]
     return fields, memory_of(fields)
 
@@ -45,4 +46,4 @@ def reason_octets(text: str | None) -> bytes:
 
 def http_version(version: tuple[int, int]) -> str:
     """As a start line writes it."""
-    return "HTTP/1.1" if version == _HTTP_1_1 else f"HTTP/{version[0]}.{version[1]}"
+    return "HTTP/1.1" if version == HTTP_1_1 else f"HTTP/{version[0]}.{version[1]}"

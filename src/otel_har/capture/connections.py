@@ -60,10 +60,12 @@ class Connection:
     def describe(self, exchange: Exchange) -> None:
         """Note in the exchange what connection it goes over."""
         exchange.connection_id = self.id
-        exchange.tls = self.tls
-        if self.peer_address is not None or self.socket_path is not None:
+        if self.tls is not None:
+            exchange.tls = self.tls
+        if self.peer_address is not None:
             exchange.peer_address = self.peer_address
             exchange.peer_port = self.peer_port
+        elif self.socket_path is not None:
             exchange.socket_path = self.socket_path
 
 

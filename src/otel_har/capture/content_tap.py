@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from time import perf_counter_ns
 from typing import Any, ClassVar
 
 from otel_har.capture.proxy import Tap
@@ -21,14 +22,12 @@ _NOTING = {
     "iter_any": "_self_noting_iteration",
     "iter_chunked": "_self_noting_iteration",
     "iter_chunks": "_self_noting_iteration",
-    "read": "_self_noting_read",
     "read_nowait": "_self_noting_read_nowait",
     "readany": "_self_noting_read",
     "readchunk": "_self_noting_read",
     "readexactly": "_self_noting_read",
     "readline": "_self_noting_read",
     "readuntil": "_self_noting_read",
-    "set_exception": "_self_noting_exception",
 }
 _NOT_TOLD = -1
 _LOST = "a read that was given up took the others along"
@@ -68,6 +67,19 @@ class ContentTap(Tap):
         value = getattr(self.__wrapped__, name)
         noting = _NOTING.get(name)
         return value if noting is None else getattr(self, noting)(value)
+
+    # What is called of nearly every response; found without `__getattr__`.
+
+    @property
+    def read(self) -> Callable[..., Awaitable[Any]]:
+        """As the stream's own."""
+        return self._self_noting_read(self.__wrapped__.read)
+
+    @property
+    def set_exception(self) -> Callable[..., None]:
+        """As the stream's own, by which aiohttp closes it: the program lets go of the response, or it broke."""
+        set_exception: Callable[..., None] = self.__wrapped__.set_exception
+        return set_exception if self._self_notes.exchange.finished else self._self_noting_exception(set_exception)
 
     def _self_aiter(self) -> AsyncIterator[bytes]:
         return _NotingIterator(self.__wrapped__.__aiter__(), self)
@@ -109,8 +121,6 @@ class ContentTap(Tap):
         return noting_read
 
     def _self_noting_exception(self, set_exception: Callable[..., None]) -> Callable[..., None]:
-        """How aiohttp closes a stream: the program released or closed the response, or the connection broke."""
-
         def noting_exception(*args: Any, **kwargs: Any) -> None:
             set_exception(*args, **kwargs)
             if not self._self_notes.exchange.finished:
@@ -125,12 +135,19 @@ class ContentTap(Tap):
             exchange = notes.exchange
             if exchange.finished:
                 return
-            size = self._self_wire_size()
+            size = received_bytes(wrapped, self._self_is_plain)
             chunk = data[0] if isinstance(data, tuple) else data
-            self._self_take_back(len(chunk))
-            notes.chunk(chunk, size)
+            position = notes.position + len(chunk)
+            if getattr(wrapped, "_cursor", None) == position:  # as nearly always
+                notes.position = position
+            else:
+                self._self_take_back(len(chunk))
+            body = exchange.response_body
+            if chunk:
+                body.note(chunk, perf_counter_ns())
+                if size is not None:
+                    body.wire_size_bytes = size
             if wrapped.at_eof():
-                body = exchange.response_body
                 if body.size_bytes < wrapped.total_bytes - self._self_start:
                     body.has_gaps = True
                     notes.left(_LOST, size)
@@ -167,7 +184,7 @@ class ContentTap(Tap):
         self._self_notes.left(reason, self._self_wire_size())
 
     def _self_wire_size(self) -> int | None:
-        return received_bytes(self.__wrapped__, is_plain=self._self_is_plain)
+        return received_bytes(self.__wrapped__, self._self_is_plain)
 
 
 def has_no_coding(headers: RawHeaders) -> bool:
@@ -177,7 +194,7 @@ def has_no_coding(headers: RawHeaders) -> bool:
     )
 
 
-def received_bytes(content: Any, *, is_plain: bool) -> int | None:
+def received_bytes(content: Any, is_plain: bool) -> int | None:
     """What came of an encoded body, without chunk framing, whether the program has read it or not.
 
     The stream counts the encoded bytes where it decodes; what it does not decode came as it was.

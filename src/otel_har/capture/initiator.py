@@ -16,6 +16,7 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from otel_har.exchange import CallPlace
 from otel_har.guard import caught
@@ -38,10 +39,10 @@ _MAX_KINDS = 10_000  # a program that makes code as it goes makes file names too
 _STEPS = range(_MAX_WALK)
 
 
-class _Kinds(dict[str, int]):
+class _Kinds(dict[Any, int]):
     """The kinds of frames by the names of their files; what is asked for the first time is worked out."""
 
-    def __missing__(self, file_name: str | None) -> int:
+    def __missing__(self, file_name: object) -> int:
         if not isinstance(file_name, str):  # a module may say anything of itself
             return _INSTALLED
         if len(self) >= _MAX_KINDS:
