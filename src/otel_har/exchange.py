@@ -22,6 +22,7 @@ from otel_har.message import NOT_SEEN, Body, BodyRule, HeaderText, RawHeaders, m
 _OWN_BYTES = 3 * 1024
 USUAL_BYTES = 3 * 1024
 """Of heads, URL and span: most exchanges have less."""
+_USUAL_ROOM = _OWN_BYTES + USUAL_BYTES
 _MAX_TEXT_OVER_BUDGET = 1_000
 
 _TEXT = (str, bytes)
@@ -162,9 +163,7 @@ class Exchange:
             if self.interest is _NOTHING:  # nobody will ask for them
                 self._let_go_of_heads()
                 return
-            head_bytes = self._head_bytes = self._counted_head_bytes()
-            if head_bytes + self._span_bytes <= USUAL_BYTES and self._charge.taken_bytes and not self.is_over_budget:
-                return  # the room for that is taken
+            self._head_bytes = self._counted_head_bytes()
             if self.is_over_budget or not self._has_room():
                 self.is_over_budget = True
                 self.url = self.url[:_MAX_TEXT_OVER_BUDGET]
@@ -181,14 +180,13 @@ class Exchange:
     def hold_span(self, count: int) -> bool:
         """Take the room for what the exchange's span tells, in bytes; False where there is none."""
         self._span_bytes = count
-        if self._head_bytes + count <= USUAL_BYTES and self._charge.taken_bytes:
-            return True  # the room for that is taken
         return self._has_room()
 
     def _has_room(self) -> bool:
         """Room is taken at once for as much as most exchanges take with their spans: the account is asked once."""
-        total_bytes = _OWN_BYTES + max(USUAL_BYTES, self._head_bytes + self._span_bytes)
-        return total_bytes <= self._charge.taken_bytes or self._charge.raise_to(total_bytes)
+        charge, more_bytes = self._charge, self._head_bytes + self._span_bytes
+        total_bytes = _USUAL_ROOM if more_bytes <= USUAL_BYTES else _OWN_BYTES + more_bytes
+        return total_bytes <= charge.taken_bytes or charge.raise_to(total_bytes)
 
     def _let_go_of_heads(self) -> None:
         self.request_head = None

@@ -55,13 +55,13 @@ class Trace:
         page: The page, once an entry asked for it.
     """
 
-    __slots__ = ("open_span_ids", "page", "root", "root_id")
+    # Defaults of the class instead of slots: where programs have no spans of their own, there is one for each exchange.
+    root: RootSpan | None = None
+    root_id: int | None = None
+    page: PageFacts | None = None
 
-    def __init__(self, *open_span_ids: int, root: RootSpan | None = None, root_id: int | None = None) -> None:
-        self.open_span_ids = set(open_span_ids)
-        self.root = root
-        self.root_id = root_id
-        self.page: PageFacts | None = None
+    def __init__(self, span_id: int) -> None:
+        self.open_span_ids = {span_id}
 
 
 class PageBook:
@@ -101,11 +101,10 @@ class PageBook:
             if trace is None:
                 while len(self._traces) >= _MAX_TRACES:  # spans that never end
                     del self._traces[next(iter(self._traces))]
-                trace = self._traces[trace_id] = Trace(span_id, root=root, root_id=root_id)
-                return trace
-            if len(trace.open_span_ids) < _MAX_OPEN_SPANS:
+                trace = self._traces[trace_id] = Trace(span_id)
+            elif len(trace.open_span_ids) < _MAX_OPEN_SPANS:
                 trace.open_span_ids.add(span_id)
-            if trace.root is None:
+            if root is not None and trace.root is None:
                 trace.root, trace.root_id = root, root_id
             return trace
 
@@ -114,12 +113,13 @@ class PageBook:
         with self._lock:
             trace = self._traces.get(trace_id)
             if trace is not None:
-                trace.open_span_ids.discard(span_id)
-                if not trace.open_span_ids:
+                open_span_ids = trace.open_span_ids
+                open_span_ids.discard(span_id)
+                if not open_span_ids:
                     del self._traces[trace_id]
                 if span_id == trace.root_id:
                     trace.root = span
-            page = self._pages.get(trace_id)
+            page = self._pages.get(trace_id) if self._pages else None
             if page is None or span_id != self._root_ids[trace_id]:
                 return None
             _complete(page, span)

@@ -28,7 +28,7 @@ def _book(max_pages: int = 100) -> PageBook:
 
 def _trace(book: PageBook, trace_id: int) -> Trace:
     """The trace as who saw it start knows it; one that nobody saw is empty."""
-    return book._traces.get(trace_id) or Trace()
+    return book._traces.get(trace_id) or Trace(0)
 
 
 def test_trace_is_a_page() -> None:
