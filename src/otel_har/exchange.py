@@ -163,7 +163,18 @@ class Exchange:
             if self.interest is _NOTHING:  # nobody will ask for them
                 self._let_go_of_heads()
                 return
-            self._head_bytes = self._counted_head_bytes()
+            # Versions and what is noted of a certificate are short, whatever a server sends.
+            count, reason, head = len(self.url), self.reason, self.request_head
+            if reason and isinstance(reason, _TEXT):  # an adapter of the program's own may say anything
+                count += len(reason)
+            if head is not None:
+                count += len(head)
+            if self.error is not None:
+                count += len(self.error)
+            for fields in (self.request_headers, self.response_headers, self.response_body.trailers):
+                if fields:
+                    count += memory_of(fields)
+            self._head_bytes = count
             if self.is_over_budget or not self._has_room():
                 self.is_over_budget = True
                 self.url = self.url[:_MAX_TEXT_OVER_BUDGET]
@@ -204,23 +215,6 @@ class Exchange:
         other.request_body = self.request_body.under(request_rule)
         other.response_body = self.response_body.under(response_rule)
         return other
-
-    def _counted_head_bytes(self) -> int:
-        count = len(self.url)
-        # Versions and what is noted of a certificate are short, whatever a server sends.
-        if self.reason and isinstance(self.reason, _TEXT):  # an adapter of the program's own may say anything
-            count += len(self.reason)
-        if self.request_head is not None:
-            count += len(self.request_head)
-        if self.error is not None:
-            count += len(self.error)
-        if self.request_headers:
-            count += memory_of(self.request_headers)
-        if self.response_headers:
-            count += memory_of(self.response_headers)
-        if self.response_body.trailers:
-            count += memory_of(self.response_body.trailers)
-        return count
 
     def when_finished(self, listener: Callable[[Exchange], None]) -> None:
         """Call `listener` once the exchange is finished; at once when it is already.

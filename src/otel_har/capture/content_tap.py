@@ -48,19 +48,18 @@ class ContentTap(Tap):
         is_plain: Whether the stream does not decode what it gives; by default what the header fields tell.
     """
 
-    __slots__ = ("_self_is_plain", "_self_notes", "_self_start")
+    __slots__ = ("_self_notes",)
     _self_plain: ClassVar[tuple[str, ...]] = ("exception",)  # what aiohttp asks for at each response's end
     _self_special: ClassVar[dict[str, str]] = {"__aiter__": "_self_aiter"}
 
     def __init__(self, wrapped: Any, notes: ResponseNotes, *, is_plain: bool | None = None) -> None:
         _set(self, "__wrapped__", wrapped)
         _set(self, "_self_notes", notes)
-        notes.position = getattr(wrapped, "_cursor", 0)
-        _set(self, "_self_start", notes.position)
+        notes.position = notes.start = getattr(wrapped, "_cursor", 0)
         exchange = notes.exchange
         if is_plain is None:
             is_plain = exchange.response_body.encoded or has_no_coding(exchange.response_headers)
-        _set(self, "_self_is_plain", is_plain)
+        notes.is_plain = is_plain
 
     def __getattr__(self, name: str) -> Any:
         """Every attribute is the stream's own, so that one it lacks is missing here too."""
@@ -135,7 +134,7 @@ class ContentTap(Tap):
             exchange = notes.exchange
             if exchange.finished:
                 return
-            size = received_bytes(wrapped, self._self_is_plain)
+            size = received_bytes(wrapped, notes.is_plain)
             chunk = data[0] if isinstance(data, tuple) else data
             position = notes.position + len(chunk)
             if getattr(wrapped, "_cursor", None) == position:  # as nearly always
@@ -148,7 +147,7 @@ class ContentTap(Tap):
                 if size is not None:
                     body.wire_size_bytes = size
             if wrapped.at_eof():
-                if body.size_bytes < wrapped.total_bytes - self._self_start:
+                if body.size_bytes < wrapped.total_bytes - notes.start:
                     body.has_gaps = True
                     notes.left(_LOST, size)
                 else:
@@ -184,7 +183,7 @@ class ContentTap(Tap):
         self._self_notes.left(reason, self._self_wire_size())
 
     def _self_wire_size(self) -> int | None:
-        return received_bytes(self.__wrapped__, self._self_is_plain)
+        return received_bytes(self.__wrapped__, self._self_notes.is_plain)
 
 
 def has_no_coding(headers: RawHeaders) -> bool:

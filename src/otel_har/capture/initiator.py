@@ -43,11 +43,10 @@ class _Kinds(dict[Any, int]):
     """The kinds of frames by the names of their files; what is asked for the first time is worked out."""
 
     def __missing__(self, file_name: object) -> int:
-        if not isinstance(file_name, str):  # a module may say anything of itself
-            return _INSTALLED
         if len(self) >= _MAX_KINDS:
             self.clear()
-        kind = self[file_name] = _classified(file_name)
+        # A module may say anything of itself.
+        kind = self[file_name] = _classified(file_name) if isinstance(file_name, str) else _INSTALLED
         return kind
 
 

@@ -48,7 +48,7 @@ class ResponseTap(Tap):
     the stream's own methods call what stands there. Then one call goes through here twice: the inner one counts.
     """
 
-    __slots__ = ("_self_has_coding", "_self_is_left_encoded", "_self_notes", "_self_read_before", "_self_tell")
+    __slots__ = ("_self_notes",)
     # Where requests looks for cookies, three times; what OpenTelemetry asks for.
     _self_plain: ClassVar[tuple[str, ...]] = ("_original_response", "version")
     _self_special: ClassVar[dict[str, str]] = {
@@ -61,17 +61,13 @@ class ResponseTap(Tap):
     def __init__(self, wrapped: Any, notes: ResponseNotes) -> None:
         _set(self, "__wrapped__", wrapped)
         _set(self, "_self_notes", notes)
-        _set(self, "_self_read_before", 0)
-        _set(self, "_self_has_coding", False)  # noqa: FBT003 - what the slot holds
-        _set(self, "_self_is_left_encoded", False)  # noqa: FBT003 - what the slot holds
-        _set(self, "_self_tell", None)
         try:
             headers = getattr(wrapped, "headers", None)
             if headers is not None and "content-encoding" in headers:
-                _set(self, "_self_has_coding", True)  # noqa: FBT003 - what the slot holds
-                _set(self, "_self_is_left_encoded", is_left_encoded(wrapped))
+                notes.has_coding = True
+                notes.is_left_encoded = is_left_encoded(wrapped)
             if not getattr(wrapped, "chunked", False):
-                _set(self, "_self_tell", getattr(wrapped, "tell", None))
+                notes.tell = getattr(wrapped, "tell", None)
                 if self._self_wire_size():
                     self._self_note_read_before()
         except Exception as fault:  # noqa: BLE001 - see `caught`
@@ -228,14 +224,14 @@ class ResponseTap(Tap):
             if data:
                 if decoded is None:
                     decoded = bool(getattr(wrapped, "decode_content", False))
-                body.encoded = self._self_is_left_encoded or not decoded
+                body.encoded = notes.is_left_encoded or not decoded
                 body.note(b"".join(data) if isinstance(data, list) else data, perf_counter_ns())
                 if size is not None:
                     body.wire_size_bytes = size
             if got is not None and not got:
                 if self._self_is_exhausted():
                     self._self_end()
-            elif getattr(wrapped, "length_remaining", None) == 0 and (body.encoded or not self._self_has_coding):
+            elif getattr(wrapped, "length_remaining", None) == 0 and (body.encoded or not notes.has_coding):
                 if size == body.size_bytes and not body.has_gaps:
                     notes.ended(size)
                 elif size is None or size == body.size_bytes:  # as long as announced, but something passed by
@@ -322,7 +318,8 @@ class ResponseTap(Tap):
 
     def _self_is_plain(self) -> bool:
         """Whether the bytes that are read are those of the wire."""
-        return self._self_notes.exchange.response_body.encoded or not self._self_has_coding
+        notes = self._self_notes
+        return notes.exchange.response_body.encoded or not notes.has_coding
 
     @guarded("looking for what was read before")
     def _self_note_read_before(self) -> None:
@@ -332,15 +329,16 @@ class ResponseTap(Tap):
         if counted and isinstance(left, int):
             length = str((getattr(self.__wrapped__, "headers", None) or {}).get("content-length"))
             expected = int(length) if length.isascii() and length.isdigit() else left
-            self._self_read_before = max(0, counted + left - expected)
+            self._self_notes.read_before = max(0, counted + left - expected)
 
     def _self_wire_size(self) -> int | None:
         """urllib3's `tell`: bytes taken from the connection so far, which it does not count in chunked bodies."""
-        tell = self._self_tell
+        notes = self._self_notes
+        tell = notes.tell
         if tell is None:
             return None
         try:
             size = tell()
         except (OSError, ValueError):  # closed, or not seekable
             return None
-        return size - self._self_read_before if isinstance(size, int) else None
+        return size - notes.read_before if isinstance(size, int) else None

@@ -33,15 +33,28 @@ class ResponseNotes:
     Attributes:
         readings: How often anything was noted of what the program read.
         position: How many bytes the stream had given when it was last looked at, where it says.
+        start: The same, when it was looked at for the first time.
+        is_plain: Whether the stream is known not to decode what it gives.
+        has_coding: Whether the response names a content coding.
+        is_left_encoded: Whether its coding is one that the client has no decoder for.
+        read_before: How many bytes were counted before the program could read any.
+        tell: Gives how many bytes of the encoded body came over the wire; None where nobody counts.
     """
 
-    __slots__ = ("_interruption", "exchange", "position", "readings")
+    # Defaults of the class instead of slots: each client has its own. All that a tap knows is here, since setting what
+    # is the tap's own is a call each time.
+    _interruption: str | None = None
+    readings = 0
+    position = 0
+    start = 0
+    is_plain = False
+    has_coding = False
+    is_left_encoded = False
+    read_before = 0
+    tell: Callable[[], Any] | None = None
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self._interruption: str | None = None
-        self.readings = 0
-        self.position = 0
 
     def chunk(self, data: Any, wire_size_bytes: int | None = None) -> None:
         """The program read these bytes."""
