@@ -26,6 +26,7 @@ BodyRule = Literal["all", "text", "none"]
 _STRICTNESS: tuple[BodyRule, ...] = ("all", "text", "none")
 
 
+_texts_of = itertools.chain.from_iterable
 TEXT_BYTES = 80
 """Of each of two texts, their pair and its place, besides the characters."""
 
@@ -57,9 +58,11 @@ def memory_of(raw: RawHeaders) -> int:
     if isinstance(raw, JoinedFields):
         return raw.memory_bytes
     try:
-        lengths = list(map(len, itertools.chain.from_iterable(raw)))
+        if type(raw) is list or type(raw) is tuple:  # as nearly always
+            return sum(map(len, _texts_of(raw))) + 2 * len(raw) * TEXT_BYTES
+        lengths = list(map(len, _texts_of(raw)))
     except TypeError:  # what is no text, an adapter of the program's own put there
-        lengths = [len(str(text)) for text in itertools.chain.from_iterable(raw)]
+        lengths = [len(str(text)) for text in _texts_of(raw)]
     return sum(lengths) + len(lengths) * TEXT_BYTES
 
 
