@@ -8,6 +8,7 @@ business of `timings` and `mapping`, in the worker.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import CodeType
@@ -28,6 +29,25 @@ CallFrame = tuple[str, str, int]
 """A frame of the program's call stack: function name, file name, line number (from 1)."""
 CallPlace = tuple[CodeType, int]
 """The same as it was met: the code, and the offset of the instruction that was under way in it."""
+
+
+def call_frame(frame: CallFrame | CallPlace) -> CallFrame:
+    """Function, file and line of a frame as it was met."""
+    return frame if len(frame) > 2 else _described(*frame)  # noqa: PLR2004 - known already
+
+
+@functools.lru_cache(1_000)
+def _described(code: CodeType, offset: int) -> CallFrame:
+    """Most requests of a program are made at a few places."""
+    # With the classes and functions that it stands in, where Python knows them (3.11).
+    name: str = getattr(code, "co_qualname", code.co_name)
+    return name, code.co_filename, _line(code, offset)
+
+
+def _line(code: CodeType, offset: int) -> int:
+    """The line of an instruction (PEP 626); that of the whole function for what has none."""
+    lines = (line for start, end, line in code.co_lines() if start <= offset < end and line is not None)
+    return next(lines, code.co_firstlineno)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +254,17 @@ class Exchange:
         self.finished = True
         if self._listeners:
             self._notify()
+
+    def __getstate__(self) -> dict[str, object]:
+        """What another process can know of it: the facts, not who waits for them here."""
+        state = vars(self) | {"initiator": tuple(map(call_frame, self.initiator))}
+        del state["_charge"], state["_listeners"]
+        return state
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
+        self._charge = Charge(self.request_body.budget)
+        self._listeners = []
 
     def _notify(self) -> None:
         while True:

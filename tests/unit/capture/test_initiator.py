@@ -11,7 +11,7 @@ import pytest
 
 import otel_har
 from otel_har.capture.initiator import _classified, program_frames
-from otel_har.mapping.initiator import call_frame
+from otel_har.exchange import call_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from otel_har.mapping.initiator import call_frame, har_initiator
+from otel_har.exchange import call_frame
+from otel_har.mapping.initiator import har_initiator
 
 if TYPE_CHECKING:
     from otel_har.exchange import CallFrame, CallPlace
