@@ -176,7 +176,7 @@ RECORDERS = (
     Recorder("otel-har", "otel-har, file", otel_har_file, clients=("requests", "aiohttp"), baseline="otel"),
     Recorder(
         "otel-har-process",
-        "otel-har, file, by a process",
+        "otel-har, background process",
         partial(otel_har_file, options=("--har_in_background", "process")),
         clients=("requests", "aiohttp"),
         baseline="otel",
