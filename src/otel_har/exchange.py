@@ -8,12 +8,11 @@ business of `timings` and `mapping`, in the worker.
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import CodeType
 
 from otel_har.budget import Charge
+from otel_har.call_frames import CallFrame, CallPlace, call_frame
 from otel_har.duplex import Duplex
 from otel_har.guard import caught
 from otel_har.limits import CaptureLimits, Interest
@@ -24,30 +23,6 @@ _OWN_BYTES = 3 * 1024
 USUAL_BYTES = 3 * 1024
 """Of heads, URL and span: most exchanges have less."""
 _MAX_TEXT_OVER_BUDGET = 1_000
-
-CallFrame = tuple[str, str, int]
-"""A frame of the program's call stack: function name, file name, line number (from 1)."""
-CallPlace = tuple[CodeType, int]
-"""The same as it was met: the code, and the offset of the instruction that was under way in it."""
-
-
-def call_frame(frame: CallFrame | CallPlace) -> CallFrame:
-    """Function, file and line of a frame as it was met."""
-    return frame if len(frame) > 2 else _described(*frame)  # noqa: PLR2004 - known already
-
-
-@functools.lru_cache(1_000)
-def _described(code: CodeType, offset: int) -> CallFrame:
-    """Most requests of a program are made at a few places."""
-    # With the classes and functions that it stands in, where Python knows them (3.11).
-    name: str = getattr(code, "co_qualname", code.co_name)
-    return name, code.co_filename, _line(code, offset)
-
-
-def _line(code: CodeType, offset: int) -> int:
-    """The line of an instruction (PEP 626); that of the whole function for what has none."""
-    lines = (line for start, end, line in code.co_lines() if start <= offset < end and line is not None)
-    return next(lines, code.co_firstlineno)
 
 
 @dataclass(frozen=True, slots=True)

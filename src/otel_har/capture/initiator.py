@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from otel_har.exchange import CallPlace
+from otel_har.call_frames import CallPlace
 from otel_har.guard import caught
 
 _MAX_WALK = 500

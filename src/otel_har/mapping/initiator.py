@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from otel_har.exchange import CallFrame, CallPlace, call_frame
+from otel_har.call_frames import CallFrame, CallPlace, call_frame
 
 
 def har_initiator(frames: Sequence[CallFrame | CallPlace]) -> dict[str, Any]:
