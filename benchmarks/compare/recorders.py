@@ -174,6 +174,13 @@ RECORDERS = (
     Recorder("nothing", "nothing", _plain),
     Recorder("otel", "OpenTelemetry alone", partial(_plain, in_program="otel")),
     Recorder("otel-har", "otel-har, file", otel_har_file, clients=("requests", "aiohttp"), baseline="otel"),
+    Recorder(
+        "otel-har-process",
+        "otel-har, background process",
+        partial(otel_har_file, options=("--har_in_background", "process")),
+        clients=("requests", "aiohttp"),
+        baseline="otel",
+    ),
     Recorder("otel-har-otlp", "otel-har, OTLP", _otel_har_otlp, clients=("requests", "aiohttp"), baseline="otel"),
     Recorder(
         "nothing-harlem",

@@ -7,7 +7,9 @@ attributes of spans): bodies go before entries do.
 
 from __future__ import annotations
 
+import functools
 import threading
+from collections.abc import Callable
 
 from otel_har.forking import call_in_forked_child
 from otel_har.waiting import WaitingRoom
@@ -49,6 +51,10 @@ class ByteBudget:
         self._renew_lock()
         call_in_forked_child(self._renew_lock)
 
+    def __reduce__(self) -> tuple[Callable[[int], ByteBudget], tuple[int]]:
+        """In another process it is another account, with the same limit."""
+        return _budget_elsewhere, (self.limit_bytes,)
+
     def _renew_lock(self) -> None:
         # Reentrant: a finaliser may give bytes back while its own thread is taking some.
         self._lock = threading.RLock()
@@ -89,6 +95,13 @@ class ByteBudget:
             if taken_bytes > self.most_taken_bytes:  # noqa: PLR1730 - `max` is a call, and this is for each exchange
                 self.most_taken_bytes = taken_bytes
             return True
+
+
+def _budget_elsewhere(limit_bytes: int) -> ByteBudget:
+    return _budget(limit_bytes)
+
+
+_budget = functools.cache(ByteBudget)
 
 
 class Charge:

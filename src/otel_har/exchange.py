@@ -10,9 +10,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import CodeType
 
 from otel_har.budget import Charge
+from otel_har.call_frames import CallFrame, CallPlace, call_frame
 from otel_har.duplex import Duplex
 from otel_har.guard import caught
 from otel_har.limits import CaptureLimits, Interest
@@ -27,11 +27,6 @@ _MAX_TEXT_OVER_BUDGET = 1_000
 
 _TEXT = (str, bytes)
 _NOTHING = Interest.NOTHING  # a name of an enumeration's is looked up by a call
-
-CallFrame = tuple[str, str, int]
-"""A frame of the program's call stack: function name, file name, line number (from 1)."""
-CallPlace = tuple[CodeType, int]
-"""The same as it was met: the code, and the offset of the instruction that was under way in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +231,17 @@ class Exchange:
         self.finished = True
         if self._listeners:
             self._notify()
+
+    def __getstate__(self) -> dict[str, object]:
+        """What another process can know of it: the facts, not who waits for them here."""
+        state = vars(self) | {"initiator": tuple(map(call_frame, self.initiator))}
+        del state["_charge"], state["_listeners"]
+        return state
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
+        self._charge = Charge(self.request_body.budget)
+        self._listeners = []
 
     def _notify(self) -> None:
         listeners = self._listeners

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from otel_har.arrivals import Arrivals
+from otel_har.budget import ByteBudget
 from otel_har.limits import CaptureLimits
 
 _SMALL_CHUNK_BYTES = 1024
@@ -234,6 +235,11 @@ class Body:
         return b"".join(self._chunks)
 
     @property
+    def budget(self) -> ByteBudget:
+        """What its bytes are taken from."""
+        return self._limits.budget
+
+    @property
     def limit_bytes(self) -> int:
         """The most bytes that are kept."""
         return self._limits.max_body_bytes
@@ -257,6 +263,10 @@ class Body:
     def _release(self, count: int) -> None:
         self._kept_bytes -= count
         self._limits.budget.give_back(count)
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
+        self._limits.budget.take(self._kept_bytes)  # an account of the other process, which gets them back
 
     def __del__(self) -> None:
         if self._kept_bytes:

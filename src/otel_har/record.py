@@ -43,6 +43,21 @@ class SpanFacts:
     attributes: Mapping[str, object]
     exception: str | None
 
+    def __reduce__(self) -> tuple[type[SpanFacts], tuple[object, ...]]:
+        """What another process can know of it: all. Asked for each field by itself it takes three times as long."""
+        return SpanFacts, (
+            self.trace_id,
+            self.span_id,
+            self.parent_span_id,
+            self.scope,
+            self.start_unix_ns,
+            self.end_unix_ns,
+            self.status_code,
+            self.status_description,
+            self.attributes,
+            self.exception,
+        )
+
 
 class PageFacts:
     """One page: a trace with a local root span, or the program's run.
@@ -127,6 +142,10 @@ class HarRecord:
         self._process = process
         self.is_over_budget = is_over_budget
         self._charge = charge
+
+    def __reduce__(self) -> tuple[type[HarRecord], tuple[object, ...]]:
+        """What another process can know of it: all, but for who holds the room here."""
+        return HarRecord, (self.exchange, self.span, self.page, self.process, self.is_over_budget)
 
     @property
     def span(self) -> SpanFacts:

@@ -17,6 +17,7 @@ from otel_har.budget import ByteBudget
 from otel_har.exchange import Exchange, TlsFacts
 from otel_har.export.building import build_batch
 from otel_har.export.file import FileHarExporter
+from otel_har.export.messages import packed, unpacked
 from otel_har.export.written import written, written_of
 from otel_har.har.checker import check
 from otel_har.har.models import Browser, Creator, Entry
@@ -260,6 +261,18 @@ def _assert_good(record: HarRecord, indent: int | None = None) -> None:
 def test_any_exchange(record: HarRecord, indent: int | None) -> None:
     """Whatever a capture noted, the entry is one that every reader takes."""
     _assert_good(record, indent)
+
+
+@any_exchange
+@given(records)
+def test_any_exchange_elsewhere(record: HarRecord) -> None:
+    """What another process gets of an exchange gives the entry that it gives here."""
+    [there] = unpacked(packed([record]))
+    assert isinstance(there, HarRecord)
+    assert har_entry(record) == har_entry(there)
+    assert record.exchange is not None
+    assert there.exchange is not None
+    assert record.exchange.response_body.kept_bytes == there.exchange.response_body.kept_bytes
 
 
 @any_exchange

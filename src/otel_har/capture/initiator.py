@@ -2,11 +2,11 @@
 
 The rule: it is a walk over frames that are there anyway, with one look-up for each; no source is read and no frame is
 kept, but the code and the place in it, of which names and lines are worked out later. Asking a frame for its code is an
-audit event, for which every audit hook of the process is called: so what belongs to Python or to the clients is told by
-the file of its module, without its code. A frame is the program's own
-unless its file belongs to Python, to this package or to an installed distribution. A program that is itself installed,
-or given with `-c`, has no frames of its own by that measure: then those count that belong neither to Python nor to what
-carries a request. Below an asyncio task stands the loop, which did not ask.
+audit event, for which every audit hook of the process is called: so the client's own frames are told by the files of
+their modules, without their code. A frame is the program's own unless its file belongs to Python, to this package or to
+an installed distribution. A program that is itself installed, or given with `-c`, has no frames of its own by that
+measure: then those count that belong neither to Python nor to what carries a request. Below an asyncio task stands the
+loop, which did not ask.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from otel_har.exchange import CallPlace
+from otel_har.call_frames import CallPlace
 from otel_har.guard import caught
 
 _MAX_WALK = 500
@@ -67,12 +67,16 @@ def program_frames(limit: int, depth: int = 1) -> Sequence[CallPlace]:  # noqa: 
     kinds = _kinds
     try:
         frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the documented way to one's own stack
+        for _ in _STEPS:  # through what the client itself stands on
+            if frame is None or kinds[frame.f_globals.get("__file__")]:
+                break
+            frame = frame.f_back
         for _ in _STEPS:
             if frame is None:
                 break
-            if kinds[frame.f_globals.get("__file__")]:
-                code = frame.f_code
-                kind = kinds[code.co_filename]
+            code = frame.f_code
+            kind = kinds[code.co_filename]
+            if kind:
                 if kind == _PROGRAM:
                     program.append((code, frame.f_lasti))
                     if len(program) == limit:
@@ -80,7 +84,7 @@ def program_frames(limit: int, depth: int = 1) -> Sequence[CallPlace]:  # noqa: 
                 elif kind == _LOOP:
                     if program or installed:
                         break
-                elif kind and len(installed) < limit and not program:
+                elif len(installed) < limit and not program:
                     installed.append((code, frame.f_lasti))
             frame = frame.f_back
     except Exception as fault:  # noqa: BLE001 - see `caught`

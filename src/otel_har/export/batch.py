@@ -21,9 +21,9 @@ from opentelemetry.metrics import MeterProvider
 
 from otel_har.export.accounted import AccountedProcessor
 from otel_har.export.batch_settings import BatchSettings
-from otel_har.export.building import MAX_BATCH_BYTES, QueueItem, losses_of, records_of
+from otel_har.export.building import MAX_BATCH_BYTES, losses_of, records_of
 from otel_har.export.delivery import INTERRUPTED, OTHER, Delivery, Outcome
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, QueueItem
 from otel_har.export.metrics import Measured, observe
 from otel_har.export.orders import PARK, Flush, Order, Park
 from otel_har.filters import EVERYTHING, HarFilter
@@ -93,6 +93,7 @@ class BatchHarProcessor(AccountedProcessor):
         self._is_behind = False  # the last batch was cut by its bytes: more waits
         self._delivery = Delivery(self._exporter, *self._form)
         self._account = self._delivery.account
+        self._batch_size = self._delivery.most_items(self._settings.max_export_batch_size)
         self._retry_at: float | None = None  # when to try a destination again that takes nothing for now
         self._failed_until_flush = 0
         self.waiting.forget()
@@ -172,7 +173,7 @@ class BatchHarProcessor(AccountedProcessor):
         self._items.append(item)
         if self._worker is None and time.monotonic() >= self._start_again_at:
             self._start_worker()
-        is_full = len(self._items) >= self._settings.max_export_batch_size
+        is_full = len(self._items) >= self._batch_size
         if (is_full or self._bytes_since_wake >= MAX_BATCH_BYTES) and not self._wake_pending:
             self._wake_pending = True
             self._bytes_since_wake = 0
@@ -300,7 +301,7 @@ class BatchHarProcessor(AccountedProcessor):
     def _pause_s(self) -> float:
         if self._retry_at is not None:
             return max(0.0, self._retry_at - time.monotonic())
-        is_full = self._is_behind or len(self._items) >= self._settings.max_export_batch_size
+        is_full = self._is_behind or len(self._items) >= self._batch_size
         return 0 if is_full else self._settings.schedule_delay_millis / 1000
 
     def _carry_out(self, flush: Flush) -> None:
@@ -334,11 +335,11 @@ class BatchHarProcessor(AccountedProcessor):
             self._account.add(losses_of(self._items))
             self._items.clear()
         elif self._account.untold:
-            self._delivery.deliver([])
+            self._delivery.deliver(deque())
 
     def _export_one(self, most: int | None = None) -> int:
         """Export one batch; how many items left the queue with it."""
-        size = self._settings.max_export_batch_size if most is None else min(most, self._settings.max_export_batch_size)
+        size = self._batch_size if most is None else min(most, self._batch_size)
         items = self._taken(size)
         self._pages_waiting.difference_update([item.id for item in items if isinstance(item, PageFacts)])
         return self._deliver(items) if items else self._delivery.rest()
@@ -361,7 +362,7 @@ class BatchHarProcessor(AccountedProcessor):
 
     def _deliver(self, items: list[QueueItem]) -> int:
         """Deliver a batch of the first items and let go of them; the others, or all, go back to the queue's front."""
-        outcome, left = None, iter(items)
+        outcome, left = None, deque(items)
         try:
             outcome = self._delivery.deliver(left, waiting=records_of(self._items) + self._in_flight)
         finally:

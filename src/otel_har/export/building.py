@@ -6,10 +6,12 @@ that the program read compressed is counted so while it waits, and may be a thou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from otel_har.export.interfaces import HarBatch, HarStatistics
+from otel_har.export.interfaces import HarBatch, HarStatistics, QueueItem
+from otel_har.export.remote import Made
 from otel_har.export.weight import text_length
 from otel_har.export.written import WrittenEntries, WrittenEntry, written
 from otel_har.filters import EVERYTHING, HarFilter
@@ -20,7 +22,6 @@ from otel_har.mapping.options import DEFAULT_OPTIONS, MappingOptions
 from otel_har.record import HarRecord, PageFacts
 from otel_har.redaction.redactor import DEFAULT_REDACTOR, Redactor
 
-QueueItem = HarRecord | PageFacts
 # Beyond so many bytes a batch is exported as it is: building and writing it takes a multiple of them.
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 
@@ -155,6 +156,25 @@ class _Building:
         entries = WrittenEntries(entry for _, entry in self._entries)
         batch = HarBatch(tuple(filter(None, pages)), entries, statistics, self._redactor.told)
         return Built(batch, self._filtered_entries)
+
+
+def taken_from(left: deque[QueueItem]) -> Iterator[QueueItem]:
+    """The items, each taken out as it is asked for."""
+    while left:
+        yield left.popleft()
+
+
+def made_of(built: Built, taken: int, told: HarStatistics) -> Made:
+    """What there is to say of a batch.
+
+    Args:
+        built: The batch.
+        taken: How many items became part of it.
+        told: All that it tells to be lost.
+    """
+    batch = built.batch
+    is_empty = built.filtered_entries > 0 and not (batch.pages or batch.entries or told)
+    return Made(taken, len(batch.entries), built.filtered_entries, batch.statistics, is_empty)
 
 
 def records_of(items: Iterable[QueueItem]) -> int:

@@ -6,17 +6,21 @@ processes: its parent may have something to say until its own end.
 
 from __future__ import annotations
 
-import base64
 import functools
-import json
 import os
+import pickle
 import signal
 import threading
+from collections import deque
+from dataclasses import replace
 from typing import Any, BinaryIO
 
+from otel_har.export.building import build, made_of, taken_from
+from otel_har.export.elsewhere import EntryForm
 from otel_har.export.interfaces import HarExporter
-from otel_har.export.messages import HEADER, batch_of
-from otel_har.export.remote import answer_of, done, for_others, made_from, needs_upkeep, path_of
+from otel_har.export.messages import HEADER, members_of, message, unpacked
+from otel_har.export.remote import Made, answer_of, done, for_others, made_from, needs_upkeep, path_of
+from otel_har.redaction.redactor import Redactor
 
 _LOOK_S = 1.0
 
@@ -42,27 +46,24 @@ class _Worker:
         self._answers = answers
         self._exporter: HarExporter | None = None
         self._timeout_s = 0.0
+        self._packed_form = b""
+        self._made: Made | None = None
 
     def work(self) -> None:
         """Do what is asked for, until the input ends or the exporter is shut down."""
         is_shut_down = False
         while not is_shut_down and (order := self._next_order()) is not None:
+            self._made = None
             answer = answer_of(functools.partial(self._do, order))
             is_shut_down = order["do"] == "shutdown"
-            said: dict[str, Any] = {
-                "number": order["number"],
-                "value": answer.value,
-                "fault": answer.fault,
-                "is_passing": answer.is_passing,
-                "errno": answer.errno,
-                "needs_upkeep": self._exporter is not None and needs_upkeep(self._exporter),
-                "path": path_of(self._exporter) if self._exporter is not None else None,
-            }
-            if order["do"] == "start" and self._exporter is not None:
-                pickled = for_others(self._exporter)
-                said["pickled"] = base64.b64encode(pickled).decode() if pickled is not None else None
+            exporter = self._exporter
+            if exporter is not None:
+                pickled = for_others(exporter) if order["do"] == "start" else None
+                upkeep, path = needs_upkeep(exporter), path_of(exporter)
+                answer = replace(answer, needs_upkeep=upkeep, path=path, pickled=pickled, made=self._made)
             try:
-                self._answer(said)
+                self._answers.write(message({"number": order["number"], "answer": answer}))
+                self._answers.flush()
             except OSError:  # nobody is there any more
                 break
         exporter = self._exporter
@@ -72,16 +73,31 @@ class _Worker:
     def _do(self, order: dict[str, Any]) -> bool:
         if order["do"] == "start":
             return self._start(order)
-        if self._exporter is None:
+        exporter = self._exporter
+        if exporter is None:
             raise RuntimeError("there is no exporter")
-        argument = batch_of(order) if order["do"] == "export" else int(order["timeout_millis"])
-        return done(self._exporter, order["do"], argument)
+        if order["do"] == "export_records":
+            return self._export_records(exporter, order)
+        return done(exporter, order["do"], order["batch"] if order["do"] == "export" else order["timeout_millis"])
+
+    def _export_records(self, exporter: HarExporter, order: dict[str, Any]) -> bool:
+        """Make the batch here."""
+        if order["form"] != self._packed_form:
+            self._form: EntryForm = pickle.loads(order["form"])  # noqa: S301 - of our own process
+            self._redactor = Redactor(self._form.redaction)
+            self._packed_form = order["form"]
+        left = deque(unpacked(order["items"]))
+        count = len(left)
+        built = build(taken_from(left), self._form.options, self._redactor, self._form.filter)
+        batch = replace(built.batch, statistics=order["untold"] + built.batch.statistics)
+        self._made = made_of(built, count - len(left), batch.statistics)
+        return self._made.is_empty or done(exporter, "export", batch)
 
     def _start(self, order: dict[str, Any]) -> bool:
-        self._timeout_s = float(order["timeout_s"])
-        threading.Thread(target=self._end_with, args=(int(order["parent"]),), daemon=True).start()
+        self._timeout_s = order["timeout_s"]
+        threading.Thread(target=self._end_with, args=(order["parent"],), daemon=True).start()
         os.chdir(order["directory"])
-        self._exporter = made_from(base64.b64decode(order["make"]))
+        self._exporter = made_from(order["make"])
         return True
 
     def _end_with(self, parent: int) -> None:
@@ -98,15 +114,7 @@ class _Worker:
             return None
         (length,) = HEADER.unpack(header)
         text = self._source.read(length)
-        if len(text) < length:
-            return None
-        order: dict[str, Any] = json.loads(text)
-        return order
-
-    def _answer(self, said: dict[str, Any]) -> None:
-        text = json.dumps(said).encode()
-        self._answers.write(HEADER.pack(len(text)) + text)
-        self._answers.flush()
+        return members_of(text) if len(text) == length else None
 
 
 if __name__ == "__main__":

@@ -11,15 +11,18 @@ import contextlib
 import enum
 import logging
 import time
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_har.errors import DestinationError
 from otel_har.export.account import Account
-from otel_har.export.building import QueueItem, build
-from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
+from otel_har.export.building import build, losses_of, made_of, records_of, taken_from
+from otel_har.export.elsewhere import ITEMS_AT_ONCE, EntryForm, RecordExporter
+from otel_har.export.interfaces import HarExporter, HarExportResult, HarStatistics, QueueItem
+from otel_har.export.remote import Answer, Made
 from otel_har.filters import HarFilter
 from otel_har.guard import faults_so_far, guarded, take_fault_counts
 from otel_har.mapping.options import MappingOptions
@@ -33,6 +36,7 @@ BUILD_FAILED = "build_failed"
 INTERRUPTED = "interrupted"
 OTHER = "_OTHER"
 
+_Result = HarExportResult | DestinationError | None
 _logger = logging.getLogger("otel_har")
 
 
@@ -66,6 +70,8 @@ class Delivery:
         self._exporter = exporter
         self._options = options
         self._redactor = redactor
+        self._form = EntryForm(options, redactor.policy, har_filter)
+        self._elsewhere = exporter if isinstance(exporter, RecordExporter) and self._form.is_of_values else None
         self.filter = har_filter
         self.account = Account()
         self._faults_before = faults_so_far()
@@ -73,38 +79,74 @@ class Delivery:
         self._reported_at: dict[int | None, float] = {}
         self._is_reported = False
 
-    def deliver(self, items: Iterable[QueueItem], *, waiting: int = 0) -> Outcome:
-        """Build a batch and hand it in.
+    def deliver(self, left: deque[QueueItem], *, waiting: int = 0) -> Outcome:
+        """Make a batch and hand it in.
 
         Args:
-            items: What it is built from; none where there is nothing to deliver but counts. An iterator is left where
-                the batch was large enough.
+            left: What it is made of; none where there is nothing to deliver but counts. What did not become part of the
+                batch, because it was large enough, is left in it.
             waiting: How many entries wait, these among them, for the log.
         """
-        with suppress_instrumentation():  # what the program's redactor requests is no traffic of the program
-            built = build(items, self._options, self._redactor, self.filter)
-        batch, found = built.batch, built.batch.statistics
-        told = self.account.untold + found
-        if built.filtered_entries and not (batch.pages or batch.entries or told):
-            self.account.leave_out(built.filtered_entries)
-            return Outcome.DELIVERED  # of nothing
-        result = self._exported(replace(batch, statistics=told))
+        untold = self.account.untold
+        made, result = self._delivered_elsewhere(left, untold) or self._delivered_here(left, untold)
         if isinstance(result, DestinationError):
             self.account.add(HarStatistics(failed_exports=1))
             self._interrupted(result, waiting)
             return Outcome.INTERRUPTED
-        self.account.add(found)
-        self.account.leave_out(built.filtered_entries)
-        if found.failed_entries:
-            self.account.failures[BUILD_FAILED] += found.failed_entries
+        self.account.add(made.found)
+        self.account.leave_out(made.filtered_entries)
+        if made.is_empty:
+            return Outcome.DELIVERED  # of nothing
+        if made.found.failed_entries:
+            self.account.failures[BUILD_FAILED] += made.found.failed_entries
         if result is HarExportResult.SUCCESS:
-            self.account.exported_entries += len(batch.entries)
-            self.account.tell(told)
+            self.account.exported_entries += made.entries
+            self.account.tell(untold + made.found)
             self._goes_on(waiting)
             return Outcome.DELIVERED
         self.account.add(HarStatistics(failed_exports=1))
-        self.account.fail(len(batch.entries), OTHER)
+        self.account.fail(made.entries, OTHER)
         return Outcome.FAILED
+
+    def _delivered_here(self, left: deque[QueueItem], untold: HarStatistics) -> tuple[Made, _Result]:
+        count = len(left)
+        with suppress_instrumentation():  # what the program's redactor requests is no traffic of the program
+            built = build(taken_from(left), self._options, self._redactor, self.filter)
+        batch = replace(built.batch, statistics=untold + built.batch.statistics)
+        made = made_of(built, count - len(left), batch.statistics)
+        return made, HarExportResult.SUCCESS if made.is_empty else self._exported(lambda: self._exporter.export(batch))
+
+    def _delivered_elsewhere(self, left: deque[QueueItem], untold: HarStatistics) -> tuple[Made, _Result] | None:
+        """The same by the exporter itself; None where it cannot, and nothing was done."""
+        exporter, form = self._elsewhere, self._form
+        if exporter is None or not left:
+            return None
+        items = list(left)
+        left.clear()
+        answers: list[Answer | None] = []
+
+        def export() -> HarExportResult:
+            answer = exporter.export_records(items, form, untold)
+            answers.append(answer)
+            return HarExportResult.SUCCESS if answer is None else answer.result()
+
+        result = self._exported(export)
+        if answers == [None]:
+            left.extend(items)
+            return None
+        made = answers[0].made if answers and answers[0] is not None else None
+        if made is None:  # nobody knows: they are lost, or come again
+            made = Made(len(items), records_of(items), 0, losses_of(items), is_empty=False)
+        left.extend(items[made.taken :])
+        return made, result
+
+    def most_items(self, limit: int) -> int:
+        """The most items of one batch.
+
+        Args:
+            limit: The most that the settings allow.
+        """
+        return min(limit, ITEMS_AT_ONCE) if self._elsewhere is not None else limit
 
     def rest(self) -> int:
         """Nothing waits: let the exporter do what time brings. How much was delivered: nothing."""
@@ -117,11 +159,11 @@ class Delivery:
             self._exporter.upkeep()
 
     @guarded("exporting", BaseException)
-    def _exported(self, batch: HarBatch) -> HarExportResult | DestinationError:
+    def _exported(self, export: Callable[[], HarExportResult]) -> HarExportResult | DestinationError:
         """What the exporter returned, or said of its destination."""
         try:
             with suppress_instrumentation():
-                return self._exporter.export(batch)
+                return export()
         except DestinationError as fault:
             return fault
 

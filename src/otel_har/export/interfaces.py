@@ -17,6 +17,8 @@ from otel_har.limits import Interest
 from otel_har.record import HarRecord, PageFacts
 from otel_har.waiting import WaitingRoom
 
+QueueItem = HarRecord | PageFacts
+"""What waits for the worker."""
 DEFAULT_TIMEOUT_MILLIS = 30_000
 
 

@@ -1,40 +1,88 @@
-"""How a batch and what is to be done with it are written for another process."""
+"""What is said to another process, and by it.
+
+The rule: values only. What is of the program's own, or of a library's, would have to be imported there: texts and
+numbers of such classes cross as what they are, and nothing else of them does.
+"""
 
 from __future__ import annotations
 
-import json
+import io
+import pickle
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-from otel_har.export.interfaces import HarBatch, HarStatistics
-from otel_har.har.models import Entry, Page
+from otel_har.export.interfaces import QueueItem
 
 HEADER = struct.Struct("!Q")
 """What comes before each message: its length, bytes."""
 
-
-def order_of(number: int, do: str, members: dict[str, Any], batch: HarBatch | None = None) -> bytes:
-    """An order as it is sent."""
-    head = json.dumps({"number": number, "do": do, **members}).encode()
-    if batch is not None:
-        lost = batch.statistics
-        counts = [lost.dropped_entries, lost.dropped_bodies, lost.failed_entries, lost.failed_exports]
-        parts = (
-            b',"statistics":' + json.dumps(counts).encode(),
-            b',"redaction":' + json.dumps(batch.redaction).encode(),
-            b',"pages":[' + b",".join(page.to_json() for page in batch.pages) + b"]",
-            b',"entries":[' + b",".join(entry.text for entry in batch.written()) + b"]}",
-        )
-        head = head[:-1] + b"".join(parts)
-    return HEADER.pack(len(head)) + head
+_KNOWN_PACKAGES = frozenset({"array", "builtins", "otel_har"})
 
 
-def batch_of(order: Mapping[str, Any]) -> HarBatch:
-    """The batch of an order."""
-    return HarBatch(
-        tuple(Page.model_validate(page) for page in order["pages"]),
-        tuple(Entry.model_validate(entry) for entry in order["entries"]),
-        HarStatistics(*order["statistics"]),
-        order["redaction"],
-    )
+def message(members: Mapping[str, object]) -> bytes:
+    """A message as it is sent."""
+    text = pickle.dumps(members, pickle.HIGHEST_PROTOCOL)
+    return HEADER.pack(len(text)) + text
+
+
+def members_of(text: bytes) -> dict[str, Any]:
+    """What a message says, without its header."""
+    members: dict[str, Any] = pickle.loads(text)  # noqa: S301 - of our own process
+    return members
+
+
+def packed(items: Sequence[QueueItem]) -> bytes:
+    """Records and pages for another process.
+
+    Raises:
+        pickle.PicklingError: When something in them is no value.
+        Exception: What classes of others raise when they are asked for one.
+    """
+    packet = io.BytesIO()
+    _Packer(packet, pickle.HIGHEST_PROTOCOL).dump(items)
+    return packet.getvalue()
+
+
+def unpacked(packet: bytes) -> Sequence[QueueItem]:
+    """The same there."""
+    items: Sequence[QueueItem] = pickle.loads(packet)  # noqa: S301 - of our own process
+    return items
+
+
+class _Packer(pickle.Pickler):
+    def reducer_override(self, value: Any) -> Any:
+        """As `pickle.Pickler` has it; asked for what is no value of Python's own."""
+        is_named = isinstance(value, type | FunctionType | BuiltinFunctionType)
+        kind = value if is_named else type(value)
+        if kind in _ours or _is_ours(kind):
+            return NotImplemented
+        for plain, given in _PLAIN.items():
+            if not is_named and issubclass(kind, plain):
+                return plain, (given(value),)
+        raise pickle.PicklingError(f"{kind.__module__}.{kind.__qualname__} is no value")
+
+
+_ours: set[object] = set()
+
+
+def _is_ours(kind: Any) -> bool:
+    """Whether every process with this package knows it."""
+    if (kind.__module__ or "").partition(".")[0] not in _KNOWN_PACKAGES:
+        return False
+    _ours.add(kind)
+    return True
+
+
+def _octets(value: bytes) -> bytes:
+    return b"".join((value,))
+
+
+# What a value of a class of its own is, whatever that class makes of it.
+_PLAIN: Mapping[type, Callable[[Any], object]] = {
+    str: str.__str__,
+    bytes: _octets,
+    int: int.__index__,
+    float: float.__float__,
+}

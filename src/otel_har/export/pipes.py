@@ -6,9 +6,7 @@ its parent end.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
 import os
 import selectors
 import subprocess
@@ -17,12 +15,10 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import otel_har.version as package
 from otel_har.errors import ExportError
-from otel_har.export.interfaces import HarBatch
-from otel_har.export.messages import HEADER, order_of
+from otel_har.export.messages import HEADER, members_of, message
 from otel_har.export.remote import Answer
 from otel_har.guard import attempted
 
@@ -75,32 +71,21 @@ class ChildProcess:
             for descriptor in self._descriptors():
                 os.set_blocking(descriptor, False)
 
-    def ask(self, do: str, end: float, members: dict[str, Any], batch: HarBatch | None = None) -> Answer:
+    def ask(self, do: str, end: float, **members: object) -> Answer:
         """Send an order and wait for its answer.
 
         Args:
             do: What is to be done.
             end: When to give up, of `time.monotonic`.
-            members: What the order says.
-            batch: What it brings.
+            members: What the order says and brings.
 
         Raises:
             EndedError: When the process has ended.
             LateError: When the time is over.
         """
         self._number += 1
-        order = order_of(self._number, do, members, batch)
-        said = self._asked(order, end)
-        pickled = said.get("pickled")
-        return Answer(
-            said["value"],
-            said["fault"],
-            said["is_passing"],
-            said["errno"],
-            said["needs_upkeep"],
-            base64.b64decode(pickled) if pickled is not None else None,
-            said["path"],
-        )
+        millis = int(max(0.0, end - time.monotonic()) * 1000)
+        return self._asked(message({"number": self._number, "do": do, "timeout_millis": millis, **members}), end)
 
     def end(self, end: float) -> None:
         """Have it end by the end of its input; kill it when the time is over."""
@@ -134,7 +119,7 @@ class ChildProcess:
                 with contextlib.suppress(OSError):
                     pipe.close()
 
-    def _asked(self, order: bytes, end: float) -> dict[str, Any]:
+    def _asked(self, order: bytes, end: float) -> Answer:
         writes, reads = self._descriptors()
         if sys.platform == "win32":  # which does not wait for pipes
             return self._in_thread(lambda: self._exchanged(writes, reads, order), end)
@@ -156,7 +141,7 @@ class ChildProcess:
                         selector.unregister(writes)
         return said
 
-    def _exchanged(self, writes: int, reads: int, order: bytes) -> dict[str, Any]:
+    def _exchanged(self, writes: int, reads: int, order: bytes) -> Answer:
         left = memoryview(order)
         while left:
             left = self._written(writes, left)
@@ -164,8 +149,8 @@ class ChildProcess:
             self._read(reads)
         return said
 
-    def _in_thread(self, exchange: Callable[[], dict[str, Any]], end: float) -> dict[str, Any]:
-        outcome: list[dict[str, Any] | BaseException] = []
+    def _in_thread(self, exchange: Callable[[], Answer], end: float) -> Answer:
+        outcome: list[Answer | BaseException] = []
         thread = threading.Thread(target=lambda: outcome.append(attempted(exchange)), daemon=True)
         thread.start()
         thread.join(max(0.0, end - time.monotonic()))
@@ -195,16 +180,17 @@ class ChildProcess:
             raise self._ended()
         self._got += data
 
-    def _answer(self) -> dict[str, Any] | None:
+    def _answer(self) -> Answer | None:
         """The answer to the last order, if all of it has come; those to orders that were given up are passed over."""
         while len(self._got) >= HEADER.size:
             (length,) = HEADER.unpack_from(self._got)
             if len(self._got) < HEADER.size + length:
                 return None
-            said: dict[str, Any] = json.loads(self._got[HEADER.size : HEADER.size + length])
+            said = members_of(bytes(self._got[HEADER.size : HEADER.size + length]))
             del self._got[: HEADER.size + length]
             if said["number"] == self._number:
-                return said
+                answer: Answer = said["answer"]
+                return answer
         return None
 
     def _ended(self) -> EndedError:

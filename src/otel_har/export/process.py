@@ -6,26 +6,33 @@ no more than that. What it has not answered is sent again to the next one.
 
 from __future__ import annotations
 
-import base64
 import logging
 import os
+import pickle
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError, SettingError
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExportResult
+from otel_har.export.elsewhere import EntryForm, RecordExporter
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExportResult, HarStatistics, QueueItem
+from otel_har.export.messages import packed
 from otel_har.export.pipes import ChildProcess, EndedError, LateError
 from otel_har.export.remote import UPKEEP_SECONDS, Answer, MakeExporter, RemoteHarExporter, UpkeepTimes, pickled_maker
+from otel_har.export.written import WrittenEntries
 from otel_har.forking import call_in_forked_child
+from otel_har.guard import attempted
 
 _MOST_ENDS = 6  # in a row, without an answer to a batch between them
 _FIRST_PAUSE_S = 0.1
 _MAX_PAUSE_S = 2.0
+_MAKING_S_PER_BYTE = 5e-6  # several times what the redaction of the worst text takes
 _logger = logging.getLogger("otel_har")
 
 
-class BackgroundProcessHarExporter(RemoteHarExporter):
+class BackgroundProcessHarExporter(RemoteHarExporter, RecordExporter):
     """Has a child process of its own run the exporter that `make` gives.
 
     The child is a new Python that imports neither the program nor its instrumentation. It ends with the program,
@@ -60,6 +67,8 @@ class BackgroundProcessHarExporter(RemoteHarExporter):
         self._shut_down = False
         self._child: ChildProcess | None = None
         self._path: str | None = None
+        self._form: EntryForm | None = None
+        self._packed_form: bytes | BaseException = b""
         self._ends = 0
         self._not_before = 0.0
         call_in_forked_child(self._forget)
@@ -85,16 +94,41 @@ class BackgroundProcessHarExporter(RemoteHarExporter):
         """
         if self._shut_down:
             return HarExportResult.FAILURE
-        end = time.monotonic() + self._timeout_s
+        return self._delivered("export", self._timeout_s, batch=_in_text(batch)).result()
+
+    def export_records(self, items: Sequence[QueueItem], form: EntryForm, untold: HarStatistics) -> Answer | None:
+        """Have the entries made there, and exported.
+
+        Raises:
+            DestinationError: As `export`.
+            ExportError: As `export`.
+        """
+        packets = None if self._shut_down else self._packed(items, form)
+        if packets is None:
+            return None
+        timeout_s = self._timeout_s + len(packets[0]) * _MAKING_S_PER_BYTE
+        answer = self._delivered("export_records", timeout_s, items=packets[0], form=packets[1], untold=untold)
+        return answer if answer.made is not None else None  # it cannot read them: another version of this package
+
+    def _packed(self, items: Sequence[QueueItem], form: EntryForm) -> tuple[bytes, bytes] | None:
+        """Both for the process; None where something in them is no value, and stays here."""
+        if form is not self._form:
+            self._form, self._packed_form = form, attempted(lambda: pickle.dumps(form))
+        if not isinstance(self._packed_form, bytes):
+            return None
+        packet = attempted(lambda: packed(items))
+        return (packet, self._packed_form) if isinstance(packet, bytes) else None
+
+    def _delivered(self, do: str, timeout_s: float, **members: object) -> Answer:
         try:
-            answer = self._asked("export", end, batch)
+            answer = self._asked(do, time.monotonic() + timeout_s, members)
         except LateError as late:  # it is not waited for a second time: the processor has the entries
             raise DestinationError(f"{late}, and was killed") from late
         except EndedError as first:
             _logger.warning("otel-har: %s; another one is started", first)
-            answer = self._asked_again(batch)
+            answer = self._asked_again(do, timeout_s, members)
         self._ends = 0
-        return answer.result()
+        return answer
 
     def upkeep(self) -> None:
         """Have the process do the exporter's, at most once a second.
@@ -108,7 +142,7 @@ class BackgroundProcessHarExporter(RemoteHarExporter):
             return
         end = time.monotonic() + min(UPKEEP_SECONDS, self._timeout_s)
         try:
-            answer = child.ask("upkeep", end, {"timeout_millis": _millis(end)})
+            answer = child.ask("upkeep", end)
         except EndedError as fault:
             self._upkeep_times.put_off()
             if child.is_cut_off or not isinstance(fault, LateError):  # one that is late is at work
@@ -127,7 +161,7 @@ class BackgroundProcessHarExporter(RemoteHarExporter):
         if child is None:  # it was forgotten at a fork: nothing was given to a new one
             return True
         try:
-            answer = child.ask("force_flush", end, {"timeout_millis": _millis(end)})
+            answer = child.ask("force_flush", end)
         except EndedError as fault:
             _logger.warning("otel-har: %s, when it was flushed", fault)
             if child.is_cut_off or not isinstance(fault, LateError):
@@ -149,7 +183,7 @@ class BackgroundProcessHarExporter(RemoteHarExporter):
             return
         end = time.monotonic() + min(timeout_millis / 1000, self._timeout_s)
         try:
-            answer = child.ask("shutdown", end, {"timeout_millis": _millis(end)})
+            answer = child.ask("shutdown", end)
         except EndedError as fault:
             raise ExportError(f"{fault}, at its shutdown") from fault
         finally:
@@ -157,14 +191,14 @@ class BackgroundProcessHarExporter(RemoteHarExporter):
         if answer.fault is not None:
             answer.result()
 
-    def _asked_again(self, batch: HarBatch) -> Answer:
+    def _asked_again(self, do: str, timeout_s: float, members: dict[str, object]) -> Answer:
         """Once more at once: a process may be killed for its memory."""
         try:
-            return self._asked("export", time.monotonic() + self._timeout_s, batch)
+            return self._asked(do, time.monotonic() + timeout_s, members)
         except EndedError as second:
             raise ExportError(f"{second}, the second one with these entries") from second
 
-    def _asked(self, do: str, end: float, batch: HarBatch | None = None) -> Answer:
+    def _asked(self, do: str, end: float, members: dict[str, object]) -> Answer:
         """The answer of the process that there is, or of a new one.
 
         Raises:
@@ -173,7 +207,7 @@ class BackgroundProcessHarExporter(RemoteHarExporter):
         """
         child = self._child or self._start(end)
         try:
-            answer = child.ask(do, end, {"timeout_millis": _millis(end)}, batch)
+            answer = child.ask(do, end, **members)
         except EndedError:
             self._has_ended()
             raise
@@ -190,14 +224,15 @@ class BackgroundProcessHarExporter(RemoteHarExporter):
             threading.Event().wait(pause_s)
         child = ChildProcess()
         self._child = child
-        started = {
-            "parent": os.getpid(),
-            "directory": os.getcwd(),  # noqa: PTH109 - as a string
-            "make": base64.b64encode(self._source).decode(),
-            "timeout_s": self._timeout_s,
-        }
         try:
-            answer = child.ask("start", end, started)
+            answer = child.ask(
+                "start",
+                end,
+                parent=os.getpid(),
+                directory=os.getcwd(),  # noqa: PTH109 - as a string
+                make=self._source,
+                timeout_s=self._timeout_s,
+            )
         except EndedError as fault:
             self._has_ended()
             raise DestinationError(f"{fault}, when it was started") from fault
@@ -226,5 +261,6 @@ class BackgroundProcessHarExporter(RemoteHarExporter):
             child.forget()
 
 
-def _millis(end: float) -> int:
-    return int(max(0.0, end - time.monotonic()) * 1000)
+def _in_text(batch: HarBatch) -> HarBatch:
+    """The batch with its entries as they are written: models take several times as long on their way."""
+    return replace(batch, entries=WrittenEntries(batch.written()))

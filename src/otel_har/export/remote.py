@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_har.errors import DestinationError, ExportError, SettingError
-from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
+from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.guard import attempted, guarded
 
 MakeExporter = Callable[[], HarExporter]
@@ -28,6 +28,25 @@ _SHUTDOWN_MILLIS = 5_000
 _LAST = -1  # of multiprocessing's finalizers
 _made: dict[str, HarExporter] = {}  # a forked child goes on with those of its parent
 _ending: set[tuple[str, int]] = set()  # those that are shut down when a process ends
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of records before their entries were delivered.
+
+    Attributes:
+        taken: How many of the items that were given became part of the batch, from the first one on.
+        entries: How many entries the batch has.
+        filtered_entries: How many exchanges the filter left out.
+        found: What was lost as they were made.
+        is_empty: Whether there is nothing to deliver, be it counts.
+    """
+
+    taken: int
+    entries: int
+    filtered_entries: int
+    found: HarStatistics
+    is_empty: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +61,7 @@ class Answer:
         needs_upkeep: Whether the exporter does.
         pickled: The exporter itself, which another process could go on with; None where it is not for that.
         path: The file that it writes; None where it writes none.
+        made: What it made of records; None where it got none, or could not read them.
     """
 
     value: bool = False
@@ -51,6 +71,7 @@ class Answer:
     needs_upkeep: bool = False
     pickled: bytes | None = None
     path: str | None = None
+    made: Made | None = None
 
     def result(self) -> HarExportResult:
         """The result of an export.

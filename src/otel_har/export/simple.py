@@ -21,9 +21,9 @@ from opentelemetry.metrics import MeterProvider
 
 from otel_har.export.accounted import AccountedProcessor
 from otel_har.export.batch_settings import BatchSettings
-from otel_har.export.building import QueueItem, losses_of, records_of
+from otel_har.export.building import losses_of, records_of
 from otel_har.export.delivery import INTERRUPTED, OTHER, Delivery, Outcome
-from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter
+from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, QueueItem
 from otel_har.export.metrics import Measured, observe
 from otel_har.filters import EVERYTHING, HarFilter
 from otel_har.forking import call_in_forked_child
@@ -207,7 +207,7 @@ class SimpleHarProcessor(AccountedProcessor):
         """Export one batch of what is there; what did not become part of it, or was not taken, goes back."""
         size = 1 if self._delivery.failed_attempts else _MAX_BATCH  # building the others would cost the program as much
         items = [self._items.popleft() for _ in range(min(len(self._items), size))]
-        outcome, left = None, iter(items)
+        outcome, left = None, deque(items)
         try:
             outcome = self._delivery.deliver(left, waiting=records_of(items) + records_of(self._items))
         finally:
@@ -240,4 +240,4 @@ class SimpleHarProcessor(AccountedProcessor):
     @guarded("exporting counts")
     def _tell_rest(self) -> None:
         if self._delivery.account.untold and not self._is_exporting:
-            self._delivery.deliver([])
+            self._delivery.deliver(deque())

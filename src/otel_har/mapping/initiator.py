@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import CodeType
 from typing import Any
 
-from otel_har.exchange import CallFrame, CallPlace
+from otel_har.call_frames import CallFrame, CallPlace, call_frame
 
 
 def har_initiator(frames: Sequence[CallFrame | CallPlace]) -> dict[str, Any]:
@@ -22,19 +21,3 @@ def har_initiator(frames: Sequence[CallFrame | CallPlace]) -> dict[str, Any]:
         for name, file_name, line_number in map(call_frame, frames)
     ]
     return {"_initiator": {"type": "script", "stack": {"callFrames": call_frames}}}
-
-
-def call_frame(frame: CallFrame | CallPlace) -> CallFrame:
-    """Function, file and line of a frame as it was met."""
-    if len(frame) > 2:  # noqa: PLR2004 - known already
-        return frame
-    code, offset = frame
-    # With the classes and functions that it stands in, where Python knows them (3.11).
-    name: str = getattr(code, "co_qualname", code.co_name)
-    return name, code.co_filename, _line(code, offset)
-
-
-def _line(code: CodeType, offset: int) -> int:
-    """The line of an instruction (PEP 626); that of the whole function for what has none."""
-    lines = (line for start, end, line in code.co_lines() if start <= offset < end and line is not None)
-    return next(lines, code.co_firstlineno)

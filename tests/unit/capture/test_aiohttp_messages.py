@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -26,4 +27,6 @@ def test_fields_as_sent(fields: list[tuple[str, Any]], expected: list[tuple[byte
     """In their order, with duplicates, in UTF-8, also what aiohttp is about to refuse; with what it takes in memory."""
     noted, size_bytes = as_sent(CIMultiDict(fields))
     assert expected == list(noted)
+    assert expected == list(noted), "once more"
+    assert expected == list(pickle.loads(pickle.dumps(noted))), "in another process"  # noqa: S301 - our own
     assert memory_of(expected) <= size_bytes <= memory_of(expected) + 2 * len(expected)

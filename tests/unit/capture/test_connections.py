@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -190,3 +192,23 @@ def test_what_is_not_known_does_not_hide_what_is() -> None:
     Connection.to(("10.0.0.1", 8080)).describe(exchange)
     Connection("1.1").describe(exchange)
     assert ("1.1", "10.0.0.1", 8080) == (exchange.connection_id, exchange.peer_address, exchange.peer_port)
+
+
+def test_a_known_connection_is_found_without_an_audit_event() -> None:
+    """Every audit hook of a process is called for `id`: what is asked for each exchange does without."""
+    program = """
+import sys
+from otel_har.capture.connections import Connections
+
+class Holder:
+    pass
+
+connections, holder = Connections(lambda facts, connection: None), Holder()
+known, events = connections.of(holder, holder), []
+sys.addaudithook(lambda event, _: events.append(event))
+found = connections.of(holder, holder)
+seen = list(events)
+print(found is known, seen)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ("True []\n", "") == (done.stdout, done.stderr)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 import otel_har
+from otel_har.call_frames import call_frame
 from otel_har.capture.initiator import _classified, program_frames
-from otel_har.mapping.initiator import call_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_har.exchange import CallFrame, CallPlace
+    from otel_har.call_frames import CallFrame, CallPlace
 
 
 def _called() -> list[CallFrame]:

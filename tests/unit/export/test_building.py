@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otel_har.exchange import Exchange
-from otel_har.export.building import QueueItem, build_batch
+from otel_har.export.building import build_batch
+from otel_har.export.interfaces import QueueItem
 from otel_har.har.models import PostParameter
 from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
