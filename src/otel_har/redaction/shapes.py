@@ -15,7 +15,15 @@ import re
 from collections.abc import Iterator
 
 from otel_har.redaction.shape_readers import READERS, Reader
-from otel_har.redaction.shape_table import BY_START, RUN_TOKENS, TOKENS, Token, beginnings
+from otel_har.redaction.shape_table import (
+    BY_START,
+    FIRST_THREE,
+    RUN_TOKENS,
+    TOKENS,
+    Token,
+    beginnings,
+    may_have_run_token,
+)
 from otel_har.redaction.spans import Span
 
 _SHORTEST = 6
@@ -48,11 +56,9 @@ _BEGINNING = f"(?:({beginnings()})|({'|'.join(RUN_TOKENS)}))"
 _CANDIDATE = re.compile(f"[ _./+~-]{_BEGINNING}".encode())
 """How a token begins, where a run does or within one. What it is, the text itself decides."""
 
-_START = re.compile(b"[ _./+~-](?=(..?.?.?))")
-_STARTS = frozenset(one[:4].encode() for one in TOKENS)
-"""The first four characters of tokens' beginnings, or all of a shorter one."""
+_SEPARATED = bytes(32 if chr(code) in "_./+~-" else code for code in range(256))
+"""Sets the words of a run apart."""
 
-_START_LENGTHS = sorted({len(one) for one in _STARTS}, reverse=True)
 _SHORTEST_RUN_TOKEN = 33
 """Characters below which no run has a token without a beginning of its own."""
 
@@ -130,8 +136,7 @@ def _tokens(text: str) -> list[Span]:
     if not long_runs:
         return []
     found = b"".join(long_runs)
-    may_begin = _begins_like_any(found) or max(map(len, long_runs)) > _SHORTEST_RUN_TOKEN
-    spans = list(_tokens_in(text, runs, _CANDIDATE)) if may_begin and _CANDIDATE.search(found) else []
+    spans = list(_tokens_in(text, runs, _CANDIDATE)) if _may_have_tokens(found, long_runs) else []
     if ("%" in text or "\\" in text) and _ESCAPED.search(found):
         spans += _tokens_in(text, runs, _ESCAPED)
     return spans
@@ -150,10 +155,15 @@ def _long_runs(runs: bytes) -> list[bytes]:
     return found
 
 
-def _begins_like_any(found: bytes) -> bool:
-    """Whether the first characters of a token stand where one may begin: told before all of its beginning is."""
-    starts = set(_START.findall(found))
-    return any(not _STARTS.isdisjoint({one[:length] for one in starts}) for length in _START_LENGTHS)
+def _may_have_tokens(found: bytes, long_runs: list[bytes]) -> bool:
+    """Whether some runs, together, have a candidate: most are told from one by the beginnings of their words."""
+    apart = found.translate(_SEPARATED)
+    words = set(apart.split())
+    if FIRST_THREE.isdisjoint({word[:3] for word in words}):
+        is_long = max(map(len, long_runs)) > _SHORTEST_RUN_TOKEN
+        if not (is_long and may_have_run_token(found, apart, words)):
+            return False
+    return _CANDIDATE.search(found) is not None
 
 
 def _tokens_in(text: str, runs: bytes, candidates: re.Pattern[bytes]) -> Iterator[Span]:
