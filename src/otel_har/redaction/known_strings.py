@@ -7,11 +7,14 @@ of a piece beside it (the name of a secret, a backslash, a query, what is percen
 
 from __future__ import annotations
 
-from otel_har.redaction.named import anchors_in, lowered
+from functools import lru_cache
+
+from otel_har.redaction.named import anchors_in, letters_in, lowered
 from otel_har.redaction.names import Names
 from otel_har.redaction.pairs import COMMANDS
-from otel_har.redaction.shapes import is_near_a_shape
-from otel_har.redaction.text import base64_places
+from otel_har.redaction.shape_readers import READERS, WEBHOOK_WORDS
+from otel_har.redaction.shapes import is_near_a_shape, token_spans
+from otel_har.redaction.text import BASE64_BEGINNINGS, base64_places
 from otel_har.redaction.words import may_tell
 
 _LONGEST_TEXT = 1_048_576
@@ -45,25 +48,62 @@ def is_known_to_be_harmless(text: str, names: Names) -> bool:
 
 
 def _telling(pieces: set[str], names: Names) -> list[str]:
-    """Those by which a secret may be found; all of them are looked through at once first."""
-    together = '"'.join(pieces)
-    lower = lowered(together)
-    anchors = anchors_in(lower, names)
-    named = [one for one in pieces if _may_name(one, anchors, names)] if anchors else []
-    if named or not _may_be_found(together, lower):
-        return named
-    return [one for one in pieces if _may_be_found(one, lowered(one))] or list(pieces)
+    """Those by which a secret may be found."""
+    listed = list(pieces)
+    together = '"'.join(listed)
+    near = _near_a_secret(listed, together, names)
+    telling = [one for one in near if _may_name(one, names)] or [one for one in near if _may_be_found(one)]
+    if telling or not token_spans(together):
+        return telling
+    return [one for one in listed if token_spans(one)] or listed
 
 
-def _may_name(piece: str, anchors: list[str], names: Names) -> bool:
-    lower = lowered(piece)
-    if not any(anchor in lower for anchor in anchors):
-        return False
-    return len(piece) > _LONGEST_PIECE or may_tell(piece, names)
+def _near_a_secret(pieces: list[str], together: str, names: Names) -> list[str]:
+    """Those that have letters by which secrets are found, but for tokens.
+
+    They are looked for in what a piece has besides digits: the outlines of numbers, times and addresses come again and
+    again. What stands side by side does so without digits too, so nothing is overlooked.
+
+    Args:
+        pieces: Pieces of a text.
+        together: All of them, with quotation marks between.
+        names: Tells which names mean a secret, and remembers the outlines.
+    """
+    known = names.strings.outlines
+    outlines = _without_digits(together).split('"')
+    new = list(set(outlines) - known)
+    if not new:
+        return []
+    lower = lowered('"'.join(new))
+    lowers = lower.split('"')
+    near: set[str] = set()
+    for letters in letters_in(lower, _letters(names.anchors)):
+        near.update(one for one, its in zip(new, lowers, strict=True) if letters in its)
+    if "://" in lower and "@" in lower:
+        near.update(one for one in new if "://" in one and "@" in one)
+    known.remember((one for one in new if one not in near), _LONGEST_PIECE, _MOST)
+    return [one for one, outline in zip(pieces, outlines, strict=True) if outline in near] if near else []
 
 
-def _may_be_found(text: str, lower: str) -> bool:
+def _without_digits(text: str) -> str:
+    return text.encode("utf-8", "surrogatepass").translate(None, b"0123456789").decode("utf-8", "surrogatepass")
+
+
+@lru_cache(maxsize=16)
+def _letters(anchors: tuple[str, ...]) -> tuple[str, ...]:
+    """What a piece has in lower case and besides digits that may have a secret, or its name, but for tokens."""
+    needles = [needle for needle, _ in READERS if "/" not in needle]  # a URL's is beside an @, or one of a webhook
+    letters = (*anchors, *COMMANDS, *needles, *WEBHOOK_WORDS, *BASE64_BEGINNINGS, ";base64,", "-----BEGIN")
+    return tuple(dict.fromkeys(_without_digits(one).lower() for one in letters))
+
+
+def _may_name(piece: str, names: Names) -> bool:
+    return bool(anchors_in(lowered(piece), names)) and (len(piece) > _LONGEST_PIECE or may_tell(piece, names))
+
+
+def _may_be_found(piece: str) -> bool:
     """Whether a secret may be found by its form."""
-    if any(command in lower for command in COMMANDS) or "-----BEGIN" in text:
+    lower = lowered(piece)
+    if any(command in lower for command in COMMANDS) or "-----BEGIN" in piece:
         return True
-    return bool(is_near_a_shape(text) or base64_places(text))
+    return bool(is_near_a_shape(piece) or base64_places(piece))

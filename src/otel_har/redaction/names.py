@@ -174,13 +174,15 @@ class SeenStrings:
     Attributes:
         harmless: Those that tell of no secret.
         telling: Those that may.
+        outlines: What strings have besides digits, of which nothing tells of a secret but what may be a token.
     """
 
-    __slots__ = ("harmless", "telling")
+    __slots__ = ("harmless", "outlines", "telling")
 
     def __init__(self) -> None:
         self.harmless = _Strings()
         self.telling = _Strings()
+        self.outlines = _Strings()
 
 
 class _Verdicts(dict[str, bool]):

@@ -94,7 +94,7 @@ def shape_spans(text: str) -> list[Span]:
     for hint, needle, reader, beside in _HINTS:
         if hint in text and needle in text and any(one in text for one in beside):
             spans += _read(text, needle, reader)
-    spans += _tokens(text)
+    spans += token_spans(text)
     return sorted(spans, key=lambda span: (span.start, -span.end)) if spans else spans
 
 
@@ -128,7 +128,8 @@ def _read(text: str, needle: str, reader: Reader) -> Iterator[Span]:
         at = text.find(needle, max(at + len(needle), done))
 
 
-def _tokens(text: str) -> list[Span]:
+def token_spans(text: str) -> list[Span]:
+    """The tokens of services in a text: what begins as they do, or looks like one."""
     if len(text) < _SHORTEST_RUN:
         return []
     runs = b" " + text.encode("latin-1", "replace").translate(_RUNS)
