@@ -102,7 +102,7 @@ def read_spans(text: str, names: Names, begin: int = 0, depth: int = _DEEPEST) -
     shapes = shape_spans(text)
     plain = text.replace("\\/", "/") if "\\/" in text else text
     all_strings = "-----BEGIN" in text or (plain is not text and len(shapes) != len(shape_spans(plain)))
-    places = _telling(text, lower, _occurrences(lower, anchors), names)
+    places = _telling(text, lower, anchors, names)
     places += _occurrences(lower, [*COMMANDS])
     places += [span.start for span in shapes]
     places += base64_places(text)
@@ -295,14 +295,14 @@ def _occurrences(lower: str, anchors: list[str]) -> list[int]:
     return places
 
 
-def _telling(text: str, lower: str, places: list[int], names: Names) -> list[int]:
+def _telling(text: str, lower: str, anchors: list[str], names: Names) -> list[int]:
     """The places of anchors but those in short strings that are no secret's name and have no name and value.
 
     The most strings of a document that have an anchor are the name `author` or `key`, again and again.
     """
     known: dict[str, bool] = {}
     telling: list[int] = []
-    author = names.author
+    author, places = names.author, _occurrences(lower, anchors)
     for index, at in enumerate(places):
         if lower.startswith(author, at) and not lower.startswith("i", at + len(author)):
             continue
@@ -312,7 +312,7 @@ def _telling(text: str, lower: str, places: list[int], names: Names) -> list[int
         string = text[start:end] if start and end >= 0 else ""
         verdict = known.get(string) if string else True
         if verdict is None:
-            verdict = may_tell(string, names)
+            verdict = may_tell(string, names, anchors)
             if len(known) < _KNOWN:
                 known[string] = verdict
         if verdict:

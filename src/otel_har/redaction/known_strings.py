@@ -18,7 +18,7 @@ from otel_har.redaction.text import BASE64_BEGINNINGS, base64_places
 from otel_har.redaction.words import may_tell
 
 _LONGEST_TEXT = 1_048_576
-_LONGEST_PIECE = 59  # as far as the name is read that a piece may be
+_LONGEST_PIECE = 59
 _MOST = 10_000
 _READ_EACH_TIME = "\\?%"
 
@@ -51,11 +51,21 @@ def _telling(pieces: set[str], names: Names) -> list[str]:
     """Those by which a secret may be found."""
     listed = list(pieces)
     together = '"'.join(listed)
-    near = _near_a_secret(listed, together, names)
-    telling = [one for one in near if _may_name(one, names)] or [one for one in near if _may_be_found(one)]
+    telling = _said_by(_near_a_secret(listed, together, names), names)
     if telling or not token_spans(together):
         return telling
     return [one for one in listed if token_spans(one)] or listed
+
+
+def _said_by(near: list[str], names: Names) -> list[str]:
+    """Those of some that may name a secret, or have one by its form; all are looked through at once first."""
+    together = '"'.join(near)
+    lower = lowered(together)
+    anchors = anchors_in(lower, names) if near else []
+    named = [one for one in near if _may_name(one, anchors, names)] if anchors else []
+    if named or not near or not _may_be_found(together, lower):
+        return named
+    return [one for one in near if _may_be_found(one, lowered(one))]
 
 
 def _near_a_secret(pieces: list[str], together: str, names: Names) -> list[str]:
@@ -97,13 +107,13 @@ def _letters(anchors: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_without_digits(one).lower() for one in letters))
 
 
-def _may_name(piece: str, names: Names) -> bool:
-    return bool(anchors_in(lowered(piece), names)) and (len(piece) > _LONGEST_PIECE or may_tell(piece, names))
-
-
-def _may_be_found(piece: str) -> bool:
-    """Whether a secret may be found by its form."""
+def _may_name(piece: str, anchors: list[str], names: Names) -> bool:
     lower = lowered(piece)
-    if any(command in lower for command in COMMANDS) or "-----BEGIN" in piece:
+    return any(anchor in lower for anchor in anchors) and may_tell(piece, names, anchors)
+
+
+def _may_be_found(text: str, lower: str) -> bool:
+    """Whether a secret may be found by its form."""
+    if any(command in lower for command in COMMANDS) or "-----BEGIN" in text:
         return True
-    return bool(is_near_a_shape(piece) or base64_places(piece))
+    return bool(is_near_a_shape(text) or base64_places(text))

@@ -203,7 +203,9 @@ class _Verdicts(dict[str, bool]):
 
     def __missing__(self, name: str) -> bool:
         verdict = self._verdict(_read(name))
-        if len(name) <= _LONGEST and len(self) < _KNOWN:
+        if len(name) <= _LONGEST:
+            if len(self) >= _KNOWN:
+                self.clear()
             self[name] = verdict
         return verdict
 
@@ -277,7 +279,7 @@ def _is_secret_field(name: str) -> bool:
     joined = "".join(words)
     if joined in SECRET_FIELDS or joined in _DUMPED_HEADERS or joined.endswith(SECRET_ENDS):
         return True
-    if HARMLESS.search(joined) or name.count(" ") >= _SENTENCE:
+    if name.count(" ") >= _SENTENCE or HARMLESS.search(joined):
         return False
     if _is_secret(_taken_apart(words)):
         return True
