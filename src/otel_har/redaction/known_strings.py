@@ -13,7 +13,8 @@ from otel_har.redaction.named import anchors_in, letters_in, lowered
 from otel_har.redaction.names import Names
 from otel_har.redaction.pairs import COMMANDS
 from otel_har.redaction.shape_readers import READERS, WEBHOOK_WORDS
-from otel_har.redaction.shapes import is_near_a_shape, token_spans
+from otel_har.redaction.shape_table import outlined
+from otel_har.redaction.shapes import is_near_a_shape, may_have_tokens
 from otel_har.redaction.text import BASE64_BEGINNINGS, base64_places
 from otel_har.redaction.words import may_tell
 
@@ -49,62 +50,56 @@ def is_known_to_be_harmless(text: str, names: Names) -> bool:
 
 def _telling(pieces: set[str], names: Names) -> list[str]:
     """Those by which a secret may be found."""
-    listed = list(pieces)
-    together = '"'.join(listed)
-    telling = _said_by(_near_a_secret(listed, together, names), names)
-    if telling or not token_spans(together):
-        return telling
-    return [one for one in listed if token_spans(one)] or listed
+    near = _near_a_secret(list(pieces), names)
+    return _said_by(near, names) if near else []
 
 
-def _said_by(near: list[str], names: Names) -> list[str]:
-    """Those of some that may name a secret, or have one by its form; all are looked through at once first."""
-    together = '"'.join(near)
-    lower = lowered(together)
-    anchors = anchors_in(lower, names) if near else []
-    named = [one for one in near if _may_name(one, anchors, names)] if anchors else []
-    if named or not near or not _may_be_found(together, lower):
-        return named
-    return [one for one in near if _may_be_found(one, lowered(one))]
+def _near_a_secret(pieces: list[str], names: Names) -> list[str]:
+    """Those that have letters by which secrets are found.
 
-
-def _near_a_secret(pieces: list[str], together: str, names: Names) -> list[str]:
-    """Those that have letters by which secrets are found, but for tokens.
-
-    They are looked for in what a piece has besides digits: the outlines of numbers, times and addresses come again and
-    again. What stands side by side does so without digits too, so nothing is overlooked.
-
-    Args:
-        pieces: Pieces of a text.
-        together: All of them, with quotation marks between.
-        names: Tells which names mean a secret, and remembers the outlines.
+    They are looked for in the outlines of the pieces, with a 0 for each digit: those of numbers, times and addresses
+    come again and again.
     """
     known = names.strings.outlines
-    outlines = _without_digits(together).split('"')
+    outlines = outlined('"'.join(pieces)).split('"')
     new = list(set(outlines) - known)
     if not new:
         return []
-    lower = lowered('"'.join(new))
-    lowers = lower.split('"')
-    near: set[str] = set()
-    for letters in letters_in(lower, _letters(names.anchors)):
-        near.update(one for one, its in zip(new, lowers, strict=True) if letters in its)
-    if "://" in lower and "@" in lower:
-        near.update(one for one in new if "://" in one and "@" in one)
+    near = _near(new, '"'.join(new), names)
     known.remember((one for one in new if one not in near), _LONGEST_PIECE, _MOST)
     return [one for one, outline in zip(pieces, outlines, strict=True) if outline in near] if near else []
 
 
-def _without_digits(text: str) -> str:
-    return text.encode("utf-8", "surrogatepass").translate(None, b"0123456789").decode("utf-8", "surrogatepass")
+def _near(outlines: list[str], together: str, names: Names) -> set[str]:
+    lower = lowered(together)
+    lowers = lower.split('"')
+    near: set[str] = set()
+    for letters in letters_in(lower, _letters(names.anchors)):
+        near.update(one for one, its in zip(outlines, lowers, strict=True) if letters in its)
+    if "://" in lower and "@" in lower:
+        near.update(one for one in outlines if "://" in one and "@" in one)
+    if may_have_tokens(together):
+        near.update(filter(may_have_tokens, outlines))
+    return near
 
 
 @lru_cache(maxsize=16)
 def _letters(anchors: tuple[str, ...]) -> tuple[str, ...]:
-    """What a piece has in lower case and besides digits that may have a secret, or its name, but for tokens."""
+    """What an outline has in lower case that may be one of a secret or its name, but for tokens."""
     needles = [needle for needle, _ in READERS if "/" not in needle]  # a URL's is beside an @, or one of a webhook
     letters = (*anchors, *COMMANDS, *needles, *WEBHOOK_WORDS, *BASE64_BEGINNINGS, ";base64,", "-----BEGIN")
-    return tuple(dict.fromkeys(_without_digits(one).lower() for one in letters))
+    return tuple(dict.fromkeys(outlined(one).lower() for one in letters))
+
+
+def _said_by(pieces: list[str], names: Names) -> list[str]:
+    """Those that may name a secret or have one by its form; all are looked through at once first."""
+    together = '"'.join(pieces)
+    lower = lowered(together)
+    anchors = anchors_in(lower, names)
+    named = [one for one in pieces if _may_name(one, anchors, names)] if anchors else []
+    if named or not _may_be_found(together, lower):
+        return named
+    return [one for one in pieces if _may_be_found(one, lowered(one))]
 
 
 def _may_name(piece: str, anchors: list[str], names: Names) -> bool:

@@ -174,7 +174,7 @@ class SeenStrings:
     Attributes:
         harmless: Those that tell of no secret.
         telling: Those that may.
-        outlines: What strings have besides digits, of which nothing tells of a secret but what may be a token.
+        outlines: Strings with a 0 for each digit of which none tells of a secret, whatever its digits are.
     """
 
     __slots__ = ("harmless", "outlines", "telling")

@@ -282,8 +282,16 @@ BY_START = _by_start()
 """The forms of tokens by the first three characters of their beginnings, or by all of a shorter one."""
 
 
-def _first_three() -> Iterable[str]:
-    for beginning in TOKENS:
+def outlined(text: str) -> str:
+    """The text with a 0 for each digit: what texts say again and again with other numbers in it."""
+    return text.encode("utf-8", "surrogatepass").translate(_OUTLINE).decode("utf-8", "surrogatepass")
+
+
+_OUTLINE = bytes.maketrans(b"123456789", b"000000000")
+
+
+def _first_three(beginnings: Iterable[str]) -> Iterable[str]:
+    for beginning in beginnings:
         word = _SEPARATOR.split(beginning)[0]
         yield word[:3]
         if word == beginning:  # no separator ends it: more of the word may follow
@@ -293,13 +301,6 @@ def _first_three() -> Iterable[str]:
 
 _SEPARATOR = re.compile("[_./+~-]")
 _LETTERS_AND_DIGITS = string.ascii_letters + string.digits
-FIRST_THREE = frozenset(one.encode() for one in _first_three())
-"""How words begin with which a token may, words being what no other characters of tokens part: all of a shorter one."""
-
-
-def beginnings() -> str:
-    """A pattern of all beginnings: what begins alike is compared once."""
-    return _alternatives(sorted(TOKENS))
 
 
 def _alternatives(words: Iterable[str]) -> str:
@@ -310,3 +311,26 @@ def _alternatives(words: Iterable[str]) -> str:
         return ""
     parts = [re.escape(first) + _alternatives(rest) for first, rest in tails.items()]
     return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"
+
+
+class Beginnings:
+    """How tokens begin.
+
+    Args:
+        several: Beginnings.
+
+    Attributes:
+        pattern: All of them; what begins alike is compared once.
+        first_three: How words begin with which a token may, words being what no other characters of tokens part: all of
+            a shorter one.
+    """
+
+    def __init__(self, several: Iterable[str]) -> None:
+        beginnings = sorted(set(several))
+        self.pattern = _alternatives(beginnings)
+        self.first_three = frozenset(one.encode() for one in _first_three(beginnings))
+
+
+BEGINNINGS = Beginnings(TOKENS)
+OUTLINED_BEGINNINGS = Beginnings(map(outlined, TOKENS))
+"""As they are in a text that is `outlined`."""

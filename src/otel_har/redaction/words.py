@@ -34,5 +34,5 @@ def may_tell(string: str, names: Names, anchors: Collection[str]) -> bool:
     runs = [run for word in near for run in _NAME_RUN.findall(word)]
     if any(len(run) > _LONGEST_RUN for run in runs):
         return True
-    several = (*runs, *(run.strip(".-$") for run in runs), string)
-    return any(names.field(one) or names.header(one) for one in several)
+    several = (*runs, *(run.strip(".-$") for run in runs), *([string] if "-" in string else ()))
+    return any(names.field(one) or names.header(one) for one in several) or names.field(string)

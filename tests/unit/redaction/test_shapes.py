@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_har.redaction.shape_readers import READERS
-from otel_har.redaction.shape_table import FIRST_THREE, TOKENS, may_have_run_token
+from otel_har.redaction.shape_table import BEGINNINGS, TOKENS, may_have_run_token
 from otel_har.redaction.shapes import shape_spans
 from otel_har.redaction.spans import plain_mark, replaced
 
@@ -322,7 +322,7 @@ def test_every_beginning_is_looked_for(beginning: str) -> None:
 def test_every_beginning_is_told_by_three_characters(beginning: str) -> None:
     """The word that a token begins with is one of those for which a text is searched, whatever stands behind it."""
     words = {re.split("[_./+~-]", f"{beginning}{behind}")[0] for behind in ("", *WORD)}
-    assert {word[:3].encode() for word in words} <= FIRST_THREE
+    assert {word[:3].encode() for word in words} <= BEGINNINGS.first_three
 
 
 @pytest.mark.parametrize(
