@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from otel_har.redaction.named import anchors_in, letters_in, lowered
+from otel_har.redaction.named import letters_in, lowered
 from otel_har.redaction.names import Names
 from otel_har.redaction.pairs import COMMANDS
 from otel_har.redaction.shape_readers import READERS, WEBHOOK_WORDS
@@ -48,39 +48,42 @@ def is_known_to_be_harmless(text: str, names: Names) -> bool:
     return True
 
 
-def _telling(pieces: set[str], names: Names) -> list[str]:
-    """Those by which a secret may be found."""
-    near = _near_a_secret(list(pieces), names)
-    return _said_by(near, names) if near else []
+def _telling(several: set[str], names: Names) -> list[str]:
+    """Those by which a secret may be found.
 
-
-def _near_a_secret(pieces: list[str], names: Names) -> list[str]:
-    """Those that have letters by which secrets are found.
-
-    They are looked for in the outlines of the pieces, with a 0 for each digit: those of numbers, times and addresses
-    come again and again.
+    Letters by which one is found are looked for in the outlines of the pieces, with a 0 for each digit: those of
+    numbers, times and addresses come again and again.
     """
-    known = names.strings.outlines
+    pieces, known = list(several), names.strings.outlines
     outlines = outlined('"'.join(pieces)).split('"')
     new = list(set(outlines) - known)
     if not new:
         return []
-    near = _near(new, '"'.join(new), names)
-    known.remember((one for one in new if one not in near), _LONGEST_PIECE, _MOST)
-    return [one for one, outline in zip(pieces, outlines, strict=True) if outline in near] if near else []
-
-
-def _near(outlines: list[str], together: str, names: Names) -> set[str]:
+    together = '"'.join(new)
     lower = lowered(together)
+    letters = letters_in(lower, _letters(names.anchors))
+    near = _near(new, together, lower, letters)
+    known.remember((one for one in new if one not in near), _LONGEST_PIECE, _MOST)
+    if not near:
+        return []
+    anchors = [anchor for anchor, its in _outlined(names.anchors) if any(one in its for one in letters)]
+    return _said_by([one for one, its in zip(pieces, outlines, strict=True) if its in near], anchors, names)
+
+
+def _near(outlines: list[str], together: str, lower: str, letters: list[str]) -> set[str]:
+    """Those that have any of the letters, or what may be the user of a URL, or a token."""
     lowers = lower.split('"')
-    near: set[str] = set()
-    for letters in letters_in(lower, _letters(names.anchors)):
-        near.update(one for one, its in zip(outlines, lowers, strict=True) if letters in its)
+    near = {one for letter in letters for one, its in zip(outlines, lowers, strict=True) if letter in its}
     if "://" in lower and "@" in lower:
         near.update(one for one in outlines if "://" in one and "@" in one)
     if may_have_tokens(together):
         near.update(filter(may_have_tokens, outlines))
     return near
+
+
+@lru_cache(maxsize=16)
+def _outlined(anchors: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((anchor, outlined(anchor)) for anchor in anchors)
 
 
 @lru_cache(maxsize=16)
@@ -91,13 +94,11 @@ def _letters(anchors: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(outlined(one).lower() for one in letters))
 
 
-def _said_by(pieces: list[str], names: Names) -> list[str]:
+def _said_by(pieces: list[str], anchors: list[str], names: Names) -> list[str]:
     """Those that may name a secret or have one by its form; all are looked through at once first."""
-    together = '"'.join(pieces)
-    lower = lowered(together)
-    anchors = anchors_in(lower, names)
     named = [one for one in pieces if _may_name(one, anchors, names)] if anchors else []
-    if named or not _may_be_found(together, lower):
+    together = '"'.join(pieces)
+    if named or not _may_be_found(together, lowered(together)):
         return named
     return [one for one in pieces if _may_be_found(one, lowered(one))]
 
