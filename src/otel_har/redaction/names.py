@@ -190,7 +190,7 @@ class _Verdicts(dict[str, bool]):
 
     def __init__(
         self,
-        judge: Callable[[str], bool],
+        judge: Callable[[str, str], bool],
         extra: frozenset[str],
         kept: frozenset[str],
         patterns: tuple[re.Pattern[str], ...] = (),
@@ -210,12 +210,13 @@ class _Verdicts(dict[str, bool]):
         return verdict
 
     def _verdict(self, name: str) -> bool:
-        joined = _joined(name)
+        together = _together(name)
+        joined = _joined(name) if "%" in name else together
         if joined in self._kept:
             return False
         if joined in self._extra or any(pattern.search(name) for pattern in self._patterns):
             return True
-        return self._judge(name)
+        return self._judge(name, together)
 
 
 def _patterns(headers: Iterable[str]) -> tuple[re.Pattern[str], ...]:
@@ -242,7 +243,11 @@ def _read(name: str) -> str:
 
 def _joined(name: str) -> str:
     """The name's letters and digits in lower case: one form for all its spellings."""
-    return "".join(_WORD.findall(_read(name))).lower()
+    return _together(_read(name))
+
+
+def _together(name: str) -> str:
+    return "".join(_WORD.findall(name)).lower()
 
 
 def _anchor(field: str) -> str:
@@ -250,7 +255,7 @@ def _anchor(field: str) -> str:
     return max((word.lower() for word in _WORD.findall(_read(field))), key=len, default="")
 
 
-def _is_secret_header(name: str) -> bool:
+def _is_secret_header(name: str, together: str) -> bool:
     lower = name.strip().lower().replace("_", "-")
     if lower in HEADERS:
         return True
@@ -258,29 +263,33 @@ def _is_secret_header(name: str) -> bool:
         return False
     if lower.rpartition("-")[2] in HEADER_HEADS:
         return HARMLESS.search(_joined(lower)) is None
-    return lower.endswith(HEADER_ENDS) or _is_secret_field(name)
+    return lower.endswith(HEADER_ENDS) or _is_secret_field(name, together)
 
 
-def _is_secret_query(name: str) -> bool:
-    return _joined(name) in _QUERIES or _is_secret_field(name)
+def _is_secret_query(name: str, together: str) -> bool:
+    return _joined(name) in _QUERIES or _is_secret_field(name, together)
 
 
-def _is_secret_in_forms(name: str) -> bool:
-    return _joined(name) in _SURE_QUERIES or _is_secret_field(name)
+def _is_secret_in_forms(name: str, together: str) -> bool:
+    return _joined(name) in _SURE_QUERIES or _is_secret_field(name, together)
 
 
 _QUERIES = frozenset(map(_joined, QUERIES))
 _SURE_QUERIES = _QUERIES - frozenset(map(_joined, DOUBTFUL_QUERIES))
 
 
-def _is_secret_field(name: str) -> bool:
-    """Whether a name, without percent-encoding, names a secret wherever it stands."""
-    words = [word.lower() for word in _WORD.findall(name)]
-    joined = "".join(words)
-    if joined in SECRET_FIELDS or joined in _DUMPED_HEADERS or joined.endswith(SECRET_ENDS):
+def _is_secret_field(name: str, together: str) -> bool:
+    """Whether a name, without percent-encoding, names a secret wherever it stands.
+
+    Args:
+        name: Its last characters.
+        together: Its letters and digits in lower case.
+    """
+    if together in SECRET_FIELDS or together in _DUMPED_HEADERS or together.endswith(SECRET_ENDS):
         return True
-    if name.count(" ") >= _SENTENCE or HARMLESS.search(joined):
+    if name.count(" ") >= _SENTENCE or HARMLESS.search(together):
         return False
+    words = [word.lower() for word in _WORD.findall(name)]
     if _is_secret(_taken_apart(words)):
         return True
     pieces = [piece.lower() for piece in _PIECE.findall(name)]  # capitals mislead: `APIkey`
