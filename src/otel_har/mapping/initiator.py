@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import CodeType
 from typing import Any
+from weakref import ref
 
 from otel_har.exchange import CallFrame, CallPlace
 
@@ -35,6 +36,21 @@ def call_frame(frame: CallFrame | CallPlace) -> CallFrame:
 
 
 def _line(code: CodeType, offset: int) -> int:
-    """The line of an instruction (PEP 626); that of the whole function for what has none."""
+    """The line of an instruction (PEP 626); that of the whole function for what has none.
+
+    To find it all lines before it are gone through, so that of a place that came before is remembered. By the code's
+    identity: what equals it may have other lines.
+    """
+    known = _lines.get((id(code), offset))
+    if known is not None and known[0]() is code:
+        return known[1]
     lines = (line for start, end, line in code.co_lines() if start <= offset < end and line is not None)
-    return next(lines, code.co_firstlineno)
+    line = next(lines, code.co_firstlineno)
+    if len(_lines) >= _MAX_LINES:
+        _lines.clear()
+    _lines[id(code), offset] = ref(code), line
+    return line
+
+
+_lines: dict[tuple[int, int], tuple[ref[CodeType], int]] = {}
+_MAX_LINES = 1024

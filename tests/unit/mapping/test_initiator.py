@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
+from weakref import ref
 
-from otel_har.mapping.initiator import call_frame, har_initiator
+from otel_har.mapping.initiator import _lines, call_frame, har_initiator
 
 if TYPE_CHECKING:
     from otel_har.exchange import CallFrame, CallPlace
@@ -51,3 +52,15 @@ def test_a_place_without_a_line() -> None:
     """Code that tells no line for an instruction is told by its first one."""
     code = compile("x = 1\n", "made.py", "exec")
     assert ("<module>", "made.py", code.co_firstlineno) == call_frame((code, 10_000))
+
+
+def test_code_that_is_made_and_dropped() -> None:
+    """Code in whose place in memory other code was has its own lines, and none is kept for them."""
+    made = []
+    for number in range(5_000):
+        code = compile("\n" * (number % 50) + "x = 1\n", "made.py", "exec")
+        offset = next(start for start, _, line in code.co_lines() if line == number % 50 + 1)
+        assert ("<module>", "made.py", number % 50 + 1) == call_frame((code, offset)) == call_frame((code, offset))
+        made.append(ref(code))
+    assert len({one() for one in made} - {None}) <= 1
+    assert len(_lines) <= 1024
