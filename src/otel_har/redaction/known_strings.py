@@ -2,13 +2,15 @@
 
 The rule: a document is taken apart at its quotation marks. Where every piece is known, or new and without anything by
 which a secret is found, the document has none: nothing by which one is found has a quotation mark in it. What may tell
-of a piece beside it (the name of a secret, a backslash, a query, what is percent-encoded) is never known as harmless.
+of a piece beside it, the name of a secret above all, is never known as harmless, nor what has such letters beside an
+escape. Parameters of URLs that may be secret, and letters that are escaped by their number, are looked for each time.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+from otel_har.redaction.encoded_urls import encoded_url_places
 from otel_har.redaction.named import letters_in, lowered
 from otel_har.redaction.names import Names
 from otel_har.redaction.pairs import COMMANDS
@@ -16,12 +18,14 @@ from otel_har.redaction.shape_readers import READERS, WEBHOOK_WORDS
 from otel_har.redaction.shape_table import outlined
 from otel_har.redaction.shapes import is_near_a_shape, may_have_tokens
 from otel_har.redaction.text import BASE64_BEGINNINGS, base64_places
+from otel_har.redaction.urls import query_places
 from otel_har.redaction.words import may_tell
 
 _LONGEST_TEXT = 1_048_576
 _LONGEST_PIECE = 59
 _MOST = 10_000
-_READ_EACH_TIME = "\\?%"
+_ESCAPES = ("\\/", "\\u00", "\\x")  # behind which letters stand that are looked for
+_ESCAPE_SIGNS = "\\%"
 
 
 def is_known_to_be_harmless(text: str, names: Names) -> bool:
@@ -31,7 +35,9 @@ def is_known_to_be_harmless(text: str, names: Names) -> bool:
         text: Any text.
         names: Tells which names mean a secret, and remembers the strings.
     """
-    if len(text) > _LONGEST_TEXT or any(one in text for one in _READ_EACH_TIME):
+    if len(text) > _LONGEST_TEXT or ("\\" in text and any(one in text for one in _ESCAPES)):
+        return False
+    if query_places(text, names) or encoded_url_places(text):
         return False
     memory = names.strings
     pieces = set(text.split('"'))
@@ -71,9 +77,12 @@ def _telling(several: set[str], names: Names) -> list[str]:
 
 
 def _near(outlines: list[str], together: str, lower: str, letters: list[str]) -> set[str]:
-    """Those that have any of the letters, or what may be the user of a URL, or a token."""
+    """Those that have any of the letters, or what may be the user of a URL, a token, or an escape before one."""
     lowers = lower.split('"')
     near = {one for letter in letters for one, its in zip(outlines, lowers, strict=True) if letter in its}
+    for sign in _ESCAPE_SIGNS:
+        if sign in lower:
+            near.update(one for one in outlines if sign in one)
     if "://" in lower and "@" in lower:
         near.update(one for one in outlines if "://" in one and "@" in one)
     if may_have_tokens(together):
