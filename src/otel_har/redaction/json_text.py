@@ -85,7 +85,13 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
     prefix = _PREFIX.match(text)
     if not prefix:
         return None
-    return [] if is_known_to_be_harmless(text, names) else read_spans(text, names, prefix.end(), depth)
+    is_whole = depth == _DEEPEST  # of what stands within a string less may be read
+    if is_whole and text in names.harmless_texts:
+        return []
+    spans = [] if is_known_to_be_harmless(text, names) else read_spans(text, names, prefix.end(), depth)
+    if is_whole and spans == []:
+        names.harmless_texts.add(text)
+    return spans
 
 
 def read_spans(text: str, names: Names, begin: int = 0, depth: int = _DEEPEST) -> list[Span] | None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import unquote
 
+from otel_har.redaction.seen_texts import SeenTexts
 from otel_har.redaction.vocabulary import (
     CORES,
     DESCRIPTIONS,
@@ -100,6 +101,7 @@ class Names:
 
     Attributes:
         strings: What was seen of strings of JSON, by these names.
+        harmless_texts: Whole texts of JSON in which nothing was found, by these names.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class Names:
         """A word that is common and no part of a secret's name, though it begins with an anchor."""
         # A further field is secret of whatever it is one: a header field and a parameter as well.
         self.strings = SeenStrings()
+        self.harmless_texts = SeenTexts()
         self._header = _Verdicts(
             _is_secret_header, frozenset(map(_joined, (*headers, *fields))), kept, _patterns(headers)
         )
