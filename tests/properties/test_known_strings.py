@@ -109,6 +109,17 @@ def test_documents_that_say_the_same_are_known() -> None:
     assert {"password"} == names.strings.telling
 
 
+def test_strings_beside_a_query() -> None:
+    """Where a document has queries or escapes, a string with letters of a name is read, whatever it was elsewhere."""
+    names = Names()
+    plain = json.dumps(["the author, keyboard"])
+    assert is_known_to_be_harmless(plain, names)
+    text = json.dumps(['?q=Bearer+abcdef0123456789 "the author, keyboard" said'])
+    assert ["abcdef0123456789"] == [span.value for span in body_spans(text, "application/json", names)]
+    assert is_known_to_be_harmless(json.dumps(["How do you do?", "50% off", "a\nb", 'say "hi"']), names)
+    assert not is_known_to_be_harmless('["?q=Bearer+abcdef0123456789 \\" author', names)
+
+
 def test_outlines_are_known() -> None:
     """What differs in its digits from what was known is known, unless its digits make a token of it."""
     names = Names()

@@ -24,7 +24,7 @@ from otel_har.redaction.shapes import shape_spans
 from otel_har.redaction.spans import Span, Writing
 from otel_har.redaction.text import base64_places, text_spans
 from otel_har.redaction.urls import query_places
-from otel_har.redaction.words import may_tell
+from otel_har.redaction.words import SIGNS, may_tell
 
 RULE = "json-field"
 
@@ -309,6 +309,7 @@ def _telling(text: str, lower: str, anchors: list[str], names: Names) -> list[in
     known: dict[str, bool] = {}
     telling: list[int] = []
     author, places = names.author, _occurrences(lower, anchors)
+    is_plain = not any(sign in text for sign in SIGNS)
     for index, at in enumerate(places):
         if lower.startswith(author, at) and not lower.startswith("i", at + len(author)):
             continue
@@ -318,7 +319,7 @@ def _telling(text: str, lower: str, anchors: list[str], names: Names) -> list[in
         string = text[start:end] if start and end >= 0 else ""
         verdict = known.get(string) if string else True
         if verdict is None:
-            verdict = may_tell(string, names, anchors)
+            verdict = may_tell(string, names, anchors, is_plain=is_plain)
             if len(known) < _KNOWN:
                 known[string] = verdict
         if verdict:

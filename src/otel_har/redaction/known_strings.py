@@ -11,15 +11,15 @@ from __future__ import annotations
 from functools import lru_cache
 
 from otel_har.redaction.encoded_urls import encoded_url_places
-from otel_har.redaction.named import letters_in, lowered
-from otel_har.redaction.names import Names
+from otel_har.redaction.named import anchors_in, letters_in, lowered
+from otel_har.redaction.names import Names, Strings
 from otel_har.redaction.pairs import COMMANDS
 from otel_har.redaction.shape_readers import READERS, WEBHOOK_WORDS
 from otel_har.redaction.shape_table import outlined
 from otel_har.redaction.shapes import is_near_a_shape, may_have_tokens
 from otel_har.redaction.text import BASE64_BEGINNINGS, base64_places
 from otel_har.redaction.urls import query_places
-from otel_har.redaction.words import may_tell
+from otel_har.redaction.words import SIGNS, may_tell
 
 _LONGEST_TEXT = 1_048_576
 _LONGEST_PIECE = 59
@@ -35,18 +35,17 @@ def is_known_to_be_harmless(text: str, names: Names) -> bool:
         text: Any text.
         names: Tells which names mean a secret, and remembers the strings.
     """
-    if len(text) > _LONGEST_TEXT or ("\\" in text and any(one in text for one in _ESCAPES)):
+    is_plain = not any(sign in text for sign in SIGNS)
+    if len(text) > _LONGEST_TEXT or not (is_plain or _is_said_as_written(text, names)):
         return False
-    if query_places(text, names) or encoded_url_places(text):
-        return False
-    memory = names.strings
+    memory = names.strings if is_plain else names.strings_beside_signs
     pieces = set(text.split('"'))
     if not memory.telling.isdisjoint(pieces):
         return False
     new = pieces - memory.harmless
     if not new:
         return True
-    telling = _telling(new, names)
+    telling = _telling(new, names, memory.outlines, is_plain=is_plain)
     memory.telling.remember(telling, _LONGEST_PIECE, _MOST)
     if telling:
         return False
@@ -54,13 +53,23 @@ def is_known_to_be_harmless(text: str, names: Names) -> bool:
     return True
 
 
-def _telling(several: set[str], names: Names) -> list[str]:
+def _is_said_as_written(text: str, names: Names) -> bool:
+    """Whether nothing is found in a text with escapes or queries but what its pieces tell as they are written."""
+    if any(escape in text for escape in _ESCAPES):
+        return False
+    end = text[text.rfind('"') + 1 :]  # of a string that is cut, too
+    if anchors_in(lowered(end), names) or base64_places(text):
+        return False
+    return not (query_places(text, names) or encoded_url_places(text))
+
+
+def _telling(several: set[str], names: Names, known: Strings, *, is_plain: bool) -> list[str]:
     """Those by which a secret may be found.
 
     Letters by which one is found are looked for in the outlines of the pieces, with a 0 for each digit: those of
     numbers, times and addresses come again and again.
     """
-    pieces, known = list(several), names.strings.outlines
+    pieces = list(several)
     outlines = outlined('"'.join(pieces)).split('"')
     new = list(set(outlines) - known)
     if not new:
@@ -73,7 +82,8 @@ def _telling(several: set[str], names: Names) -> list[str]:
     if not near:
         return []
     anchors = [anchor for anchor, its in _outlined(names.anchors) if any(one in its for one in letters)]
-    return _said_by([one for one, its in zip(pieces, outlines, strict=True) if its in near], anchors, names)
+    found = [one for one, its in zip(pieces, outlines, strict=True) if its in near]
+    return _said_by(found, anchors, names, is_plain=is_plain)
 
 
 def _near(outlines: list[str], together: str, lower: str, letters: list[str]) -> set[str]:
@@ -103,18 +113,20 @@ def _letters(anchors: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(outlined(one).lower() for one in letters))
 
 
-def _said_by(pieces: list[str], anchors: list[str], names: Names) -> list[str]:
+def _said_by(pieces: list[str], anchors: list[str], names: Names, *, is_plain: bool) -> list[str]:
     """Those that may name a secret or have one by its form; all are looked through at once first."""
-    named = [one for one in pieces if _may_name(one, anchors, names)] if anchors else []
+    named = [one for one in pieces if _may_name(one, anchors, names, is_plain=is_plain)] if anchors else []
     together = '"'.join(pieces)
     if named or not _may_be_found(together, lowered(together)):
         return named
     return [one for one in pieces if _may_be_found(one, lowered(one))]
 
 
-def _may_name(piece: str, anchors: list[str], names: Names) -> bool:
+def _may_name(piece: str, anchors: list[str], names: Names, *, is_plain: bool) -> bool:
     lower = lowered(piece)
-    return any(anchor in lower for anchor in anchors) and may_tell(piece, names, anchors)
+    if not any(anchor in lower for anchor in anchors):
+        return False
+    return (len(piece) > _LONGEST_PIECE and not is_plain) or may_tell(piece, names, anchors, is_plain=is_plain)
 
 
 def _may_be_found(text: str, lower: str) -> bool:

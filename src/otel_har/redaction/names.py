@@ -101,6 +101,7 @@ class Names:
 
     Attributes:
         strings: What was seen of strings of JSON, by these names.
+        strings_beside_signs: The same of documents that have escapes or queries, of which more is read.
         harmless_texts: Whole texts of JSON in which nothing was found, by these names.
     """
 
@@ -122,7 +123,7 @@ class Names:
         self.author = "author" if not (headers or queries or fields) else "\0"
         """A word that is common and no part of a secret's name, though it begins with an anchor."""
         # A further field is secret of whatever it is one: a header field and a parameter as well.
-        self.strings = SeenStrings()
+        self.strings, self.strings_beside_signs = SeenStrings(), SeenStrings()
         self.harmless_texts = SeenTexts()
         self._header = _Verdicts(
             _is_secret_header, frozenset(map(_joined, (*headers, *fields))), kept, _patterns(headers)
@@ -161,7 +162,7 @@ class Names:
         return self._field[name]
 
 
-class _Strings(set[str]):
+class Strings(set[str]):
     """Strings that are remembered within bounds."""
 
     def remember(self, strings: Iterable[str], longest: int, most: int) -> None:
@@ -183,9 +184,9 @@ class SeenStrings:
     __slots__ = ("harmless", "outlines", "telling")
 
     def __init__(self) -> None:
-        self.harmless = _Strings()
-        self.telling = _Strings()
-        self.outlines = _Strings()
+        self.harmless = Strings()
+        self.telling = Strings()
+        self.outlines = Strings()
 
 
 class _Verdicts(dict[str, bool]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from otel_har.redaction.named import lowered
+from otel_har.redaction.named import NOTATIONS, lowered
 from otel_har.redaction.names import Names
 
 _HARMLESS = re.compile(r"[\w .,;!/@#()'*+$-]*")
@@ -16,17 +16,21 @@ _LONGEST_RUN = 59
 """Characters of a run up to which a reader of any text takes all of it as a name."""
 
 
-def may_tell(string: str, names: Names, anchors: Collection[str]) -> bool:
-    """Whether something in a string that has letters of a secret's name tells of a secret.
+SIGNS = "\\?%"
+"""Where a text has one of these, what it says is not all told by what is written: each string that may tell is read."""
 
-    What is said behind a comma or a space is a value only where a name stands before it, so the names alone tell.
+
+def may_tell(string: str, names: Names, anchors: Collection[str], *, is_plain: bool) -> bool:
+    """Whether something in a string that has letters of a secret's name tells of a secret.
 
     Args:
         string: A string of JSON as it is written.
         names: Tells which names mean a secret.
         anchors: The letters of secret names that it may have.
+        is_plain: Whether its text has none of SIGNS. Then the names alone tell: what stands behind a comma or a space
+            is a value only where a name stands before it.
     """
-    if not _HARMLESS.fullmatch(string):
+    if not _HARMLESS.fullmatch(string) or not (is_plain or NOTATIONS.search(string) is None):
         return True
     words, lowers = string.split(" "), lowered(string).split(" ")
     near = {word for anchor in anchors for word, lower in zip(words, lowers, strict=True) if anchor in lower}
