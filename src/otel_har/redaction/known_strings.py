@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from otel_har.redaction.encoded_urls import encoded_url_places
 from otel_har.redaction.named import anchors_in, letters_in, lowered
-from otel_har.redaction.names import Names, Strings
+from otel_har.redaction.names import Names
 from otel_har.redaction.pairs import COMMANDS
 from otel_har.redaction.shape_readers import READERS, WEBHOOK_WORDS
 from otel_har.redaction.shape_table import outlined
@@ -24,6 +24,7 @@ from otel_har.redaction.words import SIGNS, may_tell
 _LONGEST_TEXT = 1_048_576
 _LONGEST_PIECE = 59
 _MOST = 10_000
+_MOST_OUTLINES = 4096
 _ESCAPES = ("\\/", "\\u00", "\\x")  # behind which letters stand that are looked for
 _ESCAPE_SIGNS = "\\%"
 
@@ -45,9 +46,9 @@ def is_known_to_be_harmless(text: str, names: Names) -> bool:
     new = pieces - memory.harmless
     if not new:
         return True
-    telling = _telling(new, names, memory.outlines, is_plain=is_plain)
-    memory.telling.remember(telling, _LONGEST_PIECE, _MOST)
-    if telling:
+    telling = _telling(new, names, is_plain=is_plain)
+    if telling:  # of these names alone are kept, what else tells may be a secret itself
+        memory.telling.remember((one for one in telling if names.field(one)), _LONGEST_PIECE, _MOST)
         return False
     memory.harmless.remember(new, _LONGEST_PIECE, _MOST)
     return True
@@ -63,13 +64,13 @@ def _is_said_as_written(text: str, names: Names) -> bool:
     return not (query_places(text, names) or encoded_url_places(text))
 
 
-def _telling(several: set[str], names: Names, known: Strings, *, is_plain: bool) -> list[str]:
+def _telling(several: set[str], names: Names, *, is_plain: bool) -> list[str]:
     """Those by which a secret may be found.
 
     Letters by which one is found are looked for in the outlines of the pieces, with a 0 for each digit: those of
     numbers, times and addresses come again and again.
     """
-    pieces = list(several)
+    pieces, known = list(several), names.outlines
     outlines = outlined('"'.join(pieces)).split('"')
     new = list(set(outlines) - known)
     if not new:
@@ -78,7 +79,7 @@ def _telling(several: set[str], names: Names, known: Strings, *, is_plain: bool)
     lower = lowered(together)
     letters = letters_in(lower, _letters(names.anchors))
     near = _near(new, together, lower, letters)
-    known.remember((one for one in new if one not in near), _LONGEST_PIECE, _MOST)
+    known.remember((one for one in new if one not in near), _LONGEST_PIECE, _MOST_OUTLINES)
     if not near:
         return []
     anchors = [anchor for anchor, its in _outlined(names.anchors) if any(one in its for one in letters)]

@@ -102,6 +102,7 @@ class Names:
     Attributes:
         strings: What was seen of strings of JSON, by these names.
         strings_beside_signs: The same of documents that have escapes or queries, of which more is read.
+        outlines: Strings with a 0 for each digit of which none tells of a secret, whatever its digits are.
         harmless_texts: Whole texts of JSON in which nothing was found, by these names.
     """
 
@@ -124,6 +125,7 @@ class Names:
         """A word that is common and no part of a secret's name, though it begins with an anchor."""
         # A further field is secret of whatever it is one: a header field and a parameter as well.
         self.strings, self.strings_beside_signs = SeenStrings(), SeenStrings()
+        self.outlines = Strings()
         self.harmless_texts = SeenTexts()
         self._header = _Verdicts(
             _is_secret_header, frozenset(map(_joined, (*headers, *fields))), kept, _patterns(headers)
@@ -177,16 +179,14 @@ class SeenStrings:
 
     Attributes:
         harmless: Those that tell of no secret.
-        telling: Those that may.
-        outlines: Strings with a 0 for each digit of which none tells of a secret, whatever its digits are.
+        telling: Those that may: names of secrets.
     """
 
-    __slots__ = ("harmless", "outlines", "telling")
+    __slots__ = ("harmless", "telling")
 
     def __init__(self) -> None:
         self.harmless = Strings()
         self.telling = Strings()
-        self.outlines = Strings()
 
 
 class _Verdicts(dict[str, bool]):
