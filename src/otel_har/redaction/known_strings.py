@@ -1,7 +1,8 @@
 """Strings of JSON in which nothing was found before: most documents of a service say the same again and again.
 
 The rule: a document is taken apart at its quotation marks. Where every piece is known, or new and without anything by
-which a secret is found, the document has none: nothing by which one is found has a quotation mark in it. What may tell
+which a secret is found, the document has none: nothing by which one is found has a quotation mark in it. Pieces are
+known by their outlines, with a 0 for each digit: what stands side by side in one does so in its outline. What may tell
 of a piece beside it, the name of a secret above all, is never known as harmless, nor what has such letters beside an
 escape. Parameters of URLs that may be secret, and letters that are escaped by their number, are looked for each time.
 """
@@ -23,8 +24,6 @@ from otel_har.redaction.words import SIGNS, may_tell
 
 _LONGEST_TEXT = 1_048_576
 _LONGEST_PIECE = 59
-_MOST = 10_000
-_MOST_OUTLINES = 4096
 _ESCAPES = ("\\/", "\\u00", "\\x")  # behind which letters stand that are looked for
 _ESCAPE_SIGNS = "\\%"
 
@@ -40,17 +39,23 @@ def is_known_to_be_harmless(text: str, names: Names) -> bool:
     if len(text) > _LONGEST_TEXT or not (is_plain or _is_said_as_written(text, names)):
         return False
     memory = names.strings if is_plain else names.strings_beside_signs
-    pieces = set(text.split('"'))
-    if not memory.telling.isdisjoint(pieces):
+    outlines = outlined(text).split('"')
+    new = set(outlines)
+    if not memory.telling.isdisjoint(new):
         return False
-    new = pieces - memory.harmless
+    new -= memory.harmless
     if not new:
         return True
-    telling = _telling(new, names, is_plain=is_plain)
+    letters, near = _near(list(new), names)
+    memory.harmless.remember(new - near)
+    if not near:
+        return True
+    pieces = {piece for piece, outline in zip(text.split('"'), outlines, strict=True) if outline in near}
+    telling = _telling(list(pieces), letters, names, is_plain=is_plain)
     if telling:  # of these names alone are kept, what else tells may be a secret itself
-        memory.telling.remember((one for one in telling if names.field(one)), _LONGEST_PIECE, _MOST)
+        memory.telling.remember([outlined(one) for one in telling if names.field(one)])
         return False
-    memory.harmless.remember(new, _LONGEST_PIECE, _MOST)
+    memory.harmless.remember([one for one in near if "0" not in one])  # what had a digit may have had another one
     return True
 
 
@@ -64,32 +69,20 @@ def _is_said_as_written(text: str, names: Names) -> bool:
     return not (query_places(text, names) or encoded_url_places(text))
 
 
-def _telling(several: set[str], names: Names, *, is_plain: bool) -> list[str]:
-    """Those by which a secret may be found.
+def _near(outlines: list[str], names: Names) -> tuple[list[str], set[str]]:
+    """The letters by which secrets are found that some pieces have, and those that have any.
 
-    Letters by which one is found are looked for in the outlines of the pieces, with a 0 for each digit: those of
-    numbers, times and addresses come again and again.
+    Also those that have what may be the user of a URL, a token, or an escape before one. All are looked through
+    together first.
+
+    Args:
+        outlines: Of the pieces: those of numbers, times and addresses come again and again.
+        names: Tells which names mean a secret.
     """
-    pieces, known = list(several), names.outlines
-    outlines = outlined('"'.join(pieces)).split('"')
-    new = list(set(outlines) - known)
-    if not new:
-        return []
-    together = '"'.join(new)
+    together = '"'.join(outlines)
     lower = lowered(together)
-    letters = letters_in(lower, _letters(names.anchors))
-    near = _near(new, together, lower, letters)
-    known.remember((one for one in new if one not in near), _LONGEST_PIECE, _MOST_OUTLINES)
-    if not near:
-        return []
-    anchors = [anchor for anchor, its in _outlined(names.anchors) if any(one in its for one in letters)]
-    found = [one for one, its in zip(pieces, outlines, strict=True) if its in near]
-    return _said_by(found, anchors, names, is_plain=is_plain)
-
-
-def _near(outlines: list[str], together: str, lower: str, letters: list[str]) -> set[str]:
-    """Those that have any of the letters, or what may be the user of a URL, a token, or an escape before one."""
     lowers = lower.split('"')
+    letters = letters_in(lower, _letters(names.anchors))
     near = {one for letter in letters for one, its in zip(outlines, lowers, strict=True) if letter in its}
     for sign in _ESCAPE_SIGNS:
         if sign in lower:
@@ -98,7 +91,7 @@ def _near(outlines: list[str], together: str, lower: str, letters: list[str]) ->
         near.update(one for one in outlines if "://" in one and "@" in one)
     if may_have_tokens(together):
         near.update(filter(may_have_tokens, outlines))
-    return near
+    return letters, near
 
 
 @lru_cache(maxsize=16)
@@ -114,8 +107,9 @@ def _letters(anchors: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(outlined(one).lower() for one in letters))
 
 
-def _said_by(pieces: list[str], anchors: list[str], names: Names, *, is_plain: bool) -> list[str]:
+def _telling(pieces: list[str], letters: list[str], names: Names, *, is_plain: bool) -> list[str]:
     """Those that may name a secret or have one by its form; all are looked through at once first."""
+    anchors = [anchor for anchor, its in _outlined(names.anchors) if any(one in its for one in letters)]
     named = [one for one in pieces if _may_name(one, anchors, names, is_plain=is_plain)] if anchors else []
     together = '"'.join(pieces)
     if named or not _may_be_found(together, lowered(together)):

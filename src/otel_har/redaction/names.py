@@ -9,7 +9,8 @@ harmless things in most recordings is harmless: `page_token`, `primary_key`, `st
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import islice
 from urllib.parse import unquote
 
 from otel_har.redaction.seen_texts import SeenTexts
@@ -102,7 +103,6 @@ class Names:
     Attributes:
         strings: What was seen of strings of JSON, by these names.
         strings_beside_signs: The same of documents that have escapes or queries, of which more is read.
-        outlines: Strings with a 0 for each digit of which none tells of a secret, whatever its digits are.
         harmless_texts: Whole texts of JSON in which nothing was found, by these names.
     """
 
@@ -125,7 +125,6 @@ class Names:
         """A word that is common and no part of a secret's name, though it begins with an anchor."""
         # A further field is secret of whatever it is one: a header field and a parameter as well.
         self.strings, self.strings_beside_signs = SeenStrings(), SeenStrings()
-        self.outlines = Strings()
         self.harmless_texts = SeenTexts()
         self._header = _Verdicts(
             _is_secret_header, frozenset(map(_joined, (*headers, *fields))), kept, _patterns(headers)
@@ -164,29 +163,33 @@ class Names:
         return self._field[name]
 
 
-class Strings(set[str]):
+_LONGEST_STRING = 59
+_MOST_STRINGS = 10_000
+
+
+class _Strings(set[str]):
     """Strings that are remembered within bounds."""
 
-    def remember(self, strings: Iterable[str], longest: int, most: int) -> None:
+    def remember(self, strings: Collection[str]) -> None:
         """Further ones, but for those that are too long; beyond so many, they begin anew."""
-        if len(self) >= most:
+        if len(self) + len(strings) > _MOST_STRINGS:
             self.clear()
-        self.update(one for one in strings if len(one) <= longest)
+        self.update(islice((one for one in strings if len(one) <= _LONGEST_STRING), _MOST_STRINGS))
 
 
 class SeenStrings:
-    """What was seen of the strings of documents.
+    """What was seen of the strings of documents, with a 0 for each digit.
 
     Attributes:
-        harmless: Those that tell of no secret.
+        harmless: Those that tell of no secret, whatever their digits are.
         telling: Those that may: names of secrets.
     """
 
     __slots__ = ("harmless", "telling")
 
     def __init__(self) -> None:
-        self.harmless = Strings()
-        self.telling = Strings()
+        self.harmless = _Strings()
+        self.telling = _Strings()
 
 
 class _Verdicts(dict[str, bool]):
