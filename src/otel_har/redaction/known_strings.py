@@ -109,7 +109,7 @@ def _letters(anchors: tuple[str, ...]) -> tuple[str, ...]:
 
 def _telling(pieces: list[str], letters: list[str], names: Names, *, is_plain: bool) -> list[str]:
     """Those that may name a secret or have one by its form; all are looked through at once first."""
-    anchors = [anchor for anchor, its in _outlined(names.anchors) if any(one in its for one in letters)]
+    anchors = {anchor for one in letters for anchor, its in _outlined(names.anchors) if one in its}
     named = [one for one in pieces if _may_name(one, anchors, names, is_plain=is_plain)] if anchors else []
     together = '"'.join(pieces)
     if named or not _may_be_found(together, lowered(together)):
@@ -117,7 +117,7 @@ def _telling(pieces: list[str], letters: list[str], names: Names, *, is_plain: b
     return [one for one in pieces if _may_be_found(one, lowered(one))]
 
 
-def _may_name(piece: str, anchors: list[str], names: Names, *, is_plain: bool) -> bool:
+def _may_name(piece: str, anchors: set[str], names: Names, *, is_plain: bool) -> bool:
     lower = lowered(piece)
     if not any(anchor in lower for anchor in anchors):
         return False
