@@ -12,9 +12,11 @@ _HARMLESS = re.compile(r"[\w .,;!/@#()'*+$-]*")
 """What a string is made of that has no escape, nothing encoded, and no sign of a value but a comma or a space."""
 
 _NAME_RUN = re.compile(r"[\w.$-]+")
+_MOST_WORDS = 64
+"""Words with letters of names that are judged; a string with more is read."""
+
 _LONGEST_RUN = 59
 """Characters of a run up to which a reader of any text takes all of it as a name."""
-
 
 SIGNS = "\\?%"
 """Where a text has one of these, what it says is not all told by what is written: each string that may tell is read."""
@@ -34,9 +36,11 @@ def may_tell(string: str, names: Names, anchors: Collection[str], *, is_plain: b
         return True
     words, lowers = string.split(" "), lowered(string).split(" ")
     near = {word for anchor in anchors for word, lower in zip(words, lowers, strict=True) if anchor in lower}
+    if len(near) > _MOST_WORDS:
+        return True
     # As the reader of any text takes them, too, for what looks like JSON may be none.
     runs = [run for word in near for run in _NAME_RUN.findall(word)]
     if any(len(run) > _LONGEST_RUN for run in runs):
         return True
-    several = (*runs, *(run.strip(".-$") for run in runs), *([string] if "-" in string else ()))
+    several = (*runs, *(run.strip(".-$") for run in runs), *([string] if "-" in string or not is_plain else ()))
     return any(names.field(one) or names.header(one) for one in several) or names.field(string)
