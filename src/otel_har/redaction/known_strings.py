@@ -23,6 +23,7 @@ from otel_har.redaction.urls import query_places
 from otel_har.redaction.words import SIGNS, may_tell
 
 _LONGEST_TEXT = 1_048_576
+_LONGEST_WITH_SIGNS = 16_384  # most longer ones have something that is read; to look for it first would be for nothing
 _LONGEST_PIECE = 59
 _ESCAPES = ("\\/", "\\u00", "\\x")  # behind which letters stand that are looked for
 _ESCAPE_SIGNS = "\\%"
@@ -61,7 +62,7 @@ def is_known_to_be_harmless(text: str, names: Names) -> bool:
 
 def _is_said_as_written(text: str, names: Names) -> bool:
     """Whether nothing is found in a text with escapes or queries but what its pieces tell as they are written."""
-    if any(escape in text for escape in _ESCAPES):
+    if len(text) > _LONGEST_WITH_SIGNS or any(escape in text for escape in _ESCAPES):
         return False
     end = text[text.rfind('"') + 1 :]  # of a string that is cut, too
     if anchors_in(lowered(end), names) or base64_places(text):
