@@ -37,24 +37,25 @@ def is_known_to_be_harmless(text: str, names: Names) -> bool:
         names: Tells which names mean a secret, and remembers the strings.
     """
     is_plain = not any(sign in text for sign in SIGNS)
-    if len(text) > _LONGEST_TEXT or not (is_plain or _is_said_as_written(text, names)):
-        return False
     memory = names.strings if is_plain else names.strings_beside_signs
+    tells_again = memory.last_telling and memory.last_telling in text
+    if len(text) > _LONGEST_TEXT or tells_again or not (is_plain or _is_said_as_written(text, names)):
+        return False
     outlines = outlined(text).split('"')
     new = set(outlines)
     if not memory.telling.isdisjoint(new):
         return False
     new -= memory.harmless
-    if not new:
-        return True
-    letters, near = _near(list(new), names)
+    letters, near = _near(list(new), names) if new else ([], set())
     memory.harmless.remember(new - near)
     if not near:
         return True
     pieces = {piece for piece, outline in zip(text.split('"'), outlines, strict=True) if outline in near}
     telling = _telling(list(pieces), letters, names, is_plain=is_plain)
     if telling:  # of these names alone are kept, what else tells may be a secret itself
-        memory.telling.remember([outlined(one) for one in telling if names.field(one)])
+        secret_names = [one for one in telling if names.field(one)]
+        memory.telling.remember([outlined(one) for one in secret_names])
+        memory.last_telling = f'"{secret_names[0]}"' if secret_names else ""
         return False
     memory.harmless.remember([one for one in near if "0" not in one])  # what had a digit may have had another one
     return True

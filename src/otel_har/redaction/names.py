@@ -183,13 +183,15 @@ class SeenStrings:
     Attributes:
         harmless: Those that tell of no secret, whatever their digits are.
         telling: Those that may: names of secrets.
+        last_telling: One of the last such names as it is written: documents of one kind come one after the other.
     """
 
-    __slots__ = ("harmless", "telling")
+    __slots__ = ("harmless", "last_telling", "telling")
 
     def __init__(self) -> None:
         self.harmless = _Strings()
         self.telling = _Strings()
+        self.last_telling = ""
 
 
 class _Verdicts(dict[str, bool]):
