@@ -24,7 +24,7 @@ from otel_har.redaction.shapes import shape_spans
 from otel_har.redaction.spans import Span, Writing
 from otel_har.redaction.text import base64_places, text_spans
 from otel_har.redaction.urls import query_places
-from otel_har.redaction.words import may_tell
+from otel_har.redaction.words import SIGNS, may_tell
 
 RULE = "json-field"
 
@@ -85,7 +85,13 @@ def json_spans(text: str, names: Names, depth: int = _DEEPEST) -> list[Span] | N
     prefix = _PREFIX.match(text)
     if not prefix:
         return None
-    return [] if is_known_to_be_harmless(text, names) else read_spans(text, names, prefix.end(), depth)
+    is_whole = depth == _DEEPEST  # of what stands within a string less may be read
+    if is_whole and text in names.harmless_texts:
+        return []
+    spans = [] if is_known_to_be_harmless(text, names) else read_spans(text, names, prefix.end(), depth)
+    if is_whole and spans == []:
+        names.harmless_texts.add(text)
+    return spans
 
 
 def read_spans(text: str, names: Names, begin: int = 0, depth: int = _DEEPEST) -> list[Span] | None:
@@ -102,7 +108,7 @@ def read_spans(text: str, names: Names, begin: int = 0, depth: int = _DEEPEST) -
     shapes = shape_spans(text)
     plain = text.replace("\\/", "/") if "\\/" in text else text
     all_strings = "-----BEGIN" in text or (plain is not text and len(shapes) != len(shape_spans(plain)))
-    places = _telling(text, lower, _occurrences(lower, anchors), names)
+    places = _telling(text, lower, anchors, names)
     places += _occurrences(lower, [*COMMANDS])
     places += [span.start for span in shapes]
     places += base64_places(text)
@@ -295,14 +301,15 @@ def _occurrences(lower: str, anchors: list[str]) -> list[int]:
     return places
 
 
-def _telling(text: str, lower: str, places: list[int], names: Names) -> list[int]:
+def _telling(text: str, lower: str, anchors: list[str], names: Names) -> list[int]:
     """The places of anchors but those in short strings that are no secret's name and have no name and value.
 
     The most strings of a document that have an anchor are the name `author` or `key`, again and again.
     """
     known: dict[str, bool] = {}
     telling: list[int] = []
-    author = names.author
+    author, places = names.author, _occurrences(lower, anchors)
+    is_plain = not any(sign in text for sign in SIGNS)
     for index, at in enumerate(places):
         if lower.startswith(author, at) and not lower.startswith("i", at + len(author)):
             continue
@@ -312,7 +319,7 @@ def _telling(text: str, lower: str, places: list[int], names: Names) -> list[int
         string = text[start:end] if start and end >= 0 else ""
         verdict = known.get(string) if string else True
         if verdict is None:
-            verdict = may_tell(string, names)
+            verdict = may_tell(string, names, anchors, is_plain=is_plain)
             if len(known) < _KNOWN:
                 known[string] = verdict
         if verdict:

@@ -61,24 +61,29 @@ def named_spans(text: str, names: Names, depth: int = _DEEPEST, media_type: str 
 
 
 def anchors_in(lower: str, names: Names) -> list[str]:
-    """Those letters of secret names that a text in lower case has.
+    """Those letters of secret names that a text in lower case has."""
+    return letters_in(lower, names.anchors)
+
+
+def letters_in(lower: str, several: tuple[str, ...]) -> list[str]:
+    """Which of several letters that stand side by side a text in lower case has, those that others are a part of.
 
     A single letter is found, or found missing, many times as fast as a word: a short text has not all letters.
     """
     missing = "".join([letter for letter in _LETTERS if letter not in lower])
-    return [anchor for anchor in _spelled_without(names.anchors, missing) if anchor in lower]
+    return [letters for letters in _spelled_without(several, missing) if letters in lower]
 
 
 @lru_cache(maxsize=1024)
-def _spelled_without(anchors: tuple[str, ...], missing: str) -> tuple[str, ...]:
-    """The anchors that have none of some letters."""
-    return tuple(one for one in _shortest(anchors) if not any(letter in one for letter in missing))
+def _spelled_without(several: tuple[str, ...], missing: str) -> tuple[str, ...]:
+    """Those that have none of some letters."""
+    return tuple(one for one in _shortest(several) if not any(letter in one for letter in missing))
 
 
-@lru_cache(maxsize=16)
-def _shortest(anchors: tuple[str, ...]) -> tuple[str, ...]:
-    """The anchors that no other one is a part of."""
-    return tuple(one for one in anchors if not any(other != one and other in one for other in anchors))
+@lru_cache(maxsize=32)
+def _shortest(several: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that no other one is a part of."""
+    return tuple(one for one in several if not any(other != one and other in one for other in several))
 
 
 def lowered(text: str) -> str:

@@ -9,9 +9,11 @@ harmless things in most recordings is harmless: `page_token`, `primary_key`, `st
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import islice
 from urllib.parse import unquote
 
+from otel_har.redaction.seen_texts import SeenTexts
 from otel_har.redaction.vocabulary import (
     CORES,
     DESCRIPTIONS,
@@ -100,6 +102,8 @@ class Names:
 
     Attributes:
         strings: What was seen of strings of JSON, by these names.
+        strings_beside_signs: The same of documents that have escapes or queries, of which more is read.
+        harmless_texts: Whole texts of JSON in which nothing was found, by these names.
     """
 
     def __init__(
@@ -120,7 +124,8 @@ class Names:
         self.author = "author" if not (headers or queries or fields) else "\0"
         """A word that is common and no part of a secret's name, though it begins with an anchor."""
         # A further field is secret of whatever it is one: a header field and a parameter as well.
-        self.strings = SeenStrings()
+        self.strings, self.strings_beside_signs = SeenStrings(), SeenStrings()
+        self.harmless_texts = SeenTexts()
         self._header = _Verdicts(
             _is_secret_header, frozenset(map(_joined, (*headers, *fields))), kept, _patterns(headers)
         )
@@ -158,29 +163,35 @@ class Names:
         return self._field[name]
 
 
+_LONGEST_STRING = 59
+_MOST_STRINGS = 10_000
+
+
 class _Strings(set[str]):
     """Strings that are remembered within bounds."""
 
-    def remember(self, strings: Iterable[str], longest: int, most: int) -> None:
+    def remember(self, strings: Collection[str]) -> None:
         """Further ones, but for those that are too long; beyond so many, they begin anew."""
-        if len(self) >= most:
+        if len(self) + len(strings) > _MOST_STRINGS:
             self.clear()
-        self.update(one for one in strings if len(one) <= longest)
+        self.update(islice((one for one in strings if len(one) <= _LONGEST_STRING), _MOST_STRINGS))
 
 
 class SeenStrings:
-    """What was seen of the strings of documents.
+    """What was seen of the strings of documents, with a 0 for each digit.
 
     Attributes:
-        harmless: Those that tell of no secret.
-        telling: Those that may.
+        harmless: Those that tell of no secret, whatever their digits are.
+        telling: Those that may: names of secrets.
+        last_telling: One of the last such names as it is written: documents of one kind come one after the other.
     """
 
-    __slots__ = ("harmless", "telling")
+    __slots__ = ("harmless", "last_telling", "telling")
 
     def __init__(self) -> None:
         self.harmless = _Strings()
         self.telling = _Strings()
+        self.last_telling = ""
 
 
 class _Verdicts(dict[str, bool]):
@@ -188,7 +199,7 @@ class _Verdicts(dict[str, bool]):
 
     def __init__(
         self,
-        judge: Callable[[str], bool],
+        judge: Callable[[str, str], bool],
         extra: frozenset[str],
         kept: frozenset[str],
         patterns: tuple[re.Pattern[str], ...] = (),
@@ -201,17 +212,20 @@ class _Verdicts(dict[str, bool]):
 
     def __missing__(self, name: str) -> bool:
         verdict = self._verdict(_read(name))
-        if len(name) <= _LONGEST and len(self) < _KNOWN:
+        if len(name) <= _LONGEST:
+            if len(self) >= _KNOWN:
+                self.clear()
             self[name] = verdict
         return verdict
 
     def _verdict(self, name: str) -> bool:
-        joined = _joined(name)
+        together = _together(name)
+        joined = _joined(name) if "%" in name else together
         if joined in self._kept:
             return False
         if joined in self._extra or any(pattern.search(name) for pattern in self._patterns):
             return True
-        return self._judge(name)
+        return self._judge(name, together)
 
 
 def _patterns(headers: Iterable[str]) -> tuple[re.Pattern[str], ...]:
@@ -238,7 +252,11 @@ def _read(name: str) -> str:
 
 def _joined(name: str) -> str:
     """The name's letters and digits in lower case: one form for all its spellings."""
-    return "".join(_WORD.findall(_read(name))).lower()
+    return _together(_read(name))
+
+
+def _together(name: str) -> str:
+    return "".join(_WORD.findall(name)).lower()
 
 
 def _anchor(field: str) -> str:
@@ -246,7 +264,7 @@ def _anchor(field: str) -> str:
     return max((word.lower() for word in _WORD.findall(_read(field))), key=len, default="")
 
 
-def _is_secret_header(name: str) -> bool:
+def _is_secret_header(name: str, together: str) -> bool:
     lower = name.strip().lower().replace("_", "-")
     if lower in HEADERS:
         return True
@@ -254,29 +272,33 @@ def _is_secret_header(name: str) -> bool:
         return False
     if lower.rpartition("-")[2] in HEADER_HEADS:
         return HARMLESS.search(_joined(lower)) is None
-    return lower.endswith(HEADER_ENDS) or _is_secret_field(name)
+    return lower.endswith(HEADER_ENDS) or _is_secret_field(name, together)
 
 
-def _is_secret_query(name: str) -> bool:
-    return _joined(name) in _QUERIES or _is_secret_field(name)
+def _is_secret_query(name: str, together: str) -> bool:
+    return _joined(name) in _QUERIES or _is_secret_field(name, together)
 
 
-def _is_secret_in_forms(name: str) -> bool:
-    return _joined(name) in _SURE_QUERIES or _is_secret_field(name)
+def _is_secret_in_forms(name: str, together: str) -> bool:
+    return _joined(name) in _SURE_QUERIES or _is_secret_field(name, together)
 
 
 _QUERIES = frozenset(map(_joined, QUERIES))
 _SURE_QUERIES = _QUERIES - frozenset(map(_joined, DOUBTFUL_QUERIES))
 
 
-def _is_secret_field(name: str) -> bool:
-    """Whether a name, without percent-encoding, names a secret wherever it stands."""
-    words = [word.lower() for word in _WORD.findall(name)]
-    joined = "".join(words)
-    if joined in SECRET_FIELDS or joined in _DUMPED_HEADERS or joined.endswith(SECRET_ENDS):
+def _is_secret_field(name: str, together: str) -> bool:
+    """Whether a name, without percent-encoding, names a secret wherever it stands.
+
+    Args:
+        name: Its last characters.
+        together: Its letters and digits in lower case.
+    """
+    if together in SECRET_FIELDS or together in _DUMPED_HEADERS or together.endswith(SECRET_ENDS):
         return True
-    if HARMLESS.search(joined) or name.count(" ") >= _SENTENCE:
+    if name.count(" ") >= _SENTENCE or HARMLESS.search(together):
         return False
+    words = [word.lower() for word in _WORD.findall(name)]
     if _is_secret(_taken_apart(words)):
         return True
     pieces = [piece.lower() for piece in _PIECE.findall(name)]  # capitals mislead: `APIkey`

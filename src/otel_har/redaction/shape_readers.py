@@ -57,6 +57,9 @@ _WEBHOOK = re.compile(
     r"|hooks\.zapier\.com/hooks/catch/|maker\.ifttt\.com/trigger/[\w-]{1,64}/with/key/"
     r"|[\w-]{1,64}\.(?:g\.alchemy\.com/v2|infura\.io/v3)/)([A-Za-z0-9_/@-]{16,})"
 )
+WEBHOOK_WORDS = ("hooks.", "webhook", "discord", "outlook.", "ifttt", "alchemy.", "infura.")
+"""Each of them has one of these."""
+
 _BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _BASIC = re.compile(r"[A-Za-z0-9+/_-]{4,}={0,2}")
 _RESPONSE = re.compile(r"\\*[\"']?([0-9A-Fa-f]{16,128})")

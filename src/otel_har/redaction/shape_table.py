@@ -6,7 +6,9 @@ its end, so that it is read forward once.
 
 from __future__ import annotations
 
+import itertools
 import re
+import string
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -253,6 +255,22 @@ RUN_TOKENS = {
 """The forms of tokens that have no beginning of their own, by what they begin like."""
 
 
+def may_have_run_token(found: bytes, apart: bytes, words: Iterable[bytes]) -> bool:
+    """Whether runs may have a token without a beginning of its own, told by the rarest of each of the forms above.
+
+    Args:
+        found: The runs, each behind a space.
+        apart: The same with a space for all that is neither letter nor digit.
+        words: What stands between the spaces then.
+    """
+    if b"Q~" in found or any(start in apart for start in (b" M", b" N", b" O")):
+        return True
+    return _HEXADECIMAL_WORD in map(len, words)
+
+
+_HEXADECIMAL_WORD = 32
+
+
 def _by_start() -> dict[str, tuple[Token, ...]]:
     table: dict[str, tuple[Token, ...]] = {}
     for beginning, tokens in TOKENS.items():
@@ -264,9 +282,25 @@ BY_START = _by_start()
 """The forms of tokens by the first three characters of their beginnings, or by all of a shorter one."""
 
 
-def beginnings() -> str:
-    """A pattern of all beginnings: what begins alike is compared once."""
-    return _alternatives(sorted(TOKENS))
+def outlined(text: str) -> str:
+    """The text with a 0 for each digit: what texts say again and again with other numbers in it."""
+    return text.encode("utf-8", "surrogatepass").translate(_OUTLINE).decode("utf-8", "surrogatepass")
+
+
+_OUTLINE = bytes.maketrans(b"123456789", b"000000000")
+
+
+def _first_three(beginnings: Iterable[str]) -> Iterable[str]:
+    for beginning in beginnings:
+        word = _SEPARATOR.split(beginning)[0]
+        yield word[:3]
+        if word == beginning:  # no separator ends it: more of the word may follow
+            for length in range(1, 4 - len(word)):
+                yield from (word + "".join(rest) for rest in itertools.product(_LETTERS_AND_DIGITS, repeat=length))
+
+
+_SEPARATOR = re.compile("[_./+~-]")
+_LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 
 
 def _alternatives(words: Iterable[str]) -> str:
@@ -277,3 +311,26 @@ def _alternatives(words: Iterable[str]) -> str:
         return ""
     parts = [re.escape(first) + _alternatives(rest) for first, rest in tails.items()]
     return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"
+
+
+class Beginnings:
+    """How tokens begin.
+
+    Args:
+        several: Beginnings.
+
+    Attributes:
+        pattern: All of them; what begins alike is compared once.
+        first_three: How words begin with which a token may, words being what no other characters of tokens part: all of
+            a shorter one.
+    """
+
+    def __init__(self, several: Iterable[str]) -> None:
+        beginnings = sorted(set(several))
+        self.pattern = _alternatives(beginnings)
+        self.first_three = frozenset(one.encode() for one in _first_three(beginnings))
+
+
+BEGINNINGS = Beginnings(TOKENS)
+OUTLINED_BEGINNINGS = Beginnings(map(outlined, TOKENS))
+"""As they are in a text that is `outlined`."""

@@ -15,7 +15,16 @@ import re
 from collections.abc import Iterator
 
 from otel_har.redaction.shape_readers import READERS, Reader
-from otel_har.redaction.shape_table import BY_START, RUN_TOKENS, TOKENS, Token, beginnings
+from otel_har.redaction.shape_table import (
+    BEGINNINGS,
+    BY_START,
+    OUTLINED_BEGINNINGS,
+    RUN_TOKENS,
+    TOKENS,
+    Beginnings,
+    Token,
+    may_have_run_token,
+)
 from otel_har.redaction.spans import Span
 
 _SHORTEST = 6
@@ -44,19 +53,25 @@ _KINDS = bytes(32 if code == 32 else 120 for code in range(256))  # noqa: PLR200
 _LONG = b"x" * _SHORTEST_RUN
 
 _RUN = re.compile(rb" [^ ]{%d,}" % _SHORTEST_RUN)
-_BEGINNING = f"(?:({beginnings()})|({'|'.join(RUN_TOKENS)}))"
-_CANDIDATE = re.compile(f"[ _./+~-]{_BEGINNING}".encode())
+
+
+def _beginning(beginnings: Beginnings) -> str:
+    return f"(?:({beginnings.pattern})|({'|'.join(RUN_TOKENS)}))"
+
+
+_CANDIDATE = re.compile(f"[ _./+~-]{_beginning(BEGINNINGS)}".encode())
 """How a token begins, where a run does or within one. What it is, the text itself decides."""
 
-_START = re.compile(b"[ _./+~-](?=(..?.?.?))")
-_STARTS = frozenset(one[:4].encode() for one in TOKENS)
-"""The first four characters of tokens' beginnings, or all of a shorter one."""
+_OUTLINED_CANDIDATE = re.compile(f"[ _./+~-]{_beginning(OUTLINED_BEGINNINGS)}".encode())
+"""The same where each digit is a 0."""
 
-_START_LENGTHS = sorted({len(one) for one in _STARTS}, reverse=True)
+_SEPARATED = bytes(32 if chr(code) in "_./+~-" else code for code in range(256))
+"""Sets the words of a run apart."""
+
 _SHORTEST_RUN_TOKEN = 33
 """Characters below which no run has a token without a beginning of its own."""
 
-_ESCAPED = re.compile(f" (?:[0-9A-Fa-f]{{2}}|u[0-9A-Fa-f]{{4}}|[nrtbf]){_BEGINNING}".encode())
+_ESCAPED = re.compile(f" (?:[0-9A-Fa-f]{{2}}|u[0-9A-Fa-f]{{4}}|[nrtbf]){_beginning(BEGINNINGS)}".encode())
 """The same behind the rest of an escape, whose `%` or backslash ends a run."""
 
 _BESIDE = dict.fromkeys(("://", ":\\/\\/"), ("@", ".com", ".io"))
@@ -88,7 +103,7 @@ def shape_spans(text: str) -> list[Span]:
     for hint, needle, reader, beside in _HINTS:
         if hint in text and needle in text and any(one in text for one in beside):
             spans += _read(text, needle, reader)
-    spans += _tokens(text)
+    spans += token_spans(text)
     return sorted(spans, key=lambda span: (span.start, -span.end)) if spans else spans
 
 
@@ -122,19 +137,30 @@ def _read(text: str, needle: str, reader: Reader) -> Iterator[Span]:
         at = text.find(needle, max(at + len(needle), done))
 
 
-def _tokens(text: str) -> list[Span]:
+def token_spans(text: str) -> list[Span]:
+    """The tokens of services in a text: what begins as they do, or looks like one."""
     if len(text) < _SHORTEST_RUN:
         return []
-    runs = b" " + text.encode("latin-1", "replace").translate(_RUNS)
+    runs = _runs(text)
     long_runs = _long_runs(runs)
     if not long_runs:
         return []
     found = b"".join(long_runs)
-    may_begin = _begins_like_any(found) or max(map(len, long_runs)) > _SHORTEST_RUN_TOKEN
-    spans = list(_tokens_in(text, runs, _CANDIDATE)) if may_begin and _CANDIDATE.search(found) else []
+    may_have_tokens = _have_candidate(long_runs, BEGINNINGS.first_three, _CANDIDATE)
+    spans = list(_tokens_in(text, runs, _CANDIDATE)) if may_have_tokens else []
     if ("%" in text or "\\" in text) and _ESCAPED.search(found):
         spans += _tokens_in(text, runs, _ESCAPED)
     return spans
+
+
+def may_have_tokens(outlined: str) -> bool:
+    """Whether a text without escapes may have a token, told by what it is `outlined`."""
+    long_runs = _long_runs(_runs(outlined))
+    return bool(long_runs) and _have_candidate(long_runs, OUTLINED_BEGINNINGS.first_three, _OUTLINED_CANDIDATE)
+
+
+def _runs(text: str) -> bytes:
+    return b" " + text.encode("latin-1", "replace").translate(_RUNS)
 
 
 def _long_runs(runs: bytes) -> list[bytes]:
@@ -150,10 +176,16 @@ def _long_runs(runs: bytes) -> list[bytes]:
     return found
 
 
-def _begins_like_any(found: bytes) -> bool:
-    """Whether the first characters of a token stand where one may begin: told before all of its beginning is."""
-    starts = set(_START.findall(found))
-    return any(not _STARTS.isdisjoint({one[:length] for one in starts}) for length in _START_LENGTHS)
+def _have_candidate(long_runs: list[bytes], first_three: frozenset[bytes], candidate: re.Pattern[bytes]) -> bool:
+    """Whether a token may begin in some runs: most are told by the beginnings of their words."""
+    found = b"".join(long_runs)
+    apart = found.translate(_SEPARATED)
+    words = set(apart.split())
+    if first_three.isdisjoint({word[:3] for word in words}):
+        is_long = max(map(len, long_runs)) > _SHORTEST_RUN_TOKEN
+        if not (is_long and may_have_run_token(found, apart, words)):
+            return False
+    return candidate.search(found) is not None
 
 
 def _tokens_in(text: str, runs: bytes, candidates: re.Pattern[bytes]) -> Iterator[Span]:

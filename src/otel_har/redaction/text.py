@@ -20,7 +20,10 @@ from otel_har.redaction.urls import embedded_spans
 _SHORTEST = 6
 """Characters below which no text has a name and its value."""
 
-_BASE64_OF_JSON = ("eyJ", "W3si", "ewog", "ewoJ", "LS0tLS1CRUdJTi")
+_ID = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+"""The `traceparent` of W3C's Trace Context, and a UUID (RFC 9562, 4): new in each exchange, and by no rule a secret."""
+
+BASE64_BEGINNINGS = ("eyJ", "W3si", "ewog", "ewoJ", "LS0tLS1CRUdJTi")
 """How `{"`, `[{"`, an indented object and the first line of a key begin in base64."""
 
 _HINTS = ("J", "W", "ewog", "ewoJ", "LS0tLS1CRUdJTi")
@@ -42,7 +45,7 @@ def text_spans(text: str, names: Names, media_type: str = "") -> list[Span]:
     Returns:
         Places in the text; they may overlap, in any order.
     """
-    if len(text) < _SHORTEST:
+    if len(text) < _SHORTEST or _ID.fullmatch(text):
         return []
     spans = shape_spans(text)
     if spans and media_type:
@@ -58,7 +61,7 @@ def text_spans(text: str, names: Names, media_type: str = "") -> list[Span]:
 def base64_places(text: str) -> list[int]:
     """Where JSON in base64 may begin."""
     places = []
-    for hint, beginning in zip(_HINTS, _BASE64_OF_JSON, strict=True) if len(text) >= _SHORTEST_BASE64 else ():
+    for hint, beginning in zip(_HINTS, BASE64_BEGINNINGS, strict=True) if len(text) >= _SHORTEST_BASE64 else ():
         at = text.find(beginning) if hint in text else -1
         while at >= 0:
             places.append(at)
@@ -73,7 +76,7 @@ def _in_base64(text: str, names: Names) -> list[Span]:
     spans: list[Span] = []
     if len(text) < _SHORTEST_BASE64:
         return spans
-    for beginning in _BASE64_OF_JSON:
+    for beginning in BASE64_BEGINNINGS:
         at = text.find(beginning)
         while at >= 0:
             run = _BASE64.match(text, at)

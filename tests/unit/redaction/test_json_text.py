@@ -137,3 +137,13 @@ def test_the_password_of_a_command_in_a_string() -> None:
     """Curl's option has no name of a secret."""
     text = '{"author":"ann","a":"curl -u ann:hunter2 http://a.test/"}'
     assert ["hunter2"] == [span.value for span in json_spans(text, Names()) or []]
+
+
+def test_many_words_with_letters_of_names() -> None:
+    """A string of very many words that are no names costs no judgement of each."""
+    words = " ".join(
+        f"key{str(number).translate(str.maketrans('0123456789', 'abcdefghij'))}" for number in range(50_000)
+    )
+    names = Names()
+    assert [] == json_spans(json.dumps([words]), names)
+    assert len(names.fields) < 100

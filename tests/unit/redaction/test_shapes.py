@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import re
 import string
 import time
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_har.redaction.shape_readers import READERS
-from otel_har.redaction.shape_table import TOKENS
+from otel_har.redaction.shape_table import BEGINNINGS, TOKENS, may_have_run_token
 from otel_har.redaction.shapes import shape_spans
 from otel_har.redaction.spans import plain_mark, replaced
 
@@ -315,6 +316,29 @@ def test_every_beginning_is_looked_for(beginning: str) -> None:
     before = "123456789:" if beginning == "AA" else ""
     found = {span.rule for body in bodies for span in shape_spans(f"{before}{beginning}{body}")}
     assert rules & found == rules
+
+
+@pytest.mark.parametrize("beginning", sorted(TOKENS))
+def test_every_beginning_is_told_by_three_characters(beginning: str) -> None:
+    """The word that a token begins with is one of those for which a text is searched, whatever stands behind it."""
+    words = {re.split("[_./+~-]", f"{beginning}{behind}")[0] for behind in ("", *WORD)}
+    assert {word[:3].encode() for word in words} <= BEGINNINGS.first_three
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        f"M{made(23, WORD)}.{made(6, WORD)}.{made(27, WORD)}",
+        f"{made(32, HEX)}-us12",
+        f"{made(32, HEX)}-{made(8, HEX)}-{made(8, HEX)}",
+        f"{made(3)}8Q~{made(34)}",
+    ],
+)
+def test_what_has_no_beginning_is_told_by_something_else(token: str) -> None:
+    """A token that begins with any characters is found in a run that has nothing else by which one is."""
+    apart = f" a/{token}".translate(str.maketrans("_./+~-", "      ")).encode()
+    assert may_have_run_token(f" a/{token}".encode(), apart, apart.split())
+    assert token in {span.value for span in shape_spans(f"a/{token}")}
 
 
 def test_escaped_private_key() -> None:
