@@ -270,12 +270,17 @@ class _NotedSpan:
 
     def __init__(self, span: ReadableSpan, key: SpanKey) -> None:
         self.trace_id, self._span_id = key
-        members = _members(span)
-        self._parent, self._scope, self._start_time, self._end_time, status, given, events = members
-        self._status: Status | None = status
+        self._parent = span.parent
+        self._scope = span.instrumentation_scope
+        self._start_time = span.start_time
+        self._end_time = span.end_time
+        status: Status | None = span.status
+        self._status = status
         # One copy instead of a look-up through the SDK's wrappers for each attribute.
+        given: Any = span.attributes
         attributes: dict[str, Any] = given.copy() if given is not None else {}
         self._attributes: Mapping[str, Any] = attributes
+        events = span.events
         self._exception = _exception(events) if events else None
         held_bytes = _SPAN_BYTES + len(attributes) * _ATTRIBUTE_BYTES + len(self._exception or "")
         if status is not None and status.description:
@@ -305,27 +310,6 @@ class _NotedSpan:
             attributes=self._attributes,
             exception=self._exception,
         )
-
-
-def _members(span: Any) -> tuple[Any, ...]:
-    """Parent, scope, start, end, status, attributes and events of a span that has ended.
-
-    By the SDK's own names: a property is a call, those of attributes and events are four each, and there is a span for
-    each exchange. A span that has other names is asked by its properties.
-    """
-    try:
-        return (
-            span._parent,  # noqa: SLF001 - as above
-            span._instrumentation_scope,  # noqa: SLF001 - as above
-            span._start_time,  # noqa: SLF001 - as above
-            span._end_time,  # noqa: SLF001 - as above
-            span._status,  # noqa: SLF001 - as above
-            span._attributes,  # noqa: SLF001 - as above
-            span._events,  # noqa: SLF001 - as above
-        )
-    except AttributeError:
-        scope, attributes, events = span.instrumentation_scope, span.attributes, span.events
-        return span.parent, scope, span.start_time, span.end_time, span.status, attributes, events
 
 
 def _cut_short(exchange: Exchange, reason: str) -> None:
