@@ -33,19 +33,21 @@ CallPlace = tuple[CodeType, int]
 
 def call_frame(frame: CallFrame | CallPlace) -> CallFrame:
     """Function, file and line of a frame as it was met."""
-    return frame if len(frame) > 2 else _described(*frame)  # noqa: PLR2004 - known already
+    if len(frame) > 2:  # noqa: PLR2004 - known already
+        return frame
+    code, offset = frame
+    # With the classes and functions that it stands in, where Python knows them (3.11).
+    name: str = getattr(code, "co_qualname", code.co_name)
+    return name, code.co_filename, _line(code, offset, code.co_linetable)
 
 
 @functools.lru_cache(1_000)
-def _described(code: CodeType, offset: int) -> CallFrame:
-    """Most requests of a program are made at a few places."""
-    # With the classes and functions that it stands in, where Python knows them (3.11).
-    name: str = getattr(code, "co_qualname", code.co_name)
-    return name, code.co_filename, _line(code, offset)
+def _line(code: CodeType, offset: int, _table: bytes) -> int:
+    """The line of an instruction (PEP 626); that of the whole function for what has none.
 
-
-def _line(code: CodeType, offset: int) -> int:
-    """The line of an instruction (PEP 626); that of the whole function for what has none."""
+    Most requests of a program are made at a few places. Nothing but the line is kept of them: code of another file, or
+    class, may be equal. So may, in Python 3.10, code with other lines: the table tells them apart.
+    """
     lines = (line for start, end, line in code.co_lines() if start <= offset < end and line is not None)
     return next(lines, code.co_firstlineno)
 
