@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import pickle
 import signal
 import threading
 from collections import deque
@@ -83,7 +82,7 @@ class _Worker:
     def _export_records(self, exporter: HarExporter, order: dict[str, Any]) -> bool:
         """Make the batch here."""
         if order["form"] != self._packed_form:
-            self._form: EntryForm = pickle.loads(order["form"])  # noqa: S301 - of our own process
+            self._form: EntryForm = unpacked(order["form"])
             self._redactor = Redactor(self._form.redaction)
             self._packed_form = order["form"]
         left = deque(unpacked(order["items"]))

@@ -17,6 +17,7 @@ import pytest
 
 from children import names
 from journal import JournalExporter, lines
+from otel_har.errors import DestinationError
 from otel_har.exchange import Exchange
 from otel_har.export.batch import BatchHarProcessor
 from otel_har.export.batch_settings import BatchSettings
@@ -181,11 +182,45 @@ def test_texts_and_numbers_of_other_classes() -> None:
     assert [[("Name", "value")], 200] == [there.exchange.response_headers, there.exchange.status]
 
 
-@pytest.mark.parametrize("value", [Odd(), os.getpid, Odd, {"a": [Odd()]}])
+class Lying:
+    """It says that it is Python's own, and what to do where it arrives."""
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return eval, ("1",)
+
+
+Lying.__module__ = "builtins"
+
+
+@pytest.mark.parametrize("value", [Odd(), os.getpid, Odd, {"a": [Odd()]}, Lying(), Lying, eval])
 def test_what_is_no_value(value: object) -> None:
     """Objects, functions and classes of the program do not cross: another process would have to import it."""
     with pytest.raises(pickle.PicklingError, match="is no value"):
         packed([_record("x", reason=value)])
+
+
+def test_form_with_names_of_other_classes() -> None:
+    """Names that are to be redacted may be of an enum of the program's: no class of it has to be there."""
+    redaction = RedactionPolicy(headers=(Word("x-name"),), header_patterns=("^x-.*",))
+    packet = packed(EntryForm(DEFAULT_OPTIONS, redaction, HarFilter((Word("*/api/*"),))))
+    form = unpacked(packet)
+    assert (False, [str]) == (b"Word" in packet, [type(name) for name in form.redaction.headers])
+    assert (("x-name",), ("*/api/*",)) == (form.redaction.headers, form.filter.include_urls)
+    assert redaction.header_patterns == form.redaction.header_patterns
+
+
+def test_records_that_take_too_long(tmp_path: Path) -> None:
+    """They are given away once, made here the next time, and the ones after them are given away again."""
+    make = functools.partial(JournalExporter, tmp_path)
+    exporter = BackgroundProcessHarExporter(make, timeout_seconds=3)
+    (tmp_path / "hangs").touch()
+    with pytest.raises(DestinationError, match="did not answer in time"):
+        exporter.export_records([_record("1")], FORM, HarStatistics())
+    (tmp_path / "hangs").unlink()
+    assert exporter.export_records([_record("1")], FORM, HarStatistics()) is None
+    assert exporter.export_records([_record("2")], FORM, HarStatistics()) is not None
+    exporter.shutdown()
+    assert [1] == [len(line["entries"]) for line in lines(tmp_path) if "entries" in line]
 
 
 def test_records_that_cannot_be_given_away(make: Callable[..., _Recorder]) -> None:
