@@ -324,10 +324,15 @@ def test_records_that_become_large(make: Callable[..., _Recorder]) -> None:
     assert (["0", "1", "2"], [1, 1, 1]) == (recorder.paths, sizes)
 
 
-def test_batches_are_small(make: Callable[..., _Recorder]) -> None:
+@pytest.mark.parametrize("kind", [SimpleHarProcessor, IN_BATCHES])
+def test_batches_are_small(make: Callable[..., _Recorder], tmp_path: Path, kind: Callable[..., HarProcessor]) -> None:
     """To give records away takes the interpreter for as long as there are records: never for many at once."""
-    recorder = make()
-    recorder.record(*(_record(str(number)) for number in range(300)))
+    recorder = make(kind)
+    (tmp_path / "full").touch()
+    recorder.record(*(_record(str(number)) for number in range(299)))
+    (tmp_path / "full").unlink()
+    assert recorder.record(_record("299")) is True
+    assert [str(number) for number in range(300)] == recorder.paths
     sizes = [len(line["entries"]) for line in lines(recorder.directory) if "entries" in line]
     assert (300, True) == (sum(sizes), max(sizes) <= 64)
 
