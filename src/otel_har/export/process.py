@@ -219,6 +219,10 @@ class BackgroundProcessHarExporter(RemoteHarExporter, RecordExporter):
         except EndedError:
             self._has_ended()
             raise
+        except BaseException:  # it would take the next message for the rest of this one
+            if child.is_cut_off:
+                self._has_ended()
+            raise
         self._path = answer.path
         return answer
 
