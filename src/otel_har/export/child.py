@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import pickle
 import signal
 import threading
 from collections import deque
@@ -20,7 +19,10 @@ from otel_har.export.elsewhere import EntryForm
 from otel_har.export.interfaces import HarExporter
 from otel_har.export.messages import HEADER, members_of, message, unpacked
 from otel_har.export.remote import Made, answer_of, done, for_others, made_from, needs_upkeep, path_of
-from otel_har.redaction.redactor import Redactor
+from otel_har.filters import EVERYTHING
+from otel_har.mapping.options import DEFAULT_OPTIONS
+from otel_har.redaction.policy import DEFAULT_POLICY
+from otel_har.redaction.redactor import DEFAULT_REDACTOR, Redactor
 
 _LOOK_S = 1.0
 
@@ -47,6 +49,8 @@ class _Worker:
         self._exporter: HarExporter | None = None
         self._timeout_s = 0.0
         self._packed_form = b""
+        self._form = EntryForm(DEFAULT_OPTIONS, DEFAULT_POLICY, EVERYTHING)
+        self._redactor = DEFAULT_REDACTOR
         self._made: Made | None = None
 
     def work(self) -> None:
@@ -83,9 +87,9 @@ class _Worker:
     def _export_records(self, exporter: HarExporter, order: dict[str, Any]) -> bool:
         """Make the batch here."""
         if order["form"] != self._packed_form:
-            self._form: EntryForm = pickle.loads(order["form"])  # noqa: S301 - of our own process
-            self._redactor = Redactor(self._form.redaction)
-            self._packed_form = order["form"]
+            form: EntryForm = unpacked(order["form"])
+            self._redactor = Redactor(form.redaction)
+            self._form, self._packed_form = form, order["form"]
         left = deque(unpacked(order["items"]))
         count = len(left)
         built = build(taken_from(left), self._form.options, self._redactor, self._form.filter)

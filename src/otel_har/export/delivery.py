@@ -19,13 +19,14 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_har.errors import DestinationError
 from otel_har.export.account import Account
-from otel_har.export.building import build, losses_of, made_of, records_of, taken_from
+from otel_har.export.building import MAX_BATCH_BYTES, build, losses_of, made_of, records_of, taken_from
 from otel_har.export.elsewhere import ITEMS_AT_ONCE, EntryForm, RecordExporter
 from otel_har.export.interfaces import HarExporter, HarExportResult, HarStatistics, QueueItem
 from otel_har.export.remote import Answer, Made
 from otel_har.filters import HarFilter
 from otel_har.guard import faults_so_far, guarded, take_fault_counts
 from otel_har.mapping.options import MappingOptions
+from otel_har.record import HarRecord
 from otel_har.redaction.redactor import Redactor
 
 _QUIET_S = 60.0  # between two reports of one kind of fault
@@ -121,8 +122,7 @@ class Delivery:
         exporter, form = self._elsewhere, self._form
         if exporter is None or not left:
             return None
-        items = list(left)
-        left.clear()
+        items = _at_once(left)
         answers: list[Answer | None] = []
 
         def export() -> HarExportResult:
@@ -132,12 +132,12 @@ class Delivery:
 
         result = self._exported(export)
         if answers == [None]:
-            left.extend(items)
+            left.extendleft(reversed(items))
             return None
         made = answers[0].made if answers and answers[0] is not None else None
         if made is None:  # nobody knows: they are lost, or come again
             made = Made(len(items), records_of(items), 0, losses_of(items), is_empty=False)
-        left.extend(items[made.taken :])
+        left.extendleft(reversed(items[made.taken :]))
         return made, result
 
     def most_items(self, limit: int) -> int:
@@ -205,6 +205,18 @@ class Delivery:
         said += [f"faults: {faults}"] if faults else []
         if said:
             _say(logging.WARNING, f"not everything was recorded: {'; '.join(said)}")
+
+
+def _at_once(left: deque[QueueItem]) -> list[QueueItem]:
+    """The first items, as many as are given away at once; the others stay."""
+    items: list[QueueItem] = []
+    held_bytes = 0
+    while left and len(items) < ITEMS_AT_ONCE and held_bytes < MAX_BATCH_BYTES:
+        item = left.popleft()
+        items.append(item)
+        if isinstance(item, HarRecord) and item.exchange is not None:
+            held_bytes += item.exchange.held_bytes
+    return items
 
 
 @guarded("logging", BaseException)

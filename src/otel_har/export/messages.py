@@ -7,18 +7,20 @@ numbers of such classes cross as what they are, and nothing else of them does.
 from __future__ import annotations
 
 import io
+import operator
 import pickle
 import struct
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
-from otel_har.export.interfaces import QueueItem
+from otel_har.guard import attempted
 
 HEADER = struct.Struct("!Q")
 """What comes before each message: its length, bytes."""
 
-_KNOWN_PACKAGES = frozenset({"array", "builtins", "otel_har"})
+_KNOWN_PACKAGES = frozenset({"array", "builtins", "otel_har", "re"})
 
 
 def message(members: Mapping[str, object]) -> bytes:
@@ -33,22 +35,21 @@ def members_of(text: bytes) -> dict[str, Any]:
     return members
 
 
-def packed(items: Sequence[QueueItem]) -> bytes:
-    """Records and pages for another process.
+def packed(values: object) -> bytes:
+    """Records and pages, or how they become entries, for another process.
 
     Raises:
         pickle.PicklingError: When something in them is no value.
         Exception: What classes of others raise when they are asked for one.
     """
     packet = io.BytesIO()
-    _Packer(packet, pickle.HIGHEST_PROTOCOL).dump(items)
+    _Packer(packet, pickle.HIGHEST_PROTOCOL).dump(values)
     return packet.getvalue()
 
 
-def unpacked(packet: bytes) -> Sequence[QueueItem]:
+def unpacked(packet: bytes) -> Any:
     """The same there."""
-    items: Sequence[QueueItem] = pickle.loads(packet)  # noqa: S301 - of our own process
-    return items
+    return pickle.loads(packet)  # noqa: S301 - of our own process
 
 
 class _Packer(pickle.Pickler):
@@ -68,8 +69,15 @@ _ours: set[object] = set()
 
 
 def _is_ours(kind: Any) -> bool:
-    """Whether every process with this package knows it."""
-    if (kind.__module__ or "").partition(".")[0] not in _KNOWN_PACKAGES:
+    """Whether every process with this package knows it: it is what stands there, whatever it says of itself.
+
+    Python's own functions are none: `eval` would have the other process do what the program's classes say.
+    """
+    place = kind.__module__ or ""
+    is_known = place.partition(".")[0] in _KNOWN_PACKAGES
+    if not is_known or (place == "builtins" and not isinstance(kind, type)):
+        return False
+    if attempted(lambda: operator.attrgetter(kind.__qualname__)(sys.modules[place])) is not kind:
         return False
     _ours.add(kind)
     return True

@@ -84,6 +84,7 @@ class ChildProcess:
             LateError: When the time is over.
         """
         self._number += 1
+        self.is_cut_off = True  # until all of it is sent: a signal handler of the program may raise in the middle
         millis = int(max(0.0, end - time.monotonic()) * 1000)
         return self._asked(message({"number": self._number, "do": do, "timeout_millis": millis, **members}), end)
 
@@ -138,6 +139,7 @@ class ChildProcess:
                         continue
                     left = self._written(writes, left)
                     if not left:
+                        self.is_cut_off = False
                         selector.unregister(writes)
         return said
 
@@ -145,6 +147,7 @@ class ChildProcess:
         left = memoryview(order)
         while left:
             left = self._written(writes, left)
+        self.is_cut_off = False
         while (said := self._answer()) is None:
             self._read(reads)
         return said

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import threading
 import time
 from collections.abc import Sequence
@@ -69,6 +68,7 @@ class BackgroundProcessHarExporter(RemoteHarExporter, RecordExporter):
         self._path: str | None = None
         self._form: EntryForm | None = None
         self._packed_form: bytes | BaseException = b""
+        self._was_late = False  # with records
         self._ends = 0
         self._not_before = 0.0
         call_in_forked_child(self._forget)
@@ -99,21 +99,29 @@ class BackgroundProcessHarExporter(RemoteHarExporter, RecordExporter):
     def export_records(self, items: Sequence[QueueItem], form: EntryForm, untold: HarStatistics) -> Answer | None:
         """Have the entries made there, and exported.
 
+        Those that it does not make in time are given back once: how long a compressed body takes nobody knows before,
+        and a slow one would end one process after the other.
+
         Raises:
             DestinationError: As `export`.
             ExportError: As `export`.
         """
-        packets = None if self._shut_down else self._packed(items, form)
+        was_late, self._was_late = self._was_late, False
+        packets = None if self._shut_down or was_late else self._packed(items, form)
         if packets is None:
             return None
         timeout_s = self._timeout_s + len(packets[0]) * _MAKING_S_PER_BYTE
-        answer = self._delivered("export_records", timeout_s, items=packets[0], form=packets[1], untold=untold)
+        try:
+            answer = self._delivered("export_records", timeout_s, items=packets[0], form=packets[1], untold=untold)
+        except DestinationError as fault:
+            self._was_late = isinstance(fault.__cause__, LateError)
+            raise
         return answer if answer.made is not None else None  # it cannot read them: another version of this package
 
     def _packed(self, items: Sequence[QueueItem], form: EntryForm) -> tuple[bytes, bytes] | None:
         """Both for the process; None where something in them is no value, and stays here."""
         if form is not self._form:
-            self._form, self._packed_form = form, attempted(lambda: pickle.dumps(form))
+            self._form, self._packed_form = form, attempted(lambda: packed(form))
         if not isinstance(self._packed_form, bytes):
             return None
         packet = attempted(lambda: packed(items))
@@ -211,6 +219,10 @@ class BackgroundProcessHarExporter(RemoteHarExporter, RecordExporter):
         except EndedError:
             self._has_ended()
             raise
+        except BaseException:  # it would take the next message for the rest of this one
+            if child.is_cut_off:
+                self._has_ended()
+            raise
         self._path = answer.path
         return answer
 
@@ -256,7 +268,7 @@ class BackgroundProcessHarExporter(RemoteHarExporter, RecordExporter):
     def _forget(self) -> None:
         """In a forked child: the process is the parent's."""
         child, self._child = self._child, None
-        self._ends, self._not_before = 0, 0.0
+        self._ends, self._not_before, self._was_late = 0, 0.0, False
         if child is not None:
             child.forget()
 

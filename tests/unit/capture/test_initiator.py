@@ -125,3 +125,16 @@ def test_a_program_that_is_installed() -> None:
     run = names["run"]
     assert callable(run)
     assert [("shop", f"{site}/shop/app.py", 2)] == list(map(call_frame, run()))
+
+
+@pytest.mark.parametrize("other", ["def call():\n    return 1\n", "def call():\n\n    return 1\n"])
+def test_equal_code(other: str) -> None:
+    """Functions that are written alike are told by where each of them stands: their code objects are equal."""
+    one = compile("def call():\n    return 1\n", "one.py", "exec").co_consts[0]
+    another = compile(other, "another.py", "exec").co_consts[0]
+    offset = len(one.co_code) - 2  # of the last instruction
+    lines = other.count("\n")
+    assert [("call", "one.py", 2), ("call", "another.py", lines)] == [
+        call_frame((one, offset)),
+        call_frame((another, offset)),
+    ]

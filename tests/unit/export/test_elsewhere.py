@@ -8,6 +8,7 @@ import http
 import itertools
 import os
 import pickle
+import re
 import signal
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import pytest
 
 from children import names
 from journal import JournalExporter, lines
+from otel_har.errors import DestinationError
 from otel_har.exchange import Exchange
 from otel_har.export.batch import BatchHarProcessor
 from otel_har.export.batch_settings import BatchSettings
@@ -181,11 +183,45 @@ def test_texts_and_numbers_of_other_classes() -> None:
     assert [[("Name", "value")], 200] == [there.exchange.response_headers, there.exchange.status]
 
 
-@pytest.mark.parametrize("value", [Odd(), os.getpid, Odd, {"a": [Odd()]}])
+class Lying:
+    """It says that it is Python's own, and what to do where it arrives."""
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return eval, ("1",)
+
+
+Lying.__module__ = "builtins"
+
+
+@pytest.mark.parametrize("value", [Odd(), os.getpid, Odd, {"a": [Odd()]}, Lying(), Lying, eval])
 def test_what_is_no_value(value: object) -> None:
     """Objects, functions and classes of the program do not cross: another process would have to import it."""
     with pytest.raises(pickle.PicklingError, match="is no value"):
         packed([_record("x", reason=value)])
+
+
+def test_form_with_names_of_other_classes() -> None:
+    """Names that are to be redacted may be of an enum of the program's: no class of it has to be there."""
+    redaction = RedactionPolicy(headers=(Word("x-name"),), header_patterns=(re.compile("^x-"),))
+    packet = packed(EntryForm(DEFAULT_OPTIONS, redaction, HarFilter((Word("*/api/*"),))))
+    form = unpacked(packet)
+    assert (False, [str]) == (b"Word" in packet, [type(name) for name in form.redaction.headers])
+    assert (("x-name",), ("*/api/*",)) == (form.redaction.headers, form.filter.include_urls)
+    assert redaction.header_patterns == form.redaction.header_patterns
+
+
+def test_records_that_take_too_long(tmp_path: Path) -> None:
+    """They are given away once, made here the next time, and the ones after them are given away again."""
+    make = functools.partial(JournalExporter, tmp_path)
+    exporter = BackgroundProcessHarExporter(make, timeout_seconds=3)
+    (tmp_path / "hangs").touch()
+    with pytest.raises(DestinationError, match="did not answer in time"):
+        exporter.export_records([_record("1")], FORM, HarStatistics())
+    (tmp_path / "hangs").unlink()
+    assert exporter.export_records([_record("1")], FORM, HarStatistics()) is None
+    assert exporter.export_records([_record("2")], FORM, HarStatistics()) is not None
+    exporter.shutdown()
+    assert [1] == [len(line["entries"]) for line in lines(tmp_path) if "entries" in line]
 
 
 def test_records_that_cannot_be_given_away(make: Callable[..., _Recorder]) -> None:
@@ -288,10 +324,15 @@ def test_records_that_become_large(make: Callable[..., _Recorder]) -> None:
     assert (["0", "1", "2"], [1, 1, 1]) == (recorder.paths, sizes)
 
 
-def test_batches_are_small(make: Callable[..., _Recorder]) -> None:
+@pytest.mark.parametrize("kind", [SimpleHarProcessor, IN_BATCHES])
+def test_batches_are_small(make: Callable[..., _Recorder], tmp_path: Path, kind: Callable[..., HarProcessor]) -> None:
     """To give records away takes the interpreter for as long as there are records: never for many at once."""
-    recorder = make()
-    recorder.record(*(_record(str(number)) for number in range(300)))
+    recorder = make(kind)
+    (tmp_path / "full").touch()
+    recorder.record(*(_record(str(number)) for number in range(299)))
+    (tmp_path / "full").unlink()
+    assert recorder.record(_record("299")) is True
+    assert [str(number) for number in range(300)] == recorder.paths
     sizes = [len(line["entries"]) for line in lines(recorder.directory) if "entries" in line]
     assert (300, True) == (sum(sizes), max(sizes) <= 64)
 

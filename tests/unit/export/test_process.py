@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -20,6 +20,9 @@ from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarExportResult
 from otel_har.export.pipes import _environment
 from otel_har.export.process import BackgroundProcessHarExporter
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills by signals")
 
@@ -91,6 +94,26 @@ def test_child_that_hangs(tmp_path: Path) -> None:
     exporter.export(batch("1"))
     exporter.shutdown()
     assert ["1"] == _exported(tmp_path)
+
+
+def _limit(_number: int, _frame: FrameType | None) -> None:
+    raise TimeoutError("limit")
+
+
+def test_interrupted_in_the_middle(tmp_path: Path) -> None:
+    """A child that has a part of a message gets no other one, which it would take for the rest: bytes of a server."""
+    exporter = _journal(tmp_path)
+    pid = exporter.pid or 0
+    os.kill(pid, signal.SIGSTOP)
+    before = signal.signal(signal.SIGALRM, _limit)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    with pytest.raises(TimeoutError, match="limit"):
+        exporter.export(batch("1", body="x" * 3_000_000))
+    signal.signal(signal.SIGALRM, before)
+    assert _has_gone(pid)
+    exporter.export(batch("2", body="x" * 3_000_000))
+    exporter.shutdown()
+    assert ["2"] == _exported(tmp_path)
 
 
 def test_child_that_is_stopped(tmp_path: Path) -> None:
