@@ -1,7 +1,8 @@
 """`BackgroundProcessHarExporter`: another exporter, in a process of its own.
 
-The rule: nothing is waited for longer than the time that was set, and a process that ends, hangs or cannot start costs
-no more than that. What it has not answered is sent again to the next one.
+The rule: nothing is waited for longer than the time that was set, and what making entries of so many bytes may take;
+a process that ends, hangs or cannot start costs no more than that. What it has not answered is sent again to the next
+one.
 """
 
 from __future__ import annotations
