@@ -13,6 +13,6 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 def pytest_configure() -> None:
     """Signals do to the programs of tests what they do by default, also where whoever starts the tests ignores them."""
-    for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
+    for number in (signal.SIGINT, *(getattr(signal, name, signal.SIGINT) for name in ("SIGHUP", "SIGQUIT"))):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
