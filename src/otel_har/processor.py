@@ -193,16 +193,20 @@ class HarSpanProcessor(SpanProcessor):
         return wanted
 
     def _hand_on_oldest(self) -> None:
-        for waiting, exchange in list(self._waiting.items())[:1]:
-            _cut_short(exchange, _TOO_MANY)
-            waiting.hand_on(exchange)
+        for waiting in list(self._waiting)[:1]:
+            exchange = self._waiting.get(waiting)
+            if exchange is not None:
+                _cut_short(exchange, _TOO_MANY)
+                waiting.hand_on(exchange)
 
     @guarded("handing on what is in flight")
     def _hand_on_unfinished(self) -> None:
         for key in list(self._open):
             self._give_up(key)
-        for waiting, exchange in list(self._waiting.items()):
-            waiting.hand_on(exchange)
+        for waiting in list(self._waiting):  # not pairs: to make one may run a finaliser, which takes its own away
+            exchange = self._waiting.get(waiting)
+            if exchange is not None:
+                waiting.hand_on(exchange)
 
     def _give_up(self, key: SpanKey, *, reason: str | None = None) -> None:
         """Treat a span that is still open as if it had ended."""

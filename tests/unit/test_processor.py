@@ -129,6 +129,39 @@ def test_body_never_ends(recording: _Recording) -> None:
     assert 1 == len(recording.exporter.entries)
 
 
+class _Abandoned:
+    """A response that nobody reads to its end, and that only the garbage collector finds."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._itself = self
+
+    def __del__(self) -> None:
+        self._exchange.finish(3)
+
+
+def test_finaliser_hands_on_while_the_others_are(recording: _Recording) -> None:
+    """The garbage collector may run at any allocation: what it finds in the middle of the end costs no other entry."""
+    exchanges = []
+    for number in range(2_000):
+        span = _client(recording.tracer)
+        exchanges.append(_note(span, f"/{number}", finished=False))
+        span.end()
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.disable()
+    try:
+        _Abandoned(exchanges[0])
+        gc.set_threshold(700)
+        gc.enable()
+        recording.processor.shutdown()
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.enable()
+    assert {f"http://example.test/{number}" for number in range(2_000)} == set(recording.urls)
+    assert 2_000 == len(recording.urls)
+
+
 def test_span_never_ends(recording: _Recording) -> None:
     """At shutdown an open span's exchanges are handed on, and its end changes nothing."""
     span = _client(recording.tracer, attributes=OLD)
