@@ -30,11 +30,11 @@ class AccountedProcessor(HarProcessor):
     @property
     def takes_everything(self) -> bool:
         """Whether the filter lets in every request."""
-        return type(self).interest is AccountedProcessor.interest and self._delivery.filter.takes_every_request
+        return type(self).interest is AccountedProcessor.interest and self._delivery.form.filter.takes_every_request
 
     def interest(self, method: str, url: str) -> Interest:
         """What the filter says."""
-        return self._delivery.filter.interest(method, url)
+        return self._delivery.form.filter.interest(method, url)
 
     def on_unwanted(self, count: int) -> None:
         """Count them."""

@@ -60,7 +60,7 @@ class Delivery:
         har_filter: What is let in.
 
     Attributes:
-        filter: As given.
+        form: How records become entries.
         account: What became of the items.
         failed_attempts: How often in a row the destination took nothing.
     """
@@ -69,11 +69,9 @@ class Delivery:
         self, exporter: HarExporter, options: MappingOptions, redactor: Redactor, har_filter: HarFilter
     ) -> None:
         self._exporter = exporter
-        self._options = options
         self._redactor = redactor
-        self._form = EntryForm(options, redactor.policy, har_filter)
-        self._elsewhere = exporter if isinstance(exporter, RecordExporter) and self._form.is_of_values else None
-        self.filter = har_filter
+        self.form = EntryForm(options, redactor.policy, har_filter)
+        self._elsewhere = exporter if isinstance(exporter, RecordExporter) and self.form.is_of_values else None
         self.account = Account()
         self._faults_before = faults_so_far()
         self.failed_attempts = 0
@@ -112,14 +110,14 @@ class Delivery:
     def _delivered_here(self, left: deque[QueueItem], untold: HarStatistics) -> tuple[Made, _Result]:
         count = len(left)
         with suppress_instrumentation():  # what the program's redactor requests is no traffic of the program
-            built = build(taken_from(left), self._options, self._redactor, self.filter)
+            built = build(taken_from(left), self.form.options, self._redactor, self.form.filter)
         batch = replace(built.batch, statistics=untold + built.batch.statistics)
         made = made_of(built, count - len(left), batch.statistics)
         return made, HarExportResult.SUCCESS if made.is_empty else self._exported(lambda: self._exporter.export(batch))
 
     def _delivered_elsewhere(self, left: deque[QueueItem], untold: HarStatistics) -> tuple[Made, _Result] | None:
         """The same by the exporter itself; None where it cannot, and nothing was done."""
-        exporter, form = self._elsewhere, self._form
+        exporter, form = self._elsewhere, self.form
         if exporter is None or not left:
             return None
         items = _at_once(left)

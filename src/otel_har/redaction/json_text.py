@@ -308,11 +308,9 @@ def _telling(text: str, lower: str, anchors: list[str], names: Names) -> list[in
     """
     known: dict[str, bool] = {}
     telling: list[int] = []
-    author, places = names.author, _occurrences(lower, anchors)
+    places = _occurrences(lower, anchors)
     is_plain = not any(sign in text for sign in SIGNS)
     for index, at in enumerate(places):
-        if lower.startswith(author, at) and not lower.startswith("i", at + len(author)):
-            continue
         if len(telling) >= _ENOUGH:
             return telling + places[index:]
         start, end = text.rfind('"', max(0, at - _NEAR), at) + 1, text.find('"', at, at + _NEAR)

@@ -121,8 +121,6 @@ class Names:
         anchors = (_anchor(name) for name in (*fields, *headers))
         self.anchors: tuple[str, ...] = tuple(dict.fromkeys((*ANCHORS, *(anchor for anchor in anchors if anchor))))
         """As ANCHORS, with those of the further fields and header fields."""
-        self.author = "author" if not (headers or queries or fields) else "\0"
-        """A word that is common and no part of a secret's name, though it begins with an anchor."""
         # A further field is secret of whatever it is one: a header field and a parameter as well.
         self.strings, self.strings_beside_signs = SeenStrings(), SeenStrings()
         self.harmless_texts = SeenTexts()
