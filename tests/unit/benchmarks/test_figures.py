@@ -86,6 +86,17 @@ def test_what_must_hold_holds_up_to_its_limit(measured: tuple[float, float, floa
     assert holds == [verdict.holds for verdict in verdicts(_results(*measured))]
 
 
+@pytest.mark.parametrize(("p99_ms", "holds"), [(13.0, True), (13.1, False)])
+def test_the_background_process_has_a_latency_of_its_own_to_hold(*, p99_ms: float, holds: bool) -> None:
+    """Where it was measured there is one verdict more, of its own p99 and with the same limit; the others stay."""
+    results = _results(150.0, 130.0, 12.0)
+    results["aiohttp-20 2 KB", "otel-har-process"] = _constant(p99_ms=p99_ms)
+    *others, last = verdicts(results)
+    assert verdicts(_results(150.0, 130.0, 12.0)) == others
+    rule = "aiohttp-20 2 KB: p99 latency beside OpenTelemetry alone, with `--har_in_background process`"
+    assert (rule, p99_ms / 10, 1.3, "times", holds) == (last.rule, last.value, last.limit, last.unit, last.holds)
+
+
 def test_what_was_not_measured_neither_holds_nor_fails() -> None:
     """Without the cases, or without harlem, nothing is claimed."""
     without_harlem = {key: outcomes for key, outcomes in _results(1, 1, 1).items() if key[1] != "harlem"}

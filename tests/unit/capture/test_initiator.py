@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from otel_har.capture.initiator import _classified, program_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from otel_har.call_frames import CallFrame, CallPlace
 
@@ -80,6 +83,41 @@ def test_a_stack_without_end() -> None:
         return deep(levels - 1) if levels else program_frames(10_000)
 
     assert 500 >= len(deep(800))
+
+
+def test_few_frames_of_a_deep_stack_are_asked_for_their_code(tmp_path: Path) -> None:
+    """Every audit hook of a process is called for it: the client's frames do without, and so do those not wanted."""
+    program = tmp_path / "shop.py"
+    program.write_text("""
+import sys
+import requests
+from otel_har.capture.initiator import program_frames
+
+class Refusing(requests.adapters.BaseAdapter):
+    def send(self, request, **options):
+        found[:] = program_frames(3, 2)
+        raise requests.ConnectionError
+
+def buy():
+    try:
+        session.get("http://shop.test/")
+    except requests.ConnectionError:
+        return
+
+def deep(levels):
+    return deep(levels - 1) if levels else buy()
+
+session, found, read = requests.Session(), [], []
+session.trust_env = False
+session.mount("http://", Refusing())
+deep(100)
+sys.addaudithook(lambda event, args: event == "object.__getattr__" and args[1] == "f_code" and read.append(event))
+deep(100)
+count = len(read)
+print([code.co_name for code, _ in found], count)
+""")
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False)
+    assert ("['buy', 'deep', 'deep'] 3\n", "") == (done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize(

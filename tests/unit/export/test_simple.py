@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from otel_har.mapping.options import MappingOptions
 from otel_har.record import HarRecord, PageFacts, SpanFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PAGE = PageFacts("run", "run", 1)
 SPAN = SpanFacts("1" * 32, "2" * 16, None, "", 1, 2, "UNSET", None, {}, None)
@@ -123,24 +124,34 @@ def test_threads_export_one_after_the_other() -> None:
     assert sorted(f"{number}.{count}" for number in range(6) for count in range(10)) == sorted(exporter.urls)
 
 
-@pytest.mark.parametrize("max_turn_millis", [0, 20])
-def test_a_thread_that_gets_no_turn_leaves_its_record_to_the_one_that_has_it(max_turn_millis: int) -> None:
-    """The first export waits for what the second thread holds until its call returns: neither waits for ever."""
-    exporter, has_begun, may_end = _Exporter(), threading.Event(), threading.Event()
-    processor = SimpleHarProcessor(exporter, max_turn_millis=max_turn_millis)
+@contextlib.contextmanager
+def _busy_with(record: HarRecord, processor: SimpleHarProcessor, exporter: _Exporter) -> Iterator[None]:
+    """Within, another thread has the turn: it is in the middle of exporting a record, and goes on afterwards."""
+    has_begun, may_end = threading.Event(), threading.Event()
 
     def wait() -> None:
         has_begun.set()
-        assert may_end.wait(timeout=20)
+        assert may_end.wait(timeout=40)
 
     exporter.meanwhile = wait
-    first = threading.Thread(target=processor.on_record, args=(_record("1"),))
-    first.start()
-    assert has_begun.wait(timeout=20)
-    processor.on_record(_record("2"))
-    assert [] == exporter.urls
-    may_end.set()
-    first.join(timeout=20)
+    thread = threading.Thread(target=processor.on_record, args=(record,))
+    thread.start()
+    try:
+        assert has_begun.wait(timeout=20)
+        yield
+    finally:
+        may_end.set()
+        thread.join(timeout=20)
+
+
+@pytest.mark.parametrize("max_turn_millis", [0, 20])
+def test_a_thread_that_gets_no_turn_leaves_its_record_to_the_one_that_has_it(max_turn_millis: int) -> None:
+    """The first export waits for what the second thread holds until its call returns: neither waits for ever."""
+    exporter = _Exporter()
+    processor = SimpleHarProcessor(exporter, max_turn_millis=max_turn_millis)
+    with _busy_with(_record("1"), processor, exporter):
+        processor.on_record(_record("2"))
+        assert [] == exporter.urls
     assert (["1", "2"], 0) == (exporter.urls, exporter.overlaps)
 
 
@@ -156,25 +167,15 @@ class _Logging(_Exporter):
 @pytest.mark.parametrize("is_among_others", [False, True])
 def test_nobody_waits_for_an_exporter_that_takes_locks_of_the_program(*, is_among_others: bool) -> None:
     """A thread that may hold such a lock leaves its record at once, by itself or among other exporters."""
-    exporter, has_begun, may_end = _Logging(), threading.Event(), threading.Event()
+    exporter = _Logging()
     processor = SimpleHarProcessor(
         CompositeHarExporter(_Exporter(), exporter) if is_among_others else exporter, max_turn_millis=600_000
     )
-
-    def wait() -> None:
-        has_begun.set()
-        assert may_end.wait(timeout=40)
-
-    exporter.meanwhile = wait
-    first = threading.Thread(target=processor.on_record, args=(_record("1"),))
-    first.start()
-    assert has_begun.wait(timeout=20)
-    second = threading.Thread(target=processor.on_record, args=(_record("2"),), daemon=True)
-    second.start()
-    second.join(timeout=20)
-    is_waiting = second.is_alive()
-    may_end.set()
-    first.join(timeout=20)
+    with _busy_with(_record("1"), processor, exporter):
+        second = threading.Thread(target=processor.on_record, args=(_record("2"),), daemon=True)
+        second.start()
+        second.join(timeout=20)
+        is_waiting = second.is_alive()
     assert (False, ["1", "2"]) == (is_waiting, exporter.urls)
     processor.shutdown()
 
