@@ -308,9 +308,11 @@ class BatchHarProcessor(AccountedProcessor):
         self._export_all()
         if flush.last:
             self._export_rest(flush)
-        finished = self._finish(flush)
+        is_flushed = self._delivery.flush_exporter(int(flush.left_s * 1000))
+        if flush.last:
+            self._delivery.shut_exporter_down(int(flush.left_s * 1000))
         failed_entries = self._account.statistics.failed_entries
-        flush.succeeded = finished is True and self._retry_at is None and failed_entries == self._failed_until_flush
+        flush.succeeded = is_flushed and self._retry_at is None and failed_entries == self._failed_until_flush
         self._failed_until_flush = failed_entries
 
     def _export_all(self) -> None:
@@ -385,11 +387,3 @@ class BatchHarProcessor(AccountedProcessor):
             self._wake_pending = False
         self.waiting.wake()
         return count
-
-    @guarded("flushing the exporter", BaseException)
-    def _finish(self, flush: Flush) -> bool:
-        with suppress_instrumentation():
-            flushed = self._exporter.force_flush(int(flush.left_s * 1000))
-            if flush.last:
-                self._exporter.shutdown(int(flush.left_s * 1000))
-        return flushed

@@ -156,6 +156,21 @@ class Delivery:
         with suppress_instrumentation(), contextlib.suppress(DestinationError):
             self._exporter.upkeep()
 
+    def flush_exporter(self, timeout_millis: int) -> bool:
+        """Let the exporter finish what it has; whether it did within the time, milliseconds."""
+        return self._flushed(timeout_millis) is True
+
+    @guarded("flushing the exporter", BaseException)
+    def _flushed(self, timeout_millis: int) -> bool:
+        with suppress_instrumentation():
+            return self._exporter.force_flush(timeout_millis)
+
+    @guarded("shutting down the exporter", BaseException)
+    def shut_exporter_down(self, timeout_millis: int) -> None:
+        """End the exporter, within so many milliseconds."""
+        with suppress_instrumentation():
+            self._exporter.shutdown(timeout_millis)
+
     @guarded("exporting", BaseException)
     def _exported(self, export: Callable[[], HarExportResult]) -> HarExportResult | DestinationError:
         """What the exporter returned, or said of its destination."""

@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Collection
 
-from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.metrics import MeterProvider
 
 from otel_har.export.accounted import AccountedProcessor
@@ -119,7 +118,7 @@ class SimpleHarProcessor(AccountedProcessor):
         try:
             self._export_waiting()
             failed, self._failed_until_flush = self.failed_entries - self._failed_until_flush, self.failed_entries
-            return self._flush_exporter(timeout_millis) is True and not failed and not self._items
+            return self._delivery.flush_exporter(timeout_millis) and not failed and not self._items
         finally:
             self._lock.release()
             self._take_what_came()
@@ -143,7 +142,7 @@ class SimpleHarProcessor(AccountedProcessor):
         try:
             self._give_up_after_end()
             self._tell_rest()
-            self._shut_exporter_down(int(max(0.0, end - time.monotonic()) * 1000))
+            self._delivery.shut_exporter_down(int(max(0.0, end - time.monotonic()) * 1000))
         finally:
             self._lock.release()
             self._take_what_came()
@@ -226,16 +225,6 @@ class SimpleHarProcessor(AccountedProcessor):
     def _fail(self, items: Collection[QueueItem], fault: str) -> None:
         self._delivery.account.fail(records_of(items), fault)
         self._delivery.account.add(losses_of(items))
-
-    @guarded("flushing the exporter", BaseException)
-    def _flush_exporter(self, timeout_millis: int) -> bool:
-        with suppress_instrumentation():
-            return self._exporter.force_flush(timeout_millis)
-
-    @guarded("shutting down the exporter", BaseException)
-    def _shut_exporter_down(self, timeout_millis: int) -> None:
-        with suppress_instrumentation():
-            self._exporter.shutdown(timeout_millis)
 
     @guarded("exporting counts")
     def _tell_rest(self) -> None:
