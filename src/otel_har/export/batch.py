@@ -26,6 +26,7 @@ from otel_har.export.delivery import INTERRUPTED, OTHER, Delivery, Outcome
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarExporter, QueueItem
 from otel_har.export.metrics import Measured, observe
 from otel_har.export.orders import PARK, Flush, Order, Park
+from otel_har.export.pacing import Pace
 from otel_har.filters import EVERYTHING, HarFilter
 from otel_har.forking import LOOKS_FOR_THREADS_LATE, call_around_fork, call_in_forked_child, thread_has_gone
 from otel_har.guard import guarded
@@ -94,6 +95,7 @@ class BatchHarProcessor(AccountedProcessor):
         self._delivery = Delivery(self._exporter, *self._form)
         self._account = self._delivery.account
         self._batch_size = self._delivery.most_items(self._settings.max_export_batch_size)
+        self._pace = Pace(self._items, self._settings.max_queue_size)
         self._retry_at: float | None = None  # when to try a destination again that takes nothing for now
         self._failed_until_flush = 0
         self.waiting.forget()
@@ -213,6 +215,7 @@ class BatchHarProcessor(AccountedProcessor):
         if worker is None or worker is threading.current_thread() or not worker.is_alive() or not is_thread:
             return
         deadline = time.monotonic() + _MAX_FORK_HOLD_S
+        self._pace.is_hurried = True
         wake.put(PARK)
         worker.join(_MAX_FORK_HOLD_S)
         while not thread_has_gone(worker) and time.monotonic() < deadline:
@@ -221,7 +224,7 @@ class BatchHarProcessor(AccountedProcessor):
     @guarded("starting the worker after a fork")
     def _after_fork(self) -> None:
         with self._worker_lock:
-            self._is_forking = False
+            self._is_forking = self._pace.is_hurried = False
         if self._worker is None and self._items:
             self._start_worker()
 
@@ -238,6 +241,7 @@ class BatchHarProcessor(AccountedProcessor):
         flush = Flush(timeout_millis, last=last)
         if self._worker is threading.current_thread():
             return False
+        self._pace.is_hurried = True
         if self._worker is None:
             self._start_worker()
         with self._worker_lock:  # a worker that ends before a fork looks for orders under this lock
@@ -259,6 +263,7 @@ class BatchHarProcessor(AccountedProcessor):
         """The worker's life: it ends with the last flush, or before a fork; otherwise another one takes its place."""
         has_ended = False
         try:
+            self._pace.keep()
             with suppress_instrumentation():
                 while not has_ended:
                     has_ended = self._obey(self._next_order()) is True
@@ -305,9 +310,11 @@ class BatchHarProcessor(AccountedProcessor):
         return 0 if is_full else self._settings.schedule_delay_millis / 1000
 
     def _carry_out(self, flush: Flush) -> None:
+        self._pace.is_hurried = True
         self._export_all()
         if flush.last:
             self._export_rest(flush)
+        self._pace.is_hurried = False
         is_flushed = self._delivery.flush_exporter(int(flush.left_s * 1000))
         if flush.last:
             self._delivery.shut_exporter_down(int(flush.left_s * 1000))
@@ -358,7 +365,9 @@ class BatchHarProcessor(AccountedProcessor):
             items.append(item)
             if isinstance(item, HarRecord):
                 self._in_flight += 1
-                held_bytes += item.exchange.held_bytes if item.exchange is not None else 0
+                if item.exchange is not None:
+                    held_bytes += item.exchange.held_bytes
+                    self._pace.budget = item.exchange.request_body.budget
         self._is_behind = held_bytes >= MAX_BATCH_BYTES
         return items
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from otel_har.export.interfaces import HarBatch, HarStatistics, QueueItem
+from otel_har.export.pacing import pause
 from otel_har.export.remote import Made
 from otel_har.export.weight import text_length
 from otel_har.export.written import WrittenEntries, WrittenEntry, written
@@ -159,9 +160,10 @@ class _Building:
 
 
 def taken_from(left: deque[QueueItem]) -> Iterator[QueueItem]:
-    """The items, each taken out as it is asked for."""
+    """The items, each taken out as it is asked for; the worker's pauses are between them."""
     while left:
         yield left.popleft()
+        pause()
 
 
 def made_of(built: Built, taken: int, told: HarStatistics) -> Made:

@@ -35,6 +35,7 @@ from otel_har.export.otlp_sending import Records, Sender, entries_in
 from otel_har.export.otlp_settings import connection_from
 from otel_har.export.otlp_spool import Spool
 from otel_har.export.otlp_transport import transport_of
+from otel_har.export.pacing import pause
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page
@@ -339,6 +340,7 @@ class OtlpHarExporter(HarExporter):
                 unbuilt += 1
             else:
                 records.append(record)
+            pause()
         carried = {entry.pageref for entry in batch.entries}
         for page in batch.pages:
             if page.id not in carried and self._sent_pages.get(page.id, page) != page:

@@ -1,0 +1,231 @@
+"""The worker's pace: when it lets the program run, and when it does not."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_har.budget import ByteBudget
+from otel_har.exchange import Exchange
+from otel_har.export import pacing
+from otel_har.export.batch import BatchHarProcessor
+from otel_har.export.batch_settings import BatchSettings
+from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
+from otel_har.export.pacing import Pace
+from otel_har.limits import CaptureLimits
+from otel_har.record import HarRecord, PageFacts, SpanFacts
+
+if sys.platform != "win32":
+    import resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE_S = 20.0
+PATIENCE_MS = 20_000
+NEVER_MS = 3_600_000
+PAGE = PageFacts("run", "run", 1)
+SPAN = SpanFacts("1" * 32, "2" * 16, None, "", 1, 2, "UNSET", None, {}, None)
+
+
+class _Queue:
+    """So many items, and how often somebody asked."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self.asked = 0
+
+    def __len__(self) -> int:
+        self.asked += 1
+        return self._count
+
+
+def _budget(taken: int) -> ByteBudget:
+    """A budget of a million bytes of which some are taken."""
+    budget = ByteBudget(1_000_000)
+    assert budget.take(taken)
+    return budget
+
+
+def _work_for_two_milliseconds() -> None:
+    end = time.thread_time() + 0.002
+    while time.thread_time() < end:
+        pass
+
+
+def _record(limits: CaptureLimits, body: bytes = b"") -> HarRecord:
+    exchange = Exchange("GET", "http://h.test/", started_unix_ns=1, started=1, limits=limits)
+    exchange.status = 200
+    exchange.response_body.note(body)
+    return HarRecord(exchange, SPAN, PAGE)
+
+
+@pytest.mark.parametrize(
+    ("count", "taken", "expected_ms"),
+    [
+        pytest.param(0, 0, 1.0, id="nothing"),
+        pytest.param(250, 0, 0.5, id="a quarter of the entries"),
+        pytest.param(500, 0, 0.0, id="half of the entries"),
+        pytest.param(1_000, 0, 0.0, id="all entries"),
+        pytest.param(0, 250_000, 0.5, id="a quarter of the bytes"),
+        pytest.param(250, 400_000, 0.2, id="more bytes than entries"),
+        pytest.param(0, 500_000, 0.0, id="half of the bytes"),
+    ],
+)
+def test_less_the_more_waits(count: int, taken: int, expected_ms: float) -> None:
+    """A pause is shorter the more waits, in entries or in bytes."""
+    pace = Pace(_Queue(count), 1_000)
+    pace.budget = _budget(taken)
+
+    assert expected_ms / 1000 == pytest.approx(pace.pause_s)
+
+
+def test_none_for_who_is_waited_for() -> None:
+    """Nobody who waits for the worker waits for its pauses."""
+    pace = Pace((), 1_000)
+    pace.is_hurried = True
+
+    assert pace.pause_s == 0.0
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_queue_and_budget_that_take_nothing(limit: int) -> None:
+    """Limits of nothing are limits."""
+    pace = Pace([None], limit)
+    pace.budget = ByteBudget(0)
+
+    assert pace.pause_s == 0.0
+
+
+def _in_thread(work: Callable[[], None]) -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(PATIENCE_S)
+
+
+def test_after_work_only() -> None:
+    """There is one pause for each millisecond of work, and none without."""
+    queue = _Queue(0)
+    asked: list[int] = []
+
+    def work() -> None:
+        Pace(queue, 1_000).keep()
+        for _ in range(3):
+            pacing.pause()
+            asked.append(queue.asked)
+            _work_for_two_milliseconds()
+
+    _in_thread(work)
+
+    assert asked == [0, 1, 2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux counts how often a thread gave its processor away")
+def test_gives_the_processor_away() -> None:
+    """A pause is one: the thread waits meanwhile."""
+    waits: list[int] = []
+
+    def work() -> None:
+        Pace((), 1_000).keep()
+        _work_for_two_milliseconds()
+        before = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+        pacing.pause()
+        waits.append(resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - before)
+
+    _in_thread(work)
+
+    assert [True] == [count >= 1 for count in waits]
+
+
+def test_no_pace_but_in_a_worker() -> None:
+    """A thread of the program keeps no pace: what it calls of ours does not pause."""
+    found: list[Pace | None] = []
+
+    _in_thread(lambda: found.append(pacing.current()))
+
+    assert [None, None] == [pacing.current(), *found]
+
+
+class _Exporter(HarExporter):
+    """Notes how long a pause would be, at first and once somebody waits for the worker."""
+
+    def __init__(self) -> None:
+        self.pauses_ms: list[float] = []
+        self.began = threading.Event()
+        self.may_end = threading.Event()
+
+    def export(self, batch: HarBatch) -> HarExportResult:  # noqa: ARG002 - the entries are not looked at
+        """Note it."""
+        pace = pacing.current()
+        assert pace is not None
+        self.pauses_ms.append(round(pace.pause_s * 1000, 1))
+        self.began.set()
+        self.may_end.wait(PATIENCE_S)
+        return HarExportResult.SUCCESS
+
+    def shutdown(self, timeout_millis: int = 0) -> None:
+        """Nothing is to be done."""
+
+
+def test_flush_does_not_wait_for_pauses() -> None:
+    """The worker keeps a pace until a flush is asked for, and again after it."""
+    exporter = _Exporter()
+    exporter.may_end.set()
+    settings = BatchSettings(schedule_delay_millis=NEVER_MS, max_queue_size=1_000, max_export_batch_size=2)
+    processor = BatchHarProcessor(exporter, settings)
+
+    for _ in range(2):
+        processor.on_record(_record(CaptureLimits()))
+    assert exporter.began.wait(PATIENCE_S)
+    processor.on_record(_record(CaptureLimits()))
+    assert processor.force_flush(PATIENCE_MS)
+    exporter.began.clear()
+    for _ in range(2):
+        processor.on_record(_record(CaptureLimits()))
+    assert exporter.began.wait(PATIENCE_S)
+    processor.shutdown()
+
+    assert [1.0, 0.0, 1.0] == exporter.pauses_ms
+
+
+def test_flush_hurries_what_is_under_way() -> None:
+    """A batch that is under way when a flush is asked for goes on without pauses."""
+    hurried: list[bool] = []
+
+    class _UntilHurried(_Exporter):
+        def export(self, batch: HarBatch) -> HarExportResult:
+            result = super().export(batch)
+            pace, end = pacing.current(), time.monotonic() + PATIENCE_S
+            while pace is not None and pace.pause_s and time.monotonic() < end:
+                threading.Event().wait(0.001)  # nothing tells that a flush was asked for but the pace
+            hurried.append(pace is not None and not pace.pause_s)
+            return result
+
+    exporter = _UntilHurried()
+    processor = BatchHarProcessor(exporter, BatchSettings(schedule_delay_millis=NEVER_MS, max_export_batch_size=1))
+    processor.on_record(_record(CaptureLimits()))
+    assert exporter.began.wait(PATIENCE_S)
+    exporter.may_end.set()
+
+    assert processor.force_flush(PATIENCE_MS)
+    processor.shutdown()
+    assert [True] == hurried
+
+
+def test_bytes_that_wait() -> None:
+    """The worker does not pause while the bodies that wait take half of the room for them."""
+    limits = CaptureLimits(budget=ByteBudget(1_000_000))
+    exporter = _Exporter()
+    settings = BatchSettings(schedule_delay_millis=NEVER_MS, max_export_batch_size=1)
+    processor = BatchHarProcessor(exporter, settings)
+
+    processor.on_record(_record(limits, b"x" * 600_000))
+    assert exporter.began.wait(PATIENCE_S)
+    exporter.may_end.set()
+    processor.shutdown()
+
+    assert [0.0] == exporter.pauses_ms
