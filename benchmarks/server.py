@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from functools import cache
 
 _PREPARED_BYTES = 4_000_000
+_MOST_PREPARED = 2_000
 _HEAD = (
     "HTTP/1.1 200 OK\r\nDate: Mon, 05 Jan 2026 10:00:00 GMT\r\nServer: benchmark\r\nContent-Type: application/json\r\n"
     'Cache-Control: no-cache\r\nETag: "5f2-60a1"\r\nX-Request-Id: 7f3d2c51\r\nContent-Length: {}\r\n\r\n'
@@ -26,7 +27,8 @@ _HEAD = (
 @cache
 def answers(size: int) -> Iterator[bytes]:
     """Whole responses, head and body, each with so many bytes of body, for ever."""
-    bodies = (json_body(size, first=number * 1_000) for number in range(max(2, _PREPARED_BYTES // max(size, 1))))
+    count = min(_MOST_PREPARED, max(2, _PREPARED_BYTES // max(size, 1)))
+    bodies = (json_body(size, first=number * 1_000) for number in range(count))
     return itertools.cycle([_HEAD.format(len(body)).encode() + body for body in bodies])
 
 

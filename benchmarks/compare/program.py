@@ -67,7 +67,10 @@ class Instant:
     def now(cls) -> Instant:
         """Read it."""
         children = _children()
-        pages = sum(_resident_pages(process) for process in (os.getpid(), *children))
+        pages = _resident_pages(os.getpid())
+        for process in children:
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                pages += _resident_pages(process)
         # proc(5): utime and stime, fields 14 and 15, the third and those behind it are here
         ticks = sum(int(fields[11]) + int(fields[12]) for fields in children.values())
         cpu_s = time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
