@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from otel_har import environment
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.keeping import DEFAULT_ROTATED_FILES, Retention, Rotation
-from otel_har.export.otlp_limits import DEFAULT_MAX_REQUEST_BYTES, DEFAULT_MAX_SPOOL_BYTES, MIN_REQUEST_BYTES
+from otel_har.export.sending.limits import DEFAULT_MAX_REQUEST_BYTES, DEFAULT_MAX_SPOOL_BYTES, MIN_REQUEST_BYTES
 from otel_har.filters import HarFilter
 from otel_har.har.models import Entry
 from otel_har.limits import DEFAULT_MAX_BODY_BYTES, DEFAULT_MAX_INITIATOR_FRAMES, DEFAULT_MAX_QUEUE_BYTES

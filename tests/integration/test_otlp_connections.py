@@ -17,7 +17,7 @@ import trustme
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.interfaces import HarBatch, HarExportResult
 from otel_har.export.otlp import OtlpHarExporter
-from otel_har.export.otlp_settings import connection_from
+from otel_har.export.sending.settings import connection_from
 from otel_har.har.models import Entry, Request
 from servers.otlp import PROTOCOLS, Receiver
 from servers.server import unused_port

@@ -20,7 +20,7 @@ from opentelemetry.sdk.resources import Resource
 from otel_har.errors import DestinationError, SettingError
 from otel_har.export.interfaces import HarBatch, HarExportResult
 from otel_har.export.otlp import OtlpHarExporter
-from otel_har.export.otlp_settings import connection_from
+from otel_har.export.sending.settings import connection_from
 from otel_har.har.models import Entry, Request
 from otel_har.otlp.event import ENTRY_EVENT
 from otel_har.otlp.logs import events_in

@@ -19,9 +19,9 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.interfaces import HarBatch, HarExportResult, HarStatistics
 from otel_har.export.otlp import OtlpHarExporter
-from otel_har.export.otlp_answers import Later
-from otel_har.export.otlp_settings import connection_from
-from otel_har.export.otlp_transport import transport_of
+from otel_har.export.sending.answers import Later
+from otel_har.export.sending.settings import connection_from
+from otel_har.export.sending.transport import transport_of
 from otel_har.har.models import Content, Entry, Page, Request, Response
 from otel_har.otlp.event import PART_EVENT, STATISTICS_EVENT, counts_of
 from otel_har.otlp.logs import events_in

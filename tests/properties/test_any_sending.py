@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from otel_har.export.otlp_answers import Answer, Later, Refused, Taken, TooLarge
-from otel_har.export.otlp_limits import MIN_REQUEST_BYTES
-from otel_har.export.otlp_sending import Records, Sender
+from otel_har.export.sending.answers import Answer, Later, Refused, Taken, TooLarge
+from otel_har.export.sending.limits import MIN_REQUEST_BYTES
+from otel_har.export.sending.sender import Records, Sender
 from otel_har.har.models import Content, Entry, Request, Response
 from otel_har.otlp.event import ENTRY_EVENT, ENTRY_ID, PART_EVENT, Event, entry_event, joined
 from otel_har.otlp.logs import Origin, events_in, log_record

@@ -24,7 +24,7 @@ from otel_har.conversion.requests_exporter import RequestsExporter
 from otel_har.errors import HarFormatError, OtelHarError, SettingError
 from otel_har.export.files.room import is_recorded
 from otel_har.export.interfaces import HarExporter
-from otel_har.export.otlp_settings import shown_url
+from otel_har.export.sending.settings import shown_url
 from otel_har.har.attaching import ArchiveWriter, is_named_zip
 from otel_har.har.models import Entry
 from otel_har.har.replacing import rewrite_stream

@@ -13,10 +13,10 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.sdk.resources import Resource
 
 from otel_har.errors import ExportError
-from otel_har.export.otlp_limits import DEFAULT_MAX_REQUEST_BYTES
-from otel_har.export.otlp_sending import Records, Sender
-from otel_har.export.otlp_settings import connection_from
-from otel_har.export.otlp_transport import transport_of
+from otel_har.export.sending.limits import DEFAULT_MAX_REQUEST_BYTES
+from otel_har.export.sending.sender import Records, Sender
+from otel_har.export.sending.settings import connection_from
+from otel_har.export.sending.transport import transport_of
 from otel_har.otlp.event import Event
 from otel_har.otlp.json_form import json_from_request
 from otel_har.otlp.logs import Origin, log_record, record_bytes, request_of

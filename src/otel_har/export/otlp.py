@@ -28,14 +28,14 @@ from opentelemetry.sdk.resources import Resource
 
 from otel_har.errors import DestinationError, ExportError, SettingError
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExporter, HarExportResult, HarStatistics
-from otel_har.export.otlp_answers import Later
-from otel_har.export.otlp_limits import DEFAULT_MAX_REQUEST_BYTES, DEFAULT_MAX_SPOOL_BYTES, MIN_REQUEST_BYTES
-from otel_har.export.otlp_resource import redacted_resource
-from otel_har.export.otlp_sending import Records, Sender, entries_in
-from otel_har.export.otlp_settings import connection_from
-from otel_har.export.otlp_spool import Spool
-from otel_har.export.otlp_transport import transport_of
 from otel_har.export.pacing import pause
+from otel_har.export.sending.answers import Later
+from otel_har.export.sending.limits import DEFAULT_MAX_REQUEST_BYTES, DEFAULT_MAX_SPOOL_BYTES, MIN_REQUEST_BYTES
+from otel_har.export.sending.resource import redacted_resource
+from otel_har.export.sending.sender import Records, Sender, entries_in
+from otel_har.export.sending.settings import connection_from
+from otel_har.export.sending.spool import Spool
+from otel_har.export.sending.transport import transport_of
 from otel_har.forking import call_in_forked_child
 from otel_har.guard import guarded
 from otel_har.har.models import Entry, Page

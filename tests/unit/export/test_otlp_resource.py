@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from otel_har.export.otlp_resource import redacted_resource
+from otel_har.export.sending.resource import redacted_resource
 from otel_har.redaction.policy import Mode, RedactionPolicy
 from otel_har.redaction.redactor import Redactor
 

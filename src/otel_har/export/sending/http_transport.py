@@ -14,9 +14,9 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
 from otel_har.errors import SettingError
-from otel_har.export.otlp_answers import Answer, Later, Refused, Taken, TooLarge, taken, without_secrets
-from otel_har.export.otlp_http_deadline import DeadlineAdapter, ending_at
-from otel_har.export.otlp_settings import Connection
+from otel_har.export.sending.answers import Answer, Later, Refused, Taken, TooLarge, taken, without_secrets
+from otel_har.export.sending.http_deadline import DeadlineAdapter, ending_at
+from otel_har.export.sending.settings import Connection
 from otel_har.version import __version__
 
 _PIECE_BYTES, _MAX_PIECES = 1 << 12, 16  # of an answer: more than that is none of OTLP's

@@ -14,8 +14,8 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
 from otel_har.errors import SettingError
-from otel_har.export.otlp_answers import Answer, Later, Refused, TooLarge, taken, without_secrets
-from otel_har.export.otlp_settings import Connection
+from otel_har.export.sending.answers import Answer, Later, Refused, TooLarge, taken, without_secrets
+from otel_har.export.sending.settings import Connection
 from otel_har.version import __version__
 
 _METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"

@@ -21,8 +21,8 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
-from otel_har.export.otlp_answers import Answer, Later, Refused, Taken, TooLarge, Transport
-from otel_har.export.otlp_limits import MIN_REQUEST_BYTES
+from otel_har.export.sending.answers import Answer, Later, Refused, Taken, TooLarge, Transport
+from otel_har.export.sending.limits import MIN_REQUEST_BYTES
 from otel_har.otlp.event import ENTRY_EVENT, ENTRY_ID, ENTRY_JSON, Event, parts_of
 from otel_har.otlp.logs import (
     Origin,

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from otel_har.errors import ExportError
 from otel_har.export.files import access
-from otel_har.export.otlp_limits import DEFAULT_MAX_SPOOL_BYTES
+from otel_har.export.sending.limits import DEFAULT_MAX_SPOOL_BYTES
 
 # When it was made, which process made it, the number within that, and how many entries it has.
 _NAME = re.compile(r"(\d{20})-(\d+)-(\d+)-(\d+)\.otlp")

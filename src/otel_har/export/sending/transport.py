@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from otel_har.errors import SettingError
-from otel_har.export.otlp_answers import Transport
-from otel_har.export.otlp_settings import Connection
+from otel_har.export.sending.answers import Transport
+from otel_har.export.sending.settings import Connection
 
 
 def transport_of(connection: Connection) -> Transport:
@@ -15,11 +15,11 @@ def transport_of(connection: Connection) -> Transport:
     """
     try:
         if connection.protocol == "grpc":
-            from otel_har.export import otlp_grpc  # noqa: PLC0415 - see above
+            from otel_har.export.sending import grpc_transport  # noqa: PLC0415 - see above
 
-            return otlp_grpc.GrpcTransport(connection)
-        from otel_har.export import otlp_http  # noqa: PLC0415 - see above
+            return grpc_transport.GrpcTransport(connection)
+        from otel_har.export.sending import http_transport  # noqa: PLC0415 - see above
 
-        return otlp_http.HttpTransport(connection)
+        return http_transport.HttpTransport(connection)
     except ImportError as missing:
         raise SettingError(f"OTLP over {connection.protocol} needs otel-har[otlp]: {missing}") from missing
