@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from otel_har.budget import ByteBudget
 from otel_har.exchange import Exchange, TlsFacts
+from otel_har.export.background.messages import packed, unpacked
 from otel_har.export.building import build_batch
 from otel_har.export.file import FileHarExporter
-from otel_har.export.messages import packed, unpacked
 from otel_har.export.written import written, written_of
 from otel_har.har.checker import check
 from otel_har.har.models import Browser, Creator, Entry

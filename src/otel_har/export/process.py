@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from otel_har.errors import DestinationError, ExportError, SettingError
+from otel_har.export.background.messages import packed
+from otel_har.export.background.pipes import ChildProcess, EndedError, LateError
 from otel_har.export.elsewhere import EntryForm, RecordExporter
 from otel_har.export.interfaces import DEFAULT_TIMEOUT_MILLIS, HarBatch, HarExportResult, HarStatistics, QueueItem
-from otel_har.export.messages import packed
-from otel_har.export.pipes import ChildProcess, EndedError, LateError
 from otel_har.export.remote import UPKEEP_SECONDS, Answer, MakeExporter, RemoteHarExporter, UpkeepTimes, pickled_maker
 from otel_har.export.written import WrittenEntries
 from otel_har.forking import call_in_forked_child

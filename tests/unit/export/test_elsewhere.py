@@ -20,12 +20,12 @@ from children import names
 from journal import JournalExporter, lines
 from otel_har.errors import DestinationError
 from otel_har.exchange import Exchange
+from otel_har.export.background.messages import packed, unpacked
 from otel_har.export.batch import BatchHarProcessor
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.elsewhere import EntryForm
 from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarProcessor, HarStatistics
-from otel_har.export.messages import packed, unpacked
 from otel_har.export.process import BackgroundProcessHarExporter
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.filters import EVERYTHING, HarFilter

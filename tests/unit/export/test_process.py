@@ -16,9 +16,9 @@ import pytest
 from children import Child, batch, eventually, names
 from journal import JournalExporter, lines, make_nothing
 from otel_har.errors import DestinationError, ExportError, SettingError
+from otel_har.export.background.pipes import _environment
 from otel_har.export.file import FileHarExporter
 from otel_har.export.interfaces import HarExportResult
-from otel_har.export.pipes import _environment
 from otel_har.export.process import BackgroundProcessHarExporter
 
 if TYPE_CHECKING:

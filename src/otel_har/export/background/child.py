@@ -14,10 +14,10 @@ from collections import deque
 from dataclasses import replace
 from typing import Any, BinaryIO
 
+from otel_har.export.background.messages import HEADER, members_of, message, unpacked
 from otel_har.export.building import build, made_of, taken_from
 from otel_har.export.elsewhere import EntryForm
 from otel_har.export.interfaces import HarExporter
-from otel_har.export.messages import HEADER, members_of, message, unpacked
 from otel_har.export.remote import Made, answer_of, done, for_others, made_from, needs_upkeep, path_of
 from otel_har.filters import EVERYTHING
 from otel_har.mapping.options import DEFAULT_OPTIONS

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import otel_har.version as package
 from otel_har.errors import ExportError
-from otel_har.export.messages import HEADER, members_of, message
+from otel_har.export.background.messages import HEADER, members_of, message
 from otel_har.export.remote import Answer
 from otel_har.guard import attempted
 
@@ -53,7 +53,7 @@ class ChildProcess:
         home = Path(package.__file__).parents[1]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "otel_har.export.child"],
+                [sys.executable, "-m", "otel_har.export.background.child"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=_environment(),
