@@ -3,16 +3,19 @@
 The rule: a thread that works gives the interpreter up every 5 ms only (`sys.getswitchinterval`), and the program's own
 thread asks for it again after each call of the system: an event loop that has twenty answers to read would wait twenty
 times. So the worker pauses of itself, about as long as it worked. It pauses less the more waits, and not at all where
-somebody waits for the worker: nothing is lost for it, and no end comes later.
+somebody waits for the worker: for its end, or for room. What it works on counts, too: it takes room until it is done.
 """
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Sized
+from collections.abc import Iterator, Sized
 from contextvars import ContextVar
 
 from otel_har.budget import ByteBudget
+from otel_har.waiting import WaitingRoom
 
 _WORK_S = 0.001  # a shorter one lets the caches of both threads go cold more often
 _LONGEST_PAUSE_S = 0.001
@@ -23,26 +26,48 @@ class Pace:
 
     Args:
         items: What waits.
-        most_items: How much may.
+        most_items: How much may, with what the worker has taken.
+        waiting: Where the program waits for room in that.
 
     Attributes:
         budget: What the waiting entries hold their bytes of; None where none of them holds any.
-        is_hurried: True while somebody waits for the worker.
+        in_flight: How many items the worker has taken and not let go of.
     """
 
-    __slots__ = ("_items", "_most_items", "_pauses_at", "budget", "is_hurried")
+    __slots__ = (
+        "_hurried_by",
+        "_items",
+        "_most_items",
+        "_never",
+        "_pauses_at",
+        "_thread",
+        "_waiting",
+        "budget",
+        "in_flight",
+    )
 
-    def __init__(self, items: Sized, most_items: int) -> None:
+    def __init__(self, items: Sized, most_items: int, waiting: WaitingRoom | None = None) -> None:
         self._items = items
         self._most_items = max(1, most_items)
+        self._waiting = waiting
         self._pauses_at = 0.0
+        self._hurried_by: set[object] = set()
         self.budget: ByteBudget | None = None
-        self.is_hurried = False
+        self.in_flight = 0
 
     def keep(self) -> None:
         """Keep it in this thread, from now on."""
-        _pace.set(self)
+        self._thread = threading.get_ident()
+        # Not `time.sleep`, which tests of programs replace, to count its calls or to raise.
+        self._never = threading.Lock()
+        self._never.acquire()
         self._pauses_at = time.thread_time() + _WORK_S
+        _pace.set(self)
+
+    @property
+    def is_of_this_thread(self) -> bool:
+        """Whether it is kept here: what a worker calls back may run elsewhere in a copy of its context."""
+        return self._thread == threading.get_ident()
 
     def pause(self) -> None:
         """Pause, when this thread has worked for long enough since it did last."""
@@ -50,15 +75,38 @@ class Pace:
             return
         pause_s = self.pause_s
         if pause_s > 0:
-            time.sleep(pause_s)
+            self._never.acquire(timeout=pause_s)
         self._pauses_at = time.thread_time() + _WORK_S
+
+    def hurry(self, who: object) -> None:
+        """Do not pause while this one waits for the worker."""
+        self._hurried_by.add(who)
+
+    def let_go(self, who: object) -> None:
+        """This one does not wait any more; others may."""
+        self._hurried_by.discard(who)
+
+    @contextlib.contextmanager
+    def hurried_by(self, who: object) -> Iterator[None]:
+        """This one waits for the worker meanwhile."""
+        self.hurry(who)
+        try:
+            yield
+        finally:
+            self.let_go(who)
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether somebody waits for the worker."""
+        rooms = self._waiting, self.budget.waiting if self.budget is not None else None
+        return bool(self._hurried_by) or any(room is not None and room.is_taken for room in rooms)
 
     @property
     def pause_s(self) -> float:
         """How long a pause is now, seconds: none once half of what may wait does, in entries or in bytes."""
         if self.is_hurried:
             return 0.0
-        waiting = len(self._items) / self._most_items
+        waiting = (len(self._items) + self.in_flight) / self._most_items
         if self.budget is not None:
             waiting = max(waiting, self.budget.taken_bytes / max(1, self.budget.limit_bytes))
         return _LONGEST_PAUSE_S * max(0.0, 1 - 2 * waiting)
@@ -69,7 +117,8 @@ _pace: ContextVar[Pace | None] = ContextVar("otel_har_pace", default=None)
 
 def current() -> Pace | None:
     """The pace that this thread keeps; None in every thread but that of a worker."""
-    return _pace.get()
+    pace = _pace.get()
+    return pace if pace is not None and pace.is_of_this_thread else None
 
 
 def pause() -> None:
@@ -77,6 +126,6 @@ def pause() -> None:
 
     Whoever works on many entries, one after the other, calls it between them.
     """
-    pace = _pace.get()
+    pace = current()
     if pace is not None:
         pace.pause()
