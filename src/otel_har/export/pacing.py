@@ -19,6 +19,7 @@ from otel_har.waiting import WaitingRoom
 
 _WORK_S = 0.001  # a shorter one lets the caches of both threads go cold more often
 _LONGEST_PAUSE_S = 0.001
+_BACKLOG_BYTES = 16 * 1024 * 1024  # about what a batch under way and the next one hold
 
 
 class Pace:
@@ -27,6 +28,7 @@ class Pace:
     Args:
         items: What waits.
         most_items: How much may, with what the worker has taken.
+        batch_size: How many items a batch has; once another one waits, the worker is behind.
         waiting: Where the program waits for room in that.
 
     Attributes:
@@ -35,6 +37,7 @@ class Pace:
     """
 
     __slots__ = (
+        "_batch_size",
         "_hurried_by",
         "_items",
         "_most_items",
@@ -46,9 +49,12 @@ class Pace:
         "in_flight",
     )
 
-    def __init__(self, items: Sized, most_items: int, waiting: WaitingRoom | None = None) -> None:
+    def __init__(
+        self, items: Sized, most_items: int, batch_size: int | None = None, waiting: WaitingRoom | None = None
+    ) -> None:
         self._items = items
         self._most_items = max(1, most_items)
+        self._batch_size = max(1, most_items if batch_size is None else batch_size)
         self._waiting = waiting
         self._pauses_at = 0.0
         self._hurried_by: set[object] = set()
@@ -103,13 +109,19 @@ class Pace:
 
     @property
     def pause_s(self) -> float:
-        """How long a pause is now, seconds: none once half of what may wait does, in entries or in bytes."""
+        """How long a pause is now, seconds.
+
+        None once the next batch waits, or half of what may wait does, in entries or in bytes. A pause may last far
+        longer than asked for, where threads of the program calculate: the worker gets the interpreter after them.
+        """
         if self.is_hurried:
             return 0.0
-        waiting = (len(self._items) + self.in_flight) / self._most_items
+        count = len(self._items)
+        waiting = max(count / self._batch_size, 2 * (count + self.in_flight) / self._most_items)
         if self.budget is not None:
-            waiting = max(waiting, self.budget.taken_bytes / max(1, self.budget.limit_bytes))
-        return _LONGEST_PAUSE_S * max(0.0, 1 - 2 * waiting)
+            enough_bytes = min(self.budget.limit_bytes / 2, _BACKLOG_BYTES)
+            waiting = max(waiting, self.budget.taken_bytes / max(1, enough_bytes))
+        return _LONGEST_PAUSE_S * max(0.0, 1 - waiting)
 
 
 _pace: ContextVar[Pace | None] = ContextVar("otel_har_pace", default=None)

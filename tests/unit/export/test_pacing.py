@@ -94,6 +94,24 @@ def test_none_for_who_is_waited_for() -> None:
     assert pace.pause_s == 0.0
 
 
+@pytest.mark.parametrize(
+    ("count", "taken", "expected_ms"),
+    [
+        pytest.param(50, 0, 0.5, id="half a batch"),
+        pytest.param(100, 0, 0.0, id="a batch"),
+        pytest.param(0, 8 * 1024 * 1024, 0.5, id="the bytes of one batch"),
+        pytest.param(0, 16 * 1024 * 1024, 0.0, id="the bytes of two batches"),
+    ],
+)
+def test_none_for_who_is_behind(count: int, taken: int, expected_ms: float) -> None:
+    """A worker that has the next batch waiting does not pause, however much room there is: an end would come later."""
+    pace = Pace(_Queue(count), 10_000, 100)
+    pace.budget = ByteBudget(64 * 1024 * 1024)
+    assert pace.budget.take(taken)
+
+    assert expected_ms / 1000 == pytest.approx(pace.pause_s, abs=0.00003)
+
+
 def test_what_is_under_way_takes_room() -> None:
     """What the worker has taken counts like what waits: there is no room for others in its place."""
     pace = Pace(_Queue(100), 1_000)
@@ -114,7 +132,7 @@ def test_none_for_who_waits_for_room(place: str) -> None:
 
     owner = _Room()
     room = WaitingRoom(PATIENCE_MS, owner.may_help)
-    pace = Pace((), 1_000, room if place == "queue" else None)
+    pace = Pace((), 1_000, waiting=room if place == "queue" else None)
     pace.budget = ByteBudget(1_000_000)
     pace.budget.waiting = room if place == "bytes" else None
     program = threading.Thread(target=room.wait_until, args=(may_end.is_set,))
