@@ -51,6 +51,11 @@ class WaitingRoom:
             finally:
                 self._waiters.pop(id(waiter), None)
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiters)
+
     def wake(self) -> None:
         """There may be room now, or no more sense in waiting."""
         for _ in range(len(self._waiters)):

@@ -95,7 +95,7 @@ class BatchHarProcessor(AccountedProcessor):
         self._delivery = Delivery(self._exporter, *self._form)
         self._account = self._delivery.account
         self._batch_size = self._delivery.most_items(self._settings.max_export_batch_size)
-        self._pace = Pace(self._items, self._settings.max_queue_size)
+        self._pace = Pace(self._items, self._settings.max_queue_size, self._batch_size, self.waiting)
         self._retry_at: float | None = None  # when to try a destination again that takes nothing for now
         self._failed_until_flush = 0
         self.waiting.forget()
@@ -144,6 +144,7 @@ class BatchHarProcessor(AccountedProcessor):
             if self._shut_down:
                 return
             self._shut_down = True
+        self._pace.hurry(None)  # whoever waits, it is the end
         self.waiting.wake()
         timeout_millis = self._settings.export_timeout_millis if timeout_millis is None else timeout_millis
         is_done = self._flush(timeout_millis, last=True) is not None
@@ -215,7 +216,7 @@ class BatchHarProcessor(AccountedProcessor):
         if worker is None or worker is threading.current_thread() or not worker.is_alive() or not is_thread:
             return
         deadline = time.monotonic() + _MAX_FORK_HOLD_S
-        self._pace.is_hurried = True
+        self._pace.hurry(PARK)
         wake.put(PARK)
         worker.join(_MAX_FORK_HOLD_S)
         while not thread_has_gone(worker) and time.monotonic() < deadline:
@@ -224,7 +225,8 @@ class BatchHarProcessor(AccountedProcessor):
     @guarded("starting the worker after a fork")
     def _after_fork(self) -> None:
         with self._worker_lock:
-            self._is_forking = self._pace.is_hurried = False
+            self._is_forking = False
+        self._pace.let_go(PARK)
         if self._worker is None and self._items:
             self._start_worker()
 
@@ -241,7 +243,10 @@ class BatchHarProcessor(AccountedProcessor):
         flush = Flush(timeout_millis, last=last)
         if self._worker is threading.current_thread():
             return False
-        self._pace.is_hurried = True
+        with self._pace.hurried_by(flush):
+            return self._flushed(flush, timeout_millis / 1000)
+
+    def _flushed(self, flush: Flush, timeout_s: float) -> bool | None:
         if self._worker is None:
             self._start_worker()
         with self._worker_lock:  # a worker that ends before a fork looks for orders under this lock
@@ -249,9 +254,9 @@ class BatchHarProcessor(AccountedProcessor):
             if is_ordered:
                 self._wake.put(flush)
         if is_ordered:
-            return flush.succeeded if flush.done.wait(timeout_millis / 1000) else None
+            return flush.succeeded if flush.done.wait(timeout_s) else None
         # The interpreter lets no thread start any more: work here, where nothing bounds what the exporter does.
-        if not self._export_lock.acquire(timeout=timeout_millis / 1000):
+        if not self._export_lock.acquire(timeout=timeout_s):
             return None
         try:
             self._carry_out(flush)
@@ -310,11 +315,9 @@ class BatchHarProcessor(AccountedProcessor):
         return 0 if is_full else self._settings.schedule_delay_millis / 1000
 
     def _carry_out(self, flush: Flush) -> None:
-        self._pace.is_hurried = True
         self._export_all()
         if flush.last:
             self._export_rest(flush)
-        self._pace.is_hurried = False
         is_flushed = self._delivery.flush_exporter(int(flush.left_s * 1000))
         if flush.last:
             self._delivery.shut_exporter_down(int(flush.left_s * 1000))
@@ -326,10 +329,9 @@ class BatchHarProcessor(AccountedProcessor):
         """Export what waits now; what comes in meanwhile is left for the next time."""
         remaining = len(self._items)
         while remaining > 0:
-            taken = self._export_one(remaining)
+            remaining -= max(1, self._export_one(remaining))
             if self._retry_at is not None:
                 return
-            remaining -= max(1, taken)
 
     def _export_rest(self, flush: Flush) -> None:
         """Try a destination that takes nothing for now until shortly before the end of the time; then give up."""
@@ -368,7 +370,7 @@ class BatchHarProcessor(AccountedProcessor):
                 if item.exchange is not None:
                     held_bytes += item.exchange.held_bytes
                     self._pace.budget = item.exchange.request_body.budget
-        self._is_behind = held_bytes >= MAX_BATCH_BYTES
+        self._is_behind, self._pace.in_flight = held_bytes >= MAX_BATCH_BYTES, self._in_flight
         return items
 
     def _deliver(self, items: list[QueueItem]) -> int:

@@ -3,19 +3,23 @@
 The rule: a thread that works gives the interpreter up every 5 ms only (`sys.getswitchinterval`), and the program's own
 thread asks for it again after each call of the system: an event loop that has twenty answers to read would wait twenty
 times. So the worker pauses of itself, about as long as it worked. It pauses less the more waits, and not at all where
-somebody waits for the worker: nothing is lost for it, and no end comes later.
+somebody waits for the worker: for its end, or for room. What it works on counts, too: it takes room until it is done.
 """
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Sized
+from collections.abc import Iterator, Sized
 from contextvars import ContextVar
 
 from otel_har.budget import ByteBudget
+from otel_har.waiting import WaitingRoom
 
 _WORK_S = 0.001  # a shorter one lets the caches of both threads go cold more often
 _LONGEST_PAUSE_S = 0.001
+_BACKLOG_BYTES = 16 * 1024 * 1024  # about what a batch under way and the next one hold
 
 
 class Pace:
@@ -23,26 +27,53 @@ class Pace:
 
     Args:
         items: What waits.
-        most_items: How much may.
+        most_items: How much may, with what the worker has taken.
+        batch_size: How many items a batch has; once another one waits, the worker is behind.
+        waiting: Where the program waits for room in that.
 
     Attributes:
         budget: What the waiting entries hold their bytes of; None where none of them holds any.
-        is_hurried: True while somebody waits for the worker.
+        in_flight: How many items the worker has taken and not let go of.
     """
 
-    __slots__ = ("_items", "_most_items", "_pauses_at", "budget", "is_hurried")
+    __slots__ = (
+        "_batch_size",
+        "_hurried_by",
+        "_items",
+        "_most_items",
+        "_never",
+        "_pauses_at",
+        "_thread",
+        "_waiting",
+        "budget",
+        "in_flight",
+    )
 
-    def __init__(self, items: Sized, most_items: int) -> None:
+    def __init__(
+        self, items: Sized, most_items: int, batch_size: int | None = None, waiting: WaitingRoom | None = None
+    ) -> None:
         self._items = items
         self._most_items = max(1, most_items)
+        self._batch_size = max(1, most_items if batch_size is None else batch_size)
+        self._waiting = waiting
         self._pauses_at = 0.0
+        self._hurried_by: set[object] = set()
         self.budget: ByteBudget | None = None
-        self.is_hurried = False
+        self.in_flight = 0
 
     def keep(self) -> None:
         """Keep it in this thread, from now on."""
-        _pace.set(self)
+        self._thread = threading.get_ident()
+        # Not `time.sleep`, which tests of programs replace, to count its calls or to raise.
+        self._never = threading.Lock()
+        self._never.acquire()
         self._pauses_at = time.thread_time() + _WORK_S
+        _pace.set(self)
+
+    @property
+    def is_of_this_thread(self) -> bool:
+        """Whether it is kept here: what a worker calls back may run elsewhere in a copy of its context."""
+        return self._thread == threading.get_ident()
 
     def pause(self) -> None:
         """Pause, when this thread has worked for long enough since it did last."""
@@ -50,18 +81,47 @@ class Pace:
             return
         pause_s = self.pause_s
         if pause_s > 0:
-            time.sleep(pause_s)
+            self._never.acquire(timeout=pause_s)
         self._pauses_at = time.thread_time() + _WORK_S
+
+    def hurry(self, who: object) -> None:
+        """Do not pause while this one waits for the worker."""
+        self._hurried_by.add(who)
+
+    def let_go(self, who: object) -> None:
+        """This one does not wait any more; others may."""
+        self._hurried_by.discard(who)
+
+    @contextlib.contextmanager
+    def hurried_by(self, who: object) -> Iterator[None]:
+        """This one waits for the worker meanwhile."""
+        self.hurry(who)
+        try:
+            yield
+        finally:
+            self.let_go(who)
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether somebody waits for the worker."""
+        rooms = self._waiting, self.budget.waiting if self.budget is not None else None
+        return bool(self._hurried_by) or any(room is not None and room.is_taken for room in rooms)
 
     @property
     def pause_s(self) -> float:
-        """How long a pause is now, seconds: none once half of what may wait does, in entries or in bytes."""
+        """How long a pause is now, seconds.
+
+        None once the next batch waits, or half of what may wait does, in entries or in bytes. A pause may last far
+        longer than asked for, where threads of the program calculate: the worker gets the interpreter after them.
+        """
         if self.is_hurried:
             return 0.0
-        waiting = len(self._items) / self._most_items
+        count = len(self._items)
+        waiting = max(count / self._batch_size, 2 * (count + self.in_flight) / self._most_items)
         if self.budget is not None:
-            waiting = max(waiting, self.budget.taken_bytes / max(1, self.budget.limit_bytes))
-        return _LONGEST_PAUSE_S * max(0.0, 1 - 2 * waiting)
+            enough_bytes = min(self.budget.limit_bytes / 2, _BACKLOG_BYTES)
+            waiting = max(waiting, self.budget.taken_bytes / max(1, enough_bytes))
+        return _LONGEST_PAUSE_S * max(0.0, 1 - waiting)
 
 
 _pace: ContextVar[Pace | None] = ContextVar("otel_har_pace", default=None)
@@ -69,7 +129,8 @@ _pace: ContextVar[Pace | None] = ContextVar("otel_har_pace", default=None)
 
 def current() -> Pace | None:
     """The pace that this thread keeps; None in every thread but that of a worker."""
-    return _pace.get()
+    pace = _pace.get()
+    return pace if pace is not None and pace.is_of_this_thread else None
 
 
 def pause() -> None:
@@ -77,6 +138,6 @@ def pause() -> None:
 
     Whoever works on many entries, one after the other, calls it between them.
     """
-    pace = _pace.get()
+    pace = current()
     if pace is not None:
         pace.pause()

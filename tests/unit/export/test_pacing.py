@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
 from otel_har.export.pacing import Pace
 from otel_har.limits import CaptureLimits
 from otel_har.record import HarRecord, PageFacts, SpanFacts
+from otel_har.waiting import WaitingRoom
 
 if sys.platform != "win32":
     import resource
@@ -87,9 +89,79 @@ def test_less_the_more_waits(count: int, taken: int, expected_ms: float) -> None
 def test_none_for_who_is_waited_for() -> None:
     """Nobody who waits for the worker waits for its pauses."""
     pace = Pace((), 1_000)
-    pace.is_hurried = True
+    pace.hurry(None)
 
     assert pace.pause_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("count", "taken", "expected_ms"),
+    [
+        pytest.param(50, 0, 0.5, id="half a batch"),
+        pytest.param(100, 0, 0.0, id="a batch"),
+        pytest.param(0, 8 * 1024 * 1024, 0.5, id="the bytes of one batch"),
+        pytest.param(0, 16 * 1024 * 1024, 0.0, id="the bytes of two batches"),
+    ],
+)
+def test_none_for_who_is_behind(count: int, taken: int, expected_ms: float) -> None:
+    """A worker that has the next batch waiting does not pause, however much room there is: an end would come later."""
+    pace = Pace(_Queue(count), 10_000, 100)
+    pace.budget = ByteBudget(64 * 1024 * 1024)
+    assert pace.budget.take(taken)
+
+    assert expected_ms / 1000 == pytest.approx(pace.pause_s, abs=0.00003)
+
+
+def test_what_is_under_way_takes_room() -> None:
+    """What the worker has taken counts like what waits: there is no room for others in its place."""
+    pace = Pace(_Queue(100), 1_000)
+    pace.in_flight = 150
+
+    assert 0.0005 == pytest.approx(pace.pause_s)
+
+
+@pytest.mark.parametrize("place", ["queue", "bytes"])
+def test_none_for_who_waits_for_room(place: str) -> None:
+    """While a thread waits for room, in the queue or for bytes, the worker does not pause."""
+    began, may_end = threading.Event(), threading.Event()
+
+    class _Room:
+        def may_help(self) -> bool:
+            began.set()
+            return not may_end.is_set()
+
+    owner = _Room()
+    room = WaitingRoom(PATIENCE_MS, owner.may_help)
+    pace = Pace((), 1_000, waiting=room if place == "queue" else None)
+    pace.budget = ByteBudget(1_000_000)
+    pace.budget.waiting = room if place == "bytes" else None
+    program = threading.Thread(target=room.wait_until, args=(may_end.is_set,))
+
+    pauses = [pace.pause_s]
+    program.start()
+    assert began.wait(PATIENCE_S)
+    pauses.append(pace.pause_s)
+    may_end.set()
+    room.wake()
+    program.join(PATIENCE_S)
+    pauses.append(pace.pause_s)
+
+    assert [0.001, 0.0, 0.001] == pauses
+
+
+def test_hurried_until_the_last_has_gone() -> None:
+    """One who waits for the worker no more leaves it hurried for the others."""
+    pace = Pace((), 1_000)
+    pace.hurry("flush")
+    pauses: list[float] = []
+
+    with pace.hurried_by("fork"):
+        pauses.append(pace.pause_s)
+    pauses.append(pace.pause_s)
+    pace.let_go("flush")
+    pauses.append(pace.pause_s)
+
+    assert [0.0, 0.0, 0.001] == pauses
 
 
 @pytest.mark.parametrize("limit", [0, 1])
@@ -139,6 +211,37 @@ def test_gives_the_processor_away() -> None:
     _in_thread(work)
 
     assert [True] == [count >= 1 for count in waits]
+
+
+def test_program_that_replaces_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program's tests may replace `time.sleep`: they see no call of ours, and what theirs raises costs nothing."""
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+
+    def work() -> None:
+        Pace((), 1_000).keep()
+        _work_for_two_milliseconds()
+        pacing.pause()
+
+    _in_thread(work)
+
+    assert [] == slept
+
+
+def test_copies_of_the_context_keep_no_pace() -> None:
+    """What an exporter hands to an event loop of the program runs there in a copy of the worker's context."""
+    contexts: list[contextvars.Context] = []
+    found: list[bool] = []
+
+    def work() -> None:
+        Pace((), 1_000).keep()
+        found.append(pacing.current() is not None)
+        contexts.append(contextvars.copy_context())
+
+    _in_thread(work)
+    found.append(contexts[0].run(pacing.current) is not None)
+
+    assert [True, False] == found
 
 
 def test_no_pace_but_in_a_worker() -> None:
@@ -214,6 +317,44 @@ def test_flush_hurries_what_is_under_way() -> None:
     assert processor.force_flush(PATIENCE_MS)
     processor.shutdown()
     assert [True] == hurried
+
+
+def test_one_flush_does_not_slow_another() -> None:
+    """Who waits for a later flush waits without pauses, too, when an earlier one is done."""
+    exporter = _Exporter()
+    processor = BatchHarProcessor(exporter, BatchSettings(schedule_delay_millis=NEVER_MS, max_export_batch_size=2))
+    processor.on_record(_record(CaptureLimits()))
+    flushes = [threading.Thread(target=processor.force_flush, args=(PATIENCE_MS,)) for _ in range(2)]
+
+    flushes[0].start()
+    assert exporter.began.wait(PATIENCE_S)
+    for _ in range(2):
+        processor.on_record(_record(CaptureLimits()))  # the worker is to export them before it sees the second flush
+    flushes[1].start()
+    end = time.monotonic() + PATIENCE_S
+    while processor._wake.qsize() < 2 and time.monotonic() < end:
+        threading.Event().wait(0.001)
+    exporter.may_end.set()
+    for flush in flushes:
+        flush.join(PATIENCE_S)
+    processor.shutdown()
+
+    assert [0.0, 0.0] == exporter.pauses_ms
+
+
+def test_batch_under_way_counts() -> None:
+    """The worker does not pause where its batch takes half of the room: what comes meanwhile would be dropped."""
+    exporter = _Exporter()
+    exporter.may_end.set()
+    settings = BatchSettings(schedule_delay_millis=NEVER_MS, max_queue_size=8, max_export_batch_size=4)
+    processor = BatchHarProcessor(exporter, settings)
+
+    for _ in range(4):
+        processor.on_record(_record(CaptureLimits()))
+    assert exporter.began.wait(PATIENCE_S)
+    processor.shutdown()
+
+    assert [0.0] == exporter.pauses_ms
 
 
 def test_bytes_that_wait() -> None:
