@@ -94,7 +94,7 @@ class BatchHarProcessor(AccountedProcessor):
         self._is_behind = False  # the last batch was cut by its bytes: more waits
         self._delivery = Delivery(self._exporter, *self._form)
         self._account = self._delivery.account
-        self._batch_size = self._delivery.most_items(self._settings.max_export_batch_size)
+        self._batch_size = self._delivery.most_items(self._settings.batch_size)
         self._pace = Pace(self._items, self._settings.max_queue_size, self._batch_size, self.waiting)
         self._retry_at: float | None = None  # when to try a destination again that takes nothing for now
         self._failed_until_flush = 0

@@ -24,3 +24,8 @@ class BatchSettings:
     max_export_batch_size: int = 512
     export_timeout_millis: float = DEFAULT_TIMEOUT_MILLIS
     block_timeout_millis: float = 0
+
+    @property
+    def batch_size(self) -> int:
+        """The most records of one export, no more than may wait: the worker would start too late for more."""
+        return max(1, min(self.max_export_batch_size, self.max_queue_size))

@@ -76,13 +76,16 @@ class Pace:
         return self._thread == threading.get_ident()
 
     def pause(self) -> None:
-        """Pause, when this thread has worked for long enough since it did last."""
+        """Pause, when this thread has worked for as long as its last pause was, and a millisecond."""
         if time.thread_time() < self._pauses_at:
             return
-        pause_s = self.pause_s
+        pause_s, work_s = self.pause_s, _WORK_S
         if pause_s > 0:
+            began = time.perf_counter()
             self._never.acquire(timeout=pause_s)
-        self._pauses_at = time.thread_time() + _WORK_S
+            # Where threads of the program calculate, the interpreter comes back after all of them.
+            work_s = max(work_s, time.perf_counter() - began)
+        self._pauses_at = time.thread_time() + work_s
 
     def hurry(self, who: object) -> None:
         """Do not pause while this one waits for the worker."""
@@ -111,8 +114,7 @@ class Pace:
     def pause_s(self) -> float:
         """How long a pause is now, seconds.
 
-        None once the next batch waits, or half of what may wait does, in entries or in bytes. A pause may last far
-        longer than asked for, where threads of the program calculate: the worker gets the interpreter after them.
+        None once the next batch waits, or half of what may wait does, in entries or in bytes.
         """
         if self.is_hurried:
             return 0.0

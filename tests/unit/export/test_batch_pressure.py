@@ -494,6 +494,18 @@ def test_logging_that_raises_ends_nothing() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_queue_that_is_smaller_than_a_batch() -> None:
+    """A full queue is exported at once, though a batch might have more."""
+    exporter = _Exporter()
+    settings = BatchSettings(max_queue_size=3, max_export_batch_size=4, schedule_delay_millis=NEVER_MS)
+    processor = BatchHarProcessor(exporter, settings)
+    for path in ("0", "1", "2"):
+        processor.on_record(_record(path))
+    assert exporter.delivered.acquire(timeout=PATIENCE_S)
+    assert [["0", "1", "2"]] == exporter.batches
+    processor.shutdown()
+
+
 def test_an_exporter_that_would_end_the_worker() -> None:
     """A batch at which the exporter would end its thread is counted as failed; the worker delivers what comes then."""
 

@@ -180,8 +180,8 @@ def _in_thread(work: Callable[[], None]) -> None:
 
 
 def test_after_work_only() -> None:
-    """There is one pause for each millisecond of work, and none without."""
-    queue = _Queue(0)
+    """A pause is thought of after each millisecond of work, and not without."""
+    queue = _Queue(1_000)  # none is made, so that none takes longer than asked for
     asked: list[int] = []
 
     def work() -> None:
@@ -194,6 +194,38 @@ def test_after_work_only() -> None:
     _in_thread(work)
 
     assert asked == [0, 1, 2]
+
+
+def test_works_for_as_long_as_it_paused() -> None:
+    """Where a pause takes long, because the program calculates, the next one is as long in coming."""
+    queue, asked = _Queue(0), []
+    ended = threading.Event()
+
+    def calculate() -> None:
+        while not ended.is_set():
+            pass
+
+    def work() -> None:
+        Pace(queue, 1_000).keep()
+        _work_for_two_milliseconds()
+        pacing.pause()  # until the other thread has had its interval
+        asked.append(queue.asked)
+        _work_for_two_milliseconds()
+        pacing.pause()
+        asked.append(queue.asked)
+
+    calculating = threading.Thread(target=calculate)
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(0.05)
+    try:
+        calculating.start()
+        _in_thread(work)
+    finally:
+        sys.setswitchinterval(interval_s)
+        ended.set()
+        calculating.join(PATIENCE_S)
+
+    assert [1, 1] == asked
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux counts how often a thread gave its processor away")
