@@ -355,11 +355,13 @@ def test_fault_that_comes_back_is_not_said_again(caplog: pytest.LogCaptureFixtur
 
 def test_counts_of_a_failed_batch_come_with_the_next() -> None:
     """A batch carries what was lost since the last one that was delivered."""
-    exporter = _Exporter()
+    exporter = _Exporter(held=True)
     processor = _processor(exporter, max_queue_size=1)
     processor.on_record(_record("0"))
+    assert exporter.attempted.acquire(timeout=PATIENCE_S)
     processor.on_record(_record("dropped"))
     exporter.fault = OSError("gone")
+    exporter.gate.set()
     assert processor.force_flush(PATIENCE_MS) is False
     exporter.fault = None
     processor.on_record(_record("1"))
