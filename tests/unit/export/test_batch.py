@@ -16,20 +16,12 @@ from otel_har.export.batch import BatchHarProcessor
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
 from otel_har.limits import CaptureLimits
-from otel_har.record import HarRecord, PageFacts, SpanFacts
+from otel_har.record import HarRecord, PageFacts
+from records import PAGE, SPAN, record_of
 
 PATIENCE_S = 20.0
 PATIENCE_MS = 20_000
 NEVER_MS = 3_600_000
-PAGE = PageFacts("run", "run", 1)
-SPAN = SpanFacts("1" * 32, "2" * 16, None, "", 1, 2, "UNSET", None, {}, None)
-
-
-def _record(path: str = "x", page: PageFacts = PAGE, body: bytes = b"") -> HarRecord:
-    exchange = Exchange("GET", f"http://h.test/{path}", started_unix_ns=1, started=1, limits=CaptureLimits())
-    exchange.status = 200
-    exchange.response_body.note(body)
-    return HarRecord(exchange, SPAN, page)
 
 
 class _Exporter(HarExporter):
@@ -97,7 +89,7 @@ def test_flush_exports_in_order() -> None:
     exporter = _Exporter()
     processor = _processor(exporter, max_export_batch_size=100)
     for number in range(7):
-        processor.on_record(_record(str(number)))
+        processor.on_record(record_of(str(number)))
     assert processor.force_flush(PATIENCE_MS) is True
     assert processor.force_flush(PATIENCE_MS) is True
     assert [[str(number) for number in range(7)]] == exporter.batches
@@ -109,10 +101,10 @@ def test_wakes_at_batch_size() -> None:
     """As soon as a batch is full the worker exports it, long before the delay is over."""
     exporter = _Exporter()
     processor = _processor(exporter, max_export_batch_size=3)
-    processor.on_record(_record("1"))
-    processor.on_record(_record("2"))
+    processor.on_record(record_of("1"))
+    processor.on_record(record_of("2"))
     assert not exporter.entered.acquire(blocking=False)
-    processor.on_record(_record("3"))
+    processor.on_record(record_of("3"))
     assert exporter.exported.acquire(timeout=PATIENCE_S)
     assert [["1", "2", "3"]] == exporter.batches
     processor.shutdown()
@@ -123,10 +115,10 @@ def test_full_batches_follow_each_other() -> None:
     exporter = _Exporter(held=True)
     processor = _processor(exporter, max_export_batch_size=2)
     for number in range(2):
-        processor.on_record(_record(str(number)))
+        processor.on_record(record_of(str(number)))
     assert exporter.entered.acquire(timeout=PATIENCE_S)
     for number in range(2, 6):
-        processor.on_record(_record(str(number)))
+        processor.on_record(record_of(str(number)))
     exporter.gate.set()
     for _ in range(3):
         assert exporter.exported.acquire(timeout=PATIENCE_S)
@@ -138,9 +130,9 @@ def test_schedule_delay() -> None:
     """A record that waits alone is exported after the delay, without anyone asking."""
     exporter = _Exporter()
     processor = _processor(exporter, schedule_delay_millis=1)
-    processor.on_record(_record("1"))
+    processor.on_record(record_of("1"))
     assert exporter.exported.acquire(timeout=PATIENCE_S)
-    processor.on_record(_record("2"))
+    processor.on_record(record_of("2"))
     assert exporter.exported.acquire(timeout=PATIENCE_S)
     assert [["1"], ["2"]] == exporter.batches
     processor.shutdown()
@@ -151,7 +143,7 @@ def test_large_bodies_make_small_batches() -> None:
     exporter = _Exporter()
     processor = _processor(exporter)
     for number in range(4):
-        processor.on_record(_record(str(number), body=b"x" * 5 * 1024 * 1024))
+        processor.on_record(record_of(str(number), body=b"x" * 5 * 1024 * 1024))
     assert processor.force_flush(PATIENCE_MS)
     assert ["0", "1", "2", "3"] == exporter.paths
     assert [] == [batch for batch in exporter.batches if len(batch) > 2]
@@ -162,10 +154,10 @@ def test_full_queue(caplog: pytest.LogCaptureFixture) -> None:
     """What does not fit is dropped, counted, and said once, at shutdown; what is being exported takes room, too."""
     exporter = _Exporter(held=True)
     processor = _processor(exporter, max_queue_size=2, max_export_batch_size=1)
-    processor.on_record(_record("0"))
+    processor.on_record(record_of("0"))
     assert exporter.entered.acquire(timeout=PATIENCE_S)
     for number in range(1, 6):
-        processor.on_record(_record(str(number)))
+        processor.on_record(record_of(str(number)))
     assert 4 == processor.dropped_entries
     assert [] == _warnings(caplog)
     exporter.gate.set()
@@ -179,7 +171,7 @@ def test_full_queue(caplog: pytest.LogCaptureFixture) -> None:
 def test_nothing_is_said_when_nothing_is_lost(caplog: pytest.LogCaptureFixture) -> None:
     """A recording that kept everything is quiet."""
     processor = _processor(_Exporter())
-    processor.on_record(_record())
+    processor.on_record(record_of())
     processor.shutdown()
     assert [] == caplog.records
 
@@ -189,7 +181,7 @@ def test_queue_takes_again_once_it_is_drained() -> None:
     exporter = _Exporter()
     processor = _processor(exporter, max_queue_size=1)
     for number in range(3):
-        processor.on_record(_record(str(number)))
+        processor.on_record(record_of(str(number)))
         assert processor.force_flush(PATIENCE_MS)
     assert (["0", "1", "2"], 0) == (exporter.paths, processor.dropped_entries)
     processor.shutdown()
@@ -201,12 +193,12 @@ def test_failed_export(fault: Exception | None, caplog: pytest.LogCaptureFixture
     exporter = _Exporter()
     exporter.fault, exporter.result = fault, HarExportResult.FAILURE
     processor = _processor(exporter)
-    processor.on_record(_record("1"))
-    processor.on_record(_record("2"))
+    processor.on_record(record_of("1"))
+    processor.on_record(record_of("2"))
     assert processor.force_flush(PATIENCE_MS) is False
     assert 2 == processor.failed_entries
     exporter.fault, exporter.result = None, HarExportResult.SUCCESS
-    processor.on_record(_record("3"))
+    processor.on_record(record_of("3"))
     assert processor.force_flush(PATIENCE_MS) is True
     processor.shutdown()
     assert "3" == exporter.paths[-1]
@@ -219,7 +211,7 @@ def test_flush_that_the_exporter_does_not_do() -> None:
     exporter = _Exporter()
     exporter.flush_result = False
     processor = _processor(exporter)
-    processor.on_record(_record())
+    processor.on_record(record_of())
     assert processor.force_flush(PATIENCE_MS) is False
     processor.shutdown()
 
@@ -229,7 +221,7 @@ def test_flush_that_meets_a_failing_export() -> None:
     exporter = _Exporter(held=True)
     exporter.result = HarExportResult.FAILURE
     processor = _processor(exporter, max_export_batch_size=1)
-    processor.on_record(_record())
+    processor.on_record(record_of())
     assert exporter.entered.acquire(timeout=PATIENCE_S)
     results: list[bool] = []
     flushing = threading.Thread(target=lambda: results.append(processor.force_flush(PATIENCE_MS)))
@@ -249,7 +241,7 @@ def test_flush_without_a_worker_that_fails() -> None:
     processor = _processor(exporter)
     size = threading.stack_size(1 << 46)  # more than any address space has: no thread can start
     try:
-        processor.on_record(_record("1"))
+        processor.on_record(record_of("1"))
     finally:
         threading.stack_size(size)
     assert processor.force_flush(PATIENCE_MS) is False
@@ -261,7 +253,7 @@ def test_timeout_of_flush_holds() -> None:
     """An exporter that hangs holds nobody longer than asked for."""
     exporter = _Exporter(held=True)
     processor = _processor(exporter)
-    processor.on_record(_record())
+    processor.on_record(record_of())
     before = time.monotonic()
     assert processor.force_flush(50) is False
     assert time.monotonic() - before < PATIENCE_S / 2
@@ -274,7 +266,7 @@ def test_timeout_of_shutdown_holds(caplog: pytest.LogCaptureFixture) -> None:
     """Shutdown says that not everything was exported, and the worker shuts the exporter down when it gets there."""
     exporter = _Exporter(held=True)
     processor = _processor(exporter, export_timeout_millis=50)
-    processor.on_record(_record("late"))
+    processor.on_record(record_of("late"))
     before = time.monotonic()
     processor.shutdown()
     assert time.monotonic() - before < PATIENCE_S / 2
@@ -290,7 +282,7 @@ def test_shutdown_takes_its_own_timeout() -> None:
     """A timeout given to shutdown counts instead of the settings'."""
     exporter = _Exporter(held=True)
     processor = _processor(exporter, export_timeout_millis=NEVER_MS)
-    processor.on_record(_record())
+    processor.on_record(record_of())
     processor.shutdown(timeout_millis=50)
     exporter.gate.set()
     assert exporter.was_shut_down.wait(PATIENCE_S)
@@ -300,9 +292,9 @@ def test_shutdown_exports_what_waits() -> None:
     """What waits is exported, then the exporter is shut down, then nothing more is taken."""
     exporter = _Exporter()
     processor = _processor(exporter)
-    processor.on_record(_record("1"))
+    processor.on_record(record_of("1"))
     processor.shutdown()
-    processor.on_record(_record("2"))
+    processor.on_record(record_of("2"))
     processor.on_page(PAGE)
     processor.shutdown()
     assert [["1"]] == exporter.batches
@@ -346,7 +338,7 @@ def test_instrumentation_is_suppressed() -> None:
     """Whatever the exporter does, with a worker and without, is no traffic of the program's."""
     with_worker, without = _Exporter(), _Exporter()
     processor = _processor(with_worker)
-    processor.on_record(_record())
+    processor.on_record(record_of())
     processor.force_flush(PATIENCE_MS)
     processor.shutdown()
     assert {False} == with_worker.instrumented
@@ -362,7 +354,7 @@ def test_page_update_is_queued_once() -> None:
     exporter = _Exporter()
     processor = _processor(exporter)
     page = PageFacts("trace", "trace", 1)
-    processor.on_record(_record("1", page))
+    processor.on_record(record_of("1", page=page))
     assert processor.force_flush(PATIENCE_MS)
     for duration in (1.0, 2.0, 3.0):
         page.on_load_ms = duration
@@ -385,9 +377,9 @@ def test_page_that_cannot_be_built_does_not_end_the_worker() -> None:
     hook = threading.excepthook
     threading.excepthook = failures.append
     try:
-        processor.on_record(_record("1", PageFacts("bad", "bad", 10**30)))
+        processor.on_record(record_of("1", page=PageFacts("bad", "bad", 10**30)))
         processor.force_flush(2_000)
-        processor.on_record(_record("2"))
+        processor.on_record(record_of("2"))
         processor.force_flush(2_000)
     finally:
         threading.excepthook = hook
@@ -405,7 +397,7 @@ class _Abandoned:
         self.itself = self
 
     def __del__(self) -> None:
-        self._processor.on_record(_record(self._path))
+        self._processor.on_record(record_of(self._path))
 
 
 def test_record_from_a_finaliser_while_exporting() -> None:
@@ -422,7 +414,7 @@ def test_record_from_a_finaliser_while_exporting() -> None:
 
     processor = _processor(Collecting())
     _Abandoned(processor, "abandoned")
-    processor.on_record(_record("1"))
+    processor.on_record(record_of("1"))
     assert processor.force_flush(PATIENCE_MS)
     assert processor.force_flush(PATIENCE_MS)
     assert ["1", "abandoned"] == sorted(inner.paths)
@@ -442,7 +434,7 @@ def test_flush_from_the_worker_does_not_wait_for_itself() -> None:
             return super().export(batch)
 
     processor = _processor(Flushing())
-    processor.on_record(_record())
+    processor.on_record(record_of())
     assert processor.force_flush(PATIENCE_MS) is True
     assert [False] == answers
     processor.shutdown()
@@ -457,7 +449,7 @@ def test_records_of_many_threads() -> None:
     def work(number: int) -> None:
         start.wait(timeout=PATIENCE_S)
         for count in range(50):
-            processor.on_record(_record(f"{number}.{count}"))
+            processor.on_record(record_of(f"{number}.{count}"))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -474,7 +466,7 @@ def test_records_of_many_threads() -> None:
 def test_worker_holds_no_processor_alive_after_shutdown() -> None:
     """After shutdown the worker has ended."""
     processor = _processor(_Exporter())
-    processor.on_record(_record())
+    processor.on_record(record_of())
     worker = processor._worker
     processor.shutdown()
     assert worker is not None

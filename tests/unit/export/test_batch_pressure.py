@@ -25,7 +25,8 @@ from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.limits import CaptureLimits
 from otel_har.processor import HarSpanProcessor
-from otel_har.record import HarRecord, PageFacts, SpanFacts
+from otel_har.record import HarRecord
+from records import PAGE, SPAN, record_of
 
 if sys.platform != "win32":
     import resource
@@ -36,16 +37,6 @@ if TYPE_CHECKING:
 PATIENCE_S = 20.0
 PATIENCE_MS = 20_000
 NEVER_MS = 3_600_000
-PAGE = PageFacts("run", "run", 1)
-SPAN = SpanFacts("1" * 32, "2" * 16, None, "", 1, 2, "UNSET", None, {}, None)
-
-
-def _record(path: str = "x", *, body: bytes = b"", limits: CaptureLimits | None = None) -> HarRecord:
-    limits = limits or CaptureLimits()
-    exchange = Exchange("GET", f"http://h.test/{path}", started_unix_ns=1, started=1, limits=limits)
-    exchange.status = 200
-    exchange.response_body.note(body)
-    return HarRecord(exchange, SPAN, PAGE)
 
 
 class _Exporter(HarExporter):
@@ -116,9 +107,9 @@ def test_waits_for_room_in_the_queue() -> None:
     exporter = _Exporter(held=True)
     processor = _processor(exporter, max_queue_size=2, max_export_batch_size=2, block_timeout_millis=PATIENCE_MS)
     for number in range(2):
-        processor.on_record(_record(str(number)))
+        processor.on_record(record_of(str(number)))
     assert exporter.attempted.acquire(timeout=PATIENCE_S)
-    waiting = _in_thread(lambda: processor.on_record(_record("2")))
+    waiting = _in_thread(lambda: processor.on_record(record_of("2")))
     _wait_for_waiter(processor)
     exporter.gate.set()
     waiting.join(PATIENCE_S)
@@ -131,10 +122,10 @@ def test_drops_after_the_time() -> None:
     """Who waited in vain drops and counts, after the time that was set."""
     exporter = _Exporter(held=True)
     processor = _processor(exporter, max_queue_size=1, max_export_batch_size=1, block_timeout_millis=30)
-    processor.on_record(_record("0"))
+    processor.on_record(record_of("0"))
     assert exporter.attempted.acquire(timeout=PATIENCE_S)
     before = time.monotonic()
-    processor.on_record(_record("1"))
+    processor.on_record(record_of("1"))
     assert 0.03 <= time.monotonic() - before < PATIENCE_S / 2
     exporter.gate.set()
     processor.shutdown()
@@ -146,7 +137,7 @@ def test_waiter_hurries_the_worker() -> None:
     exporter = _Exporter()
     processor = _processor(exporter, max_queue_size=1, block_timeout_millis=PATIENCE_MS)
     for number in range(3):
-        processor.on_record(_record(str(number)))
+        processor.on_record(record_of(str(number)))
     processor.shutdown()
     assert (["0", "1", "2"], 0) == (exporter.paths, processor.dropped_entries)
 
@@ -155,9 +146,9 @@ def test_shutdown_wakes_who_waits() -> None:
     """After shutdown nobody waits any more: what did not fit by then is dropped and counted."""
     exporter = _Exporter(held=True)
     processor = _processor(exporter, max_queue_size=1, max_export_batch_size=1, block_timeout_millis=NEVER_MS)
-    processor.on_record(_record("0"))
+    processor.on_record(record_of("0"))
     assert exporter.attempted.acquire(timeout=PATIENCE_S)
-    waiting = _in_thread(lambda: processor.on_record(_record("1")))
+    waiting = _in_thread(lambda: processor.on_record(record_of("1")))
     _wait_for_waiter(processor)
     processor.shutdown(timeout_millis=10)
     waiting.join(PATIENCE_S)
@@ -176,12 +167,12 @@ def test_worker_does_not_wait_for_itself() -> None:
             """Complete records, then export."""
             if not self.attempts:
                 for number in range(2):
-                    processor.on_record(_record(f"inner{number}"))
+                    processor.on_record(record_of(f"inner{number}"))
             return super().export(batch)
 
     exporter = Recording()
     processor = _processor(exporter, max_queue_size=2, max_export_batch_size=1, block_timeout_millis=NEVER_MS)
-    processor.on_record(_record("outer"))
+    processor.on_record(record_of("outer"))
     assert exporter.delivered.acquire(timeout=PATIENCE_S)
     processor.shutdown()
     assert (["outer", "inner0"], 1) == (exporter.paths, processor.dropped_entries)
@@ -222,7 +213,7 @@ def test_waits_for_bytes() -> None:
     processor = _processor(exporter, max_export_batch_size=1, block_timeout_millis=PATIENCE_MS)
     limits = CaptureLimits(budget=ByteBudget(1_000))
     HarSpanProcessor(processor, limits=limits)
-    processor.on_record(_record("0", body=b"x" * 1_000, limits=limits))
+    processor.on_record(record_of("0", body=b"x" * 1_000, limits=limits))
     assert exporter.attempted.acquire(timeout=PATIENCE_S)
     exchange = Exchange("GET", "http://h.test/", started_unix_ns=1, started=1, limits=limits)
     noting = _in_thread(lambda: exchange.response_body.note(b"y" * 1_000))
@@ -239,7 +230,7 @@ def test_event_loop_waits_for_the_worker_only() -> None:
     processor = _processor(exporter, block_timeout_millis=PATIENCE_MS)
     limits = CaptureLimits(budget=ByteBudget(1_000))
     HarSpanProcessor(processor, limits=limits)
-    under_way = _record("under way", body=b"x" * 1_000, limits=limits)
+    under_way = record_of("under way", body=b"x" * 1_000, limits=limits)
 
     async def note() -> int:
         exchange = Exchange("GET", "http://h.test/", started_unix_ns=1, started=1, limits=limits)
@@ -261,10 +252,10 @@ def test_destination_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     exporter.fault = _full_disk()
     processor = _processor(exporter, schedule_delay_millis=1, max_export_batch_size=2)
     for number in range(3):
-        processor.on_record(_record(str(number)))
+        processor.on_record(record_of(str(number)))
     for _ in range(4):
         assert exporter.attempted.acquire(timeout=PATIENCE_S)
-    processor.on_record(_record("3"))
+    processor.on_record(record_of("3"))
     exporter.fault = None
     assert exporter.delivered.acquire(timeout=PATIENCE_S)
     assert processor.force_flush(PATIENCE_MS) is True
@@ -284,7 +275,7 @@ def test_limits_hold_while_a_destination_is_away() -> None:
     exporter.fault = _full_disk()
     processor = _processor(exporter, max_queue_size=3, max_export_batch_size=2)
     for number in range(5):
-        processor.on_record(_record(str(number)))
+        processor.on_record(record_of(str(number)))
         assert processor.force_flush(PATIENCE_MS) is False
     exporter.fault = None
     assert processor.force_flush(PATIENCE_MS) is True
@@ -299,10 +290,10 @@ def test_full_queue_does_not_try_sooner() -> None:
     exporter = _Exporter()
     exporter.fault = _full_disk()
     processor = _processor(exporter, max_export_batch_size=1)
-    processor.on_record(_record("0"))
+    processor.on_record(record_of("0"))
     assert exporter.attempted.acquire(timeout=PATIENCE_S)
     for number in range(1, 50):
-        processor.on_record(_record(str(number)))
+        processor.on_record(record_of(str(number)))
     assert processor.force_flush(PATIENCE_MS) is False
     assert [["0"], ["0"]] == exporter.attempts
     exporter.fault = None
@@ -315,7 +306,7 @@ def test_shutdown_tries_until_its_time(caplog: pytest.LogCaptureFixture) -> None
     exporter = _Exporter()
     exporter.fault = _full_disk()
     processor = _processor(exporter, export_timeout_millis=400)
-    processor.on_record(_record("0"))
+    processor.on_record(record_of("0"))
     processor.shutdown()
     assert len(exporter.attempts) > 1
     assert (1, 1) == (processor.failed_entries, exporter.shutdowns)
@@ -328,7 +319,7 @@ def test_shutdown_ends_when_the_destination_is_back() -> None:
     exporter = _Exporter()
     exporter.fault = _full_disk()
     processor = _processor(exporter, export_timeout_millis=PATIENCE_MS)
-    processor.on_record(_record("0"))
+    processor.on_record(record_of("0"))
     ending = _in_thread(processor.shutdown)
     for _ in range(2):
         assert exporter.attempted.acquire(timeout=PATIENCE_S)
@@ -343,7 +334,7 @@ def test_fault_that_comes_back_is_not_said_again(caplog: pytest.LogCaptureFixtur
     processor = _processor(exporter)
     for fault in (_full_disk(), _full_disk(), DestinationError(errno.EROFS, "Read-only file system")):
         exporter.fault = fault
-        processor.on_record(_record())
+        processor.on_record(record_of())
         processor.force_flush(PATIENCE_MS)
         exporter.fault = None
         processor.force_flush(PATIENCE_MS)
@@ -357,14 +348,14 @@ def test_counts_of_a_failed_batch_come_with_the_next() -> None:
     """A batch carries what was lost since the last one that was delivered."""
     exporter = _Exporter(held=True)
     processor = _processor(exporter, max_queue_size=1)
-    processor.on_record(_record("0"))
+    processor.on_record(record_of("0"))
     assert exporter.attempted.acquire(timeout=PATIENCE_S)
-    processor.on_record(_record("dropped"))
+    processor.on_record(record_of("dropped"))
     exporter.fault = OSError("gone")
     exporter.gate.set()
     assert processor.force_flush(PATIENCE_MS) is False
     exporter.fault = None
-    processor.on_record(_record("1"))
+    processor.on_record(record_of("1"))
     assert processor.force_flush(PATIENCE_MS) is True
     assert [HarStatistics(dropped_entries=1, failed_entries=1, failed_exports=1)] == exporter.statistics
     processor.shutdown()
@@ -375,9 +366,9 @@ def test_counts_alone_are_exported_at_the_end() -> None:
     """What was lost after the last batch is told by a batch without entries."""
     exporter = _Exporter(held=True)
     processor = _processor(exporter, max_queue_size=1, max_export_batch_size=1)
-    processor.on_record(_record("0"))
+    processor.on_record(record_of("0"))
     assert exporter.attempted.acquire(timeout=PATIENCE_S)
-    processor.on_record(_record("dropped"))
+    processor.on_record(record_of("dropped"))
     exporter.gate.set()
     processor.shutdown()
     assert [["0"], []] == exporter.batches
@@ -388,8 +379,8 @@ def test_bodies_without_room_are_counted(caplog: pytest.LogCaptureFixture) -> No
     """An entry whose body was left out for want of room is counted, one whose body is over its own limit is not."""
     exporter = _Exporter()
     processor = _processor(exporter)
-    processor.on_record(_record("0", body=b"xyz", limits=CaptureLimits(budget=ByteBudget(1))))
-    processor.on_record(_record("1", body=b"xyz", limits=CaptureLimits(max_body_bytes=1)))
+    processor.on_record(record_of("0", body=b"xyz", limits=CaptureLimits(budget=ByteBudget(1))))
+    processor.on_record(record_of("1", body=b"xyz", limits=CaptureLimits(max_body_bytes=1)))
     processor.shutdown()
     assert [HarStatistics(dropped_bodies=1)] == exporter.statistics
     expected = "otel-har: not everything was recorded: 1 bodies were left out or cut (too many bytes were held)"
@@ -404,7 +395,7 @@ def test_record_that_cannot_be_built_is_counted(caplog: pytest.LogCaptureFixture
     nowhere: Any = None  # no facts give this: there is no other way to make mapping fail
     broken = HarRecord(None, SPAN, nowhere)
     processor.on_record(broken)
-    processor.on_record(_record("1"))
+    processor.on_record(record_of("1"))
     assert processor.force_flush(PATIENCE_MS) is False
     exporter.fault = None
     assert processor.force_flush(PATIENCE_MS) is False
@@ -418,7 +409,7 @@ def test_record_without_room_for_its_head_is_dropped() -> None:
     """An entry that would have no head is dropped and counted."""
     exporter = _Exporter()
     processor = _processor(exporter)
-    record = _record()
+    record = record_of()
     assert record.exchange is not None
     record.exchange.is_over_budget = True
     processor.on_record(record)
@@ -454,7 +445,7 @@ def test_nothing_keeps_a_processor_alive() -> None:
     exporter = _Exporter()
     processor = _processor(exporter)
     HarSpanProcessor(processor, limits=limits)
-    processor.on_record(_record())
+    processor.on_record(record_of())
     processor.shutdown()
     gone = threading.Event()
     worker = processor._worker
@@ -484,7 +475,7 @@ def test_logging_that_raises_ends_nothing() -> None:
     logger, handler = logging.getLogger("otel_har"), _Strict()
     logger.addHandler(handler)
     try:
-        processor.on_record(_record("0"))
+        processor.on_record(record_of("0"))
         assert processor.force_flush(PATIENCE_MS) is False
         exporter.fault = None
         assert processor.force_flush(PATIENCE_MS) is True
@@ -502,7 +493,7 @@ def test_a_queue_that_is_smaller_than_a_batch() -> None:
     settings = BatchSettings(max_queue_size=3, max_export_batch_size=4, schedule_delay_millis=NEVER_MS)
     processor = BatchHarProcessor(exporter, settings)
     for path in ("0", "1", "2"):
-        processor.on_record(_record(path))
+        processor.on_record(record_of(path))
     assert exporter.delivered.acquire(timeout=PATIENCE_S)
     assert [["0", "1", "2"]] == exporter.batches
     processor.shutdown()
@@ -523,16 +514,16 @@ def test_an_exporter_that_would_end_the_worker() -> None:
 
     exporter = Ending()
     processor = _processor(exporter)
-    processor.on_record(_record("0"))
+    processor.on_record(record_of("0"))
     assert processor.force_flush(PATIENCE_MS) is False
-    processor.on_record(_record("1"))
+    processor.on_record(record_of("1"))
     assert processor.force_flush(PATIENCE_MS) is True
     assert (["1"], 1, 0) == (exporter.paths, processor.failed_entries, processor.measured().inflight)
     processor.shutdown()
 
 
 def _compressed_record(path: str, decoded_bytes: int) -> HarRecord:
-    record = _record(path)
+    record = record_of(path)
     assert record.exchange is not None
     record.exchange.response_headers = [("Content-Encoding", "gzip"), ("Content-Type", "text/plain")]
     record.exchange.response_body.encoded = record.exchange.response_body.ended = True
@@ -589,14 +580,14 @@ def test_a_thread_that_does_not_start() -> None:
     exporter = _Exporter()
     processor = _processor(exporter, max_export_batch_size=1)
     with _no_room_for_threads():
-        processor.on_record(_record("0"))
+        processor.on_record(record_of("0"))
         assert processor.force_flush(PATIENCE_MS) is True
         assert exporter.delivered.acquire(blocking=False)
-        processor.on_record(_record("1"))
+        processor.on_record(record_of("1"))
     deadline = time.monotonic() + PATIENCE_S
     while processor._worker is None:
         assert time.monotonic() < deadline
-        processor.on_record(_record("2"))
+        processor.on_record(record_of("2"))
         exporter.delivered.acquire(timeout=0.05)
     for _ in "12":
         assert exporter.delivered.acquire(timeout=PATIENCE_S)
@@ -610,7 +601,7 @@ def test_lost_attempts_are_counted_with_what_is_lost(caplog: pytest.LogCaptureFi
     exporter.fault = _full_disk()
     processor = _processor(exporter, max_queue_size=1, export_timeout_millis=50)
     for path in "01":
-        record = _record(path, body=b"xyz", limits=CaptureLimits(budget=ByteBudget(1)))
+        record = record_of(path, body=b"xyz", limits=CaptureLimits(budget=ByteBudget(1)))
         assert record.exchange is not None
         record.exchange.lost_attempts = 3
         processor.on_record(record)

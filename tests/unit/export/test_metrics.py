@@ -15,27 +15,17 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 
 from otel_har.budget import ByteBudget
-from otel_har.exchange import Exchange
 from otel_har.export.batch import BatchHarProcessor
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
 from otel_har.export.simple import SimpleHarProcessor
 from otel_har.limits import CaptureLimits
-from otel_har.record import HarRecord, PageFacts, SpanFacts
 from otel_har.testing import InMemoryHarExporter
+from records import record_of
 
 PATIENCE_S = 20.0
 PATIENCE_MS = 20_000
-PAGE = PageFacts("run", "run", 1)
-SPAN = SpanFacts("1" * 32, "2" * 16, None, "", 1, 2, "UNSET", None, {}, None)
 BATCH = "batch_har_processor"
-
-
-def _record(limits: CaptureLimits | None = None, body: bytes = b"") -> HarRecord:
-    exchange = Exchange("GET", "http://h.test/", started_unix_ns=1, started=1, limits=limits or CaptureLimits())
-    exchange.status = 200
-    exchange.response_body.note(body)
-    return HarRecord(exchange, SPAN, PAGE)
 
 
 class _Meters:
@@ -82,10 +72,10 @@ def test_queue_and_counts() -> None:
     processor = BatchHarProcessor(exporter, settings, meter_provider=meters.provider)
     full = CaptureLimits(budget=ByteBudget(1))
     for _ in range(2):
-        processor.on_record(_record(full, b"xyz"))
+        processor.on_record(record_of(limits=full, body=b"xyz"))
     assert exporter.entered.acquire(timeout=PATIENCE_S)
     for _ in range(3):
-        processor.on_record(_record())
+        processor.on_record(record_of())
     seen = meters.read()
     assert (1, 3, 2) == (
         seen["processor.entry.queue.size", BATCH, ""],
@@ -124,7 +114,7 @@ def test_failed_entries() -> None:
     """What the exporter refused is processed, and exported with an `error.type`."""
     meters = _Meters()
     processor = SimpleHarProcessor(_Failing(), meter_provider=meters.provider)
-    processor.on_record(_record())
+    processor.on_record(record_of())
     seen = meters.read()
     assert (1, 0, 1, 1) == (
         seen["processor.entry.processed", "simple_har_processor", ""],
@@ -140,7 +130,7 @@ def test_several_processors_are_told_apart(caplog: pytest.LogCaptureFixture) -> 
     """Each processor has its own series; the instruments exist once, and nobody is warned of another's."""
     meters = _Meters()
     processors = [SimpleHarProcessor(InMemoryHarExporter(), meter_provider=meters.provider) for _ in range(3)]
-    processors[0].on_record(_record())
+    processors[0].on_record(record_of())
     assert 1 == meters.read()["exporter.entry.exported", "simple_har_processor", ""]
     data = meters._reader.get_metrics_data()
     assert data is not None

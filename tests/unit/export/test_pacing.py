@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_har.budget import ByteBudget
-from otel_har.exchange import Exchange
 from otel_har.export import pacing
 from otel_har.export.batch import BatchHarProcessor
 from otel_har.export.batch_settings import BatchSettings
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult
 from otel_har.export.pacing import Pace
 from otel_har.limits import CaptureLimits
-from otel_har.record import HarRecord, PageFacts, SpanFacts
 from otel_har.waiting import WaitingRoom
+from records import record_of
 
 if sys.platform != "win32":
     import resource
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 PATIENCE_S = 20.0
 PATIENCE_MS = 20_000
 NEVER_MS = 3_600_000
-PAGE = PageFacts("run", "run", 1)
-SPAN = SpanFacts("1" * 32, "2" * 16, None, "", 1, 2, "UNSET", None, {}, None)
 
 
 class _Queue:
@@ -57,13 +54,6 @@ def _work_for_two_milliseconds() -> None:
     end = time.thread_time() + 0.002
     while time.thread_time() < end:
         pass
-
-
-def _record(limits: CaptureLimits, body: bytes = b"") -> HarRecord:
-    exchange = Exchange("GET", "http://h.test/", started_unix_ns=1, started=1, limits=limits)
-    exchange.status = 200
-    exchange.response_body.note(body)
-    return HarRecord(exchange, SPAN, PAGE)
 
 
 @pytest.mark.parametrize(
@@ -314,13 +304,13 @@ def test_flush_does_not_wait_for_pauses() -> None:
     processor = BatchHarProcessor(exporter, settings)
 
     for _ in range(2):
-        processor.on_record(_record(CaptureLimits()))
+        processor.on_record(record_of())
     assert exporter.began.wait(PATIENCE_S)
-    processor.on_record(_record(CaptureLimits()))
+    processor.on_record(record_of())
     assert processor.force_flush(PATIENCE_MS)
     exporter.began.clear()
     for _ in range(2):
-        processor.on_record(_record(CaptureLimits()))
+        processor.on_record(record_of())
     assert exporter.began.wait(PATIENCE_S)
     processor.shutdown()
 
@@ -342,7 +332,7 @@ def test_flush_hurries_what_is_under_way() -> None:
 
     exporter = _UntilHurried()
     processor = BatchHarProcessor(exporter, BatchSettings(schedule_delay_millis=NEVER_MS, max_export_batch_size=1))
-    processor.on_record(_record(CaptureLimits()))
+    processor.on_record(record_of())
     assert exporter.began.wait(PATIENCE_S)
     exporter.may_end.set()
 
@@ -355,13 +345,13 @@ def test_one_flush_does_not_slow_another() -> None:
     """Who waits for a later flush waits without pauses, too, when an earlier one is done."""
     exporter = _Exporter()
     processor = BatchHarProcessor(exporter, BatchSettings(schedule_delay_millis=NEVER_MS, max_export_batch_size=2))
-    processor.on_record(_record(CaptureLimits()))
+    processor.on_record(record_of())
     flushes = [threading.Thread(target=processor.force_flush, args=(PATIENCE_MS,)) for _ in range(2)]
 
     flushes[0].start()
     assert exporter.began.wait(PATIENCE_S)
     for _ in range(2):
-        processor.on_record(_record(CaptureLimits()))  # the worker is to export them before it sees the second flush
+        processor.on_record(record_of())  # the worker is to export them before it sees the second flush
     flushes[1].start()
     end = time.monotonic() + PATIENCE_S
     while processor._wake.qsize() < 2 and time.monotonic() < end:
@@ -382,7 +372,7 @@ def test_batch_under_way_counts() -> None:
     processor = BatchHarProcessor(exporter, settings)
 
     for _ in range(4):
-        processor.on_record(_record(CaptureLimits()))
+        processor.on_record(record_of())
     assert exporter.began.wait(PATIENCE_S)
     processor.shutdown()
 
@@ -396,7 +386,7 @@ def test_bytes_that_wait() -> None:
     settings = BatchSettings(schedule_delay_millis=NEVER_MS, max_export_batch_size=1)
     processor = BatchHarProcessor(exporter, settings)
 
-    processor.on_record(_record(limits, b"x" * 600_000))
+    processor.on_record(record_of(limits=limits, body=b"x" * 600_000))
     assert exporter.began.wait(PATIENCE_S)
     exporter.may_end.set()
     processor.shutdown()

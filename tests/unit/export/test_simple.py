@@ -11,25 +11,16 @@ import pytest
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from otel_har.errors import DestinationError
-from otel_har.exchange import Exchange
 from otel_har.export.composite import CompositeHarExporter
 from otel_har.export.interfaces import HarBatch, HarExporter, HarExportResult, HarStatistics
 from otel_har.export.logger import LoggingHarExporter
 from otel_har.export.simple import SimpleHarProcessor
-from otel_har.limits import CaptureLimits
 from otel_har.mapping.options import MappingOptions
-from otel_har.record import HarRecord, PageFacts, SpanFacts
+from otel_har.record import HarRecord
+from records import PAGE, SPAN, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-PAGE = PageFacts("run", "run", 1)
-SPAN = SpanFacts("1" * 32, "2" * 16, None, "", 1, 2, "UNSET", None, {}, None)
-
-
-def _record(path: str) -> HarRecord:
-    exchange = Exchange("GET", f"http://h.test/{path}", started_unix_ns=1, started=1, limits=CaptureLimits())
-    return HarRecord(exchange, SPAN, PAGE)
 
 
 class _Exporter(HarExporter):
@@ -75,14 +66,14 @@ class _Exporter(HarExporter):
 def test_exported_at_once_on_the_same_thread() -> None:
     """When `on_record` returns the entry is exported."""
     exporter = _Exporter()
-    SimpleHarProcessor(exporter).on_record(_record("1"))
+    SimpleHarProcessor(exporter).on_record(record_of("1"))
     assert (["1"], {threading.get_ident()}) == (exporter.urls, exporter.threads)
 
 
 def test_instrumentation_is_suppressed_while_exporting() -> None:
     """What the exporter sends is no traffic of the program's."""
     exporter = _Exporter()
-    SimpleHarProcessor(exporter).on_record(_record("1"))
+    SimpleHarProcessor(exporter).on_record(record_of("1"))
     assert [False] == exporter.instrumented
     assert is_instrumentation_enabled()
 
@@ -91,8 +82,8 @@ def test_record_while_exporting() -> None:
     """A record that a finaliser completes in the middle of an export is exported by that same call."""
     exporter = _Exporter()
     processor = SimpleHarProcessor(exporter)
-    exporter.meanwhile = lambda: processor.on_record(_record("2"))
-    processor.on_record(_record("1"))
+    exporter.meanwhile = lambda: processor.on_record(record_of("2"))
+    processor.on_record(record_of("1"))
     assert ["1", "2"] == exporter.urls
 
 
@@ -100,7 +91,7 @@ def test_failures_are_counted() -> None:
     """Entries whose export failed are counted."""
     processor = SimpleHarProcessor(_Exporter(HarExportResult.FAILURE))
     for path in ("1", "2"):
-        processor.on_record(_record(path))
+        processor.on_record(record_of(path))
     processor.on_page(PAGE)
     assert 2 == processor.failed_entries
 
@@ -113,7 +104,7 @@ def test_threads_export_one_after_the_other() -> None:
     def work(number: int) -> None:
         start.wait(timeout=20)
         for count in range(10):
-            processor.on_record(_record(f"{number}.{count}"))
+            processor.on_record(record_of(f"{number}.{count}"))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -149,8 +140,8 @@ def test_a_thread_that_gets_no_turn_leaves_its_record_to_the_one_that_has_it(max
     """The first export waits for what the second thread holds until its call returns: neither waits for ever."""
     exporter = _Exporter()
     processor = SimpleHarProcessor(exporter, max_turn_millis=max_turn_millis)
-    with _busy_with(_record("1"), processor, exporter):
-        processor.on_record(_record("2"))
+    with _busy_with(record_of("1"), processor, exporter):
+        processor.on_record(record_of("2"))
         assert [] == exporter.urls
     assert (["1", "2"], 0) == (exporter.urls, exporter.overlaps)
 
@@ -171,8 +162,8 @@ def test_nobody_waits_for_an_exporter_that_takes_locks_of_the_program(*, is_amon
     processor = SimpleHarProcessor(
         CompositeHarExporter(_Exporter(), exporter) if is_among_others else exporter, max_turn_millis=600_000
     )
-    with _busy_with(_record("1"), processor, exporter):
-        second = threading.Thread(target=processor.on_record, args=(_record("2"),), daemon=True)
+    with _busy_with(record_of("1"), processor, exporter):
+        second = threading.Thread(target=processor.on_record, args=(record_of("2"),), daemon=True)
         second.start()
         second.join(timeout=20)
         is_waiting = second.is_alive()
@@ -191,7 +182,7 @@ def test_what_came_during_a_flush_is_exported_after_it() -> None:
     processor = SimpleHarProcessor(exporter, max_turn_millis=0)
 
     def flush(timeout_millis: int = 0) -> bool:
-        other = threading.Thread(target=processor.on_record, args=(_record("1"),))
+        other = threading.Thread(target=processor.on_record, args=(record_of("1"),))
         other.start()
         other.join(timeout=20)
         return timeout_millis > 0
@@ -203,7 +194,7 @@ def test_what_came_during_a_flush_is_exported_after_it() -> None:
 
 def test_options() -> None:
     """What was chosen about the form of entries reaches them."""
-    record = _record("form")
+    record = record_of("form")
     assert record.exchange is not None
     record.exchange.request_headers = [("Content-Type", "application/x-www-form-urlencoded")]
     record.exchange.request_body.note(b"a=1")
@@ -230,7 +221,7 @@ class _Exiting(_Exporter):
 def test_an_exporter_that_exits() -> None:
     """The call that completes a record goes on, and so do flush and shutdown."""
     processor = SimpleHarProcessor(_Exiting())
-    processor.on_record(_record("1"))
+    processor.on_record(record_of("1"))
     assert not processor.force_flush()
     processor.shutdown()
     assert 1 == processor.failed_entries
@@ -264,10 +255,10 @@ def test_what_is_not_taken_for_now_comes_before_the_next() -> None:
     exporter = _Interrupted()
     processor = SimpleHarProcessor(exporter)
     for path in ("1", "2", "3"):
-        processor.on_record(_record(path))
+        processor.on_record(record_of(path))
     assert ([], 3) == (exporter.urls, exporter.attempts)
     exporter.fault = None
-    processor.on_record(_record("4"))
+    processor.on_record(record_of("4"))
     assert (["1", "2", "3", "4"], [1, 3]) == (exporter.urls, exporter.sizes)
     assert (0, HarStatistics(failed_exports=3)) == (processor.failed_entries, exporter.told)
 
@@ -277,7 +268,7 @@ def test_what_waits_is_tried_again_at(end: str) -> None:
     """Flush and shutdown bring what waits; a flush that cannot says so."""
     exporter = _Interrupted()
     processor = SimpleHarProcessor(exporter)
-    processor.on_record(_record("1"))
+    processor.on_record(record_of("1"))
     assert not processor.force_flush()
     exporter.fault = None
     getattr(processor, end)()
@@ -289,7 +280,7 @@ def test_what_is_never_taken_has_failed() -> None:
     exporter = _Interrupted()
     processor = SimpleHarProcessor(exporter, export_timeout_millis=200)
     for path in ("1", "2"):
-        processor.on_record(_record(path))
+        processor.on_record(record_of(path))
     assert 0 == processor.failed_entries
     began = time.monotonic()
     processor.shutdown()
@@ -310,7 +301,7 @@ def test_shutdown_tries_until_its_time_is_over() -> None:
     exporter = Recovering()
     processor = SimpleHarProcessor(exporter)
     for path in ("1", "2"):
-        processor.on_record(_record(path))
+        processor.on_record(record_of(path))
     processor.shutdown()
     assert (["1", "2"], 6, 0) == (exporter.urls, exporter.attempts, processor.failed_entries)
 
@@ -319,7 +310,7 @@ def test_others_are_let_in_while_shutdown_tries() -> None:
     """A thread that hands a record on while the end waits for a destination does not wait with it."""
     exporter = _Interrupted()
     processor = SimpleHarProcessor(exporter)
-    processor.on_record(_record("1"))
+    processor.on_record(record_of("1"))
     inside, may_go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -327,10 +318,10 @@ def test_others_are_let_in_while_shutdown_tries() -> None:
         may_go_on.wait(20)
 
     exporter.meanwhile_failing = hold
-    busy = threading.Thread(target=processor.on_record, args=(_record("2"),))
+    busy = threading.Thread(target=processor.on_record, args=(record_of("2"),))
     busy.start()
     assert inside.wait(20)
-    late = threading.Thread(target=processor.on_record, args=(_record("3"),))
+    late = threading.Thread(target=processor.on_record, args=(record_of("3"),))
     late.start()
     ending = threading.Thread(target=processor.shutdown, args=(20_000,))
     ending.start()
@@ -366,5 +357,5 @@ def test_shut_down_by_an_exporter_that_takes_nothing() -> None:
             return super().export(batch)
 
     processor = SimpleHarProcessor(Ending())
-    processor.on_record(_record("1"))
+    processor.on_record(record_of("1"))
     assert 1 == processor.failed_entries
