@@ -49,12 +49,10 @@ class Pace:
         "in_flight",
     )
 
-    def __init__(
-        self, items: Sized, most_items: int, batch_size: int | None = None, waiting: WaitingRoom | None = None
-    ) -> None:
+    def __init__(self, items: Sized, most_items: int, batch_size: int, waiting: WaitingRoom) -> None:
         self._items = items
         self._most_items = max(1, most_items)
-        self._batch_size = max(1, most_items if batch_size is None else batch_size)
+        self._batch_size = max(1, batch_size)
         self._waiting = waiting
         self._pauses_at = 0.0
         self._hurried_by: set[object] = set()
@@ -64,7 +62,8 @@ class Pace:
     def keep(self) -> None:
         """Keep it in this thread, from now on."""
         self._thread = threading.get_ident()
-        # Not `time.sleep`, which tests of programs replace, to count its calls or to raise.
+        # Not `time.sleep`, which tests of programs replace, to count its calls or to raise. Made here, for the kind of
+        # thread there is now: gevent may have put greenlets in their place.
         self._never = threading.Lock()
         self._never.acquire()
         self._pauses_at = time.thread_time() + _WORK_S
@@ -107,8 +106,8 @@ class Pace:
     @property
     def is_hurried(self) -> bool:
         """Whether somebody waits for the worker."""
-        rooms = self._waiting, self.budget.waiting if self.budget is not None else None
-        return bool(self._hurried_by) or any(room is not None and room.is_taken for room in rooms)
+        for_bytes = self.budget.waiting if self.budget is not None else None
+        return bool(self._hurried_by) or self._waiting.is_taken or (for_bytes is not None and for_bytes.is_taken)
 
     @property
     def pause_s(self) -> float:

@@ -486,7 +486,6 @@ def test_logging_that_raises_ends_nothing() -> None:
     assert (["0"], 1) == (exporter.paths, exporter.shutdowns)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_queue_that_is_smaller_than_a_batch() -> None:
     """A full queue is exported at once, though a batch might have more."""
     exporter = _Exporter()

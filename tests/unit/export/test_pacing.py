@@ -24,7 +24,7 @@ if sys.platform != "win32":
     import resource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sized
 
 PATIENCE_S = 20.0
 PATIENCE_MS = 20_000
@@ -41,6 +41,22 @@ class _Queue:
     def __len__(self) -> int:
         self.asked += 1
         return self._count
+
+
+class _Nobody:
+    """Who makes no room for anybody."""
+
+    def may_help(self) -> bool:
+        """Never."""
+        return False
+
+
+_NOBODY = _Nobody()
+_EMPTY = WaitingRoom(0, _NOBODY.may_help)
+
+
+def _pace(items: Sized = (), most_items: int = 1_000, batch_size: int = 1_000, waiting: WaitingRoom = _EMPTY) -> Pace:
+    return Pace(items, most_items, batch_size, waiting)
 
 
 def _budget(taken: int) -> ByteBudget:
@@ -70,7 +86,7 @@ def _work_for_two_milliseconds() -> None:
 )
 def test_less_the_more_waits(count: int, taken: int, expected_ms: float) -> None:
     """A pause is shorter the more waits, in entries or in bytes."""
-    pace = Pace(_Queue(count), 1_000)
+    pace = _pace(_Queue(count))
     pace.budget = _budget(taken)
 
     assert expected_ms / 1000 == pytest.approx(pace.pause_s)
@@ -78,10 +94,10 @@ def test_less_the_more_waits(count: int, taken: int, expected_ms: float) -> None
 
 def test_none_for_who_is_waited_for() -> None:
     """Nobody who waits for the worker waits for its pauses."""
-    pace = Pace((), 1_000)
+    pace = _pace()
     pace.hurry(None)
 
-    assert pace.pause_s == 0.0
+    assert 0.0 == pace.pause_s
 
 
 @pytest.mark.parametrize(
@@ -95,7 +111,7 @@ def test_none_for_who_is_waited_for() -> None:
 )
 def test_none_for_who_is_behind(count: int, taken: int, expected_ms: float) -> None:
     """A worker that has the next batch waiting does not pause, however much room there is: an end would come later."""
-    pace = Pace(_Queue(count), 10_000, 100)
+    pace = _pace(_Queue(count), 10_000, 100)
     pace.budget = ByteBudget(64 * 1024 * 1024)
     assert pace.budget.take(taken)
 
@@ -104,7 +120,7 @@ def test_none_for_who_is_behind(count: int, taken: int, expected_ms: float) -> N
 
 def test_what_is_under_way_takes_room() -> None:
     """What the worker has taken counts like what waits: there is no room for others in its place."""
-    pace = Pace(_Queue(100), 1_000)
+    pace = _pace(_Queue(100))
     pace.in_flight = 150
 
     assert 0.0005 == pytest.approx(pace.pause_s)
@@ -122,7 +138,7 @@ def test_none_for_who_waits_for_room(place: str) -> None:
 
     owner = _Room()
     room = WaitingRoom(PATIENCE_MS, owner.may_help)
-    pace = Pace((), 1_000, waiting=room if place == "queue" else None)
+    pace = _pace(waiting=room if place == "queue" else _EMPTY)
     pace.budget = ByteBudget(1_000_000)
     pace.budget.waiting = room if place == "bytes" else None
     program = threading.Thread(target=room.wait_until, args=(may_end.is_set,))
@@ -141,7 +157,7 @@ def test_none_for_who_waits_for_room(place: str) -> None:
 
 def test_hurried_until_the_last_has_gone() -> None:
     """One who waits for the worker no more leaves it hurried for the others."""
-    pace = Pace((), 1_000)
+    pace = _pace()
     pace.hurry("flush")
     pauses: list[float] = []
 
@@ -157,10 +173,10 @@ def test_hurried_until_the_last_has_gone() -> None:
 @pytest.mark.parametrize("limit", [0, 1])
 def test_queue_and_budget_that_take_nothing(limit: int) -> None:
     """Limits of nothing are limits."""
-    pace = Pace([None], limit)
+    pace = _pace([None], limit)
     pace.budget = ByteBudget(0)
 
-    assert pace.pause_s == 0.0
+    assert 0.0 == pace.pause_s
 
 
 def _in_thread(work: Callable[[], None]) -> None:
@@ -175,7 +191,7 @@ def test_after_work_only() -> None:
     asked: list[int] = []
 
     def work() -> None:
-        Pace(queue, 1_000).keep()
+        _pace(queue).keep()
         for _ in range(3):
             pacing.pause()
             asked.append(queue.asked)
@@ -183,7 +199,7 @@ def test_after_work_only() -> None:
 
     _in_thread(work)
 
-    assert asked == [0, 1, 2]
+    assert [0, 1, 2] == asked
 
 
 def test_works_for_as_long_as_it_paused() -> None:
@@ -196,7 +212,7 @@ def test_works_for_as_long_as_it_paused() -> None:
             pass
 
     def work() -> None:
-        Pace(queue, 1_000).keep()
+        _pace(queue).keep()
         _work_for_two_milliseconds()
         pacing.pause()  # until the other thread has had its interval
         asked.append(queue.asked)
@@ -224,7 +240,7 @@ def test_gives_the_processor_away() -> None:
     waits: list[int] = []
 
     def work() -> None:
-        Pace((), 1_000).keep()
+        _pace().keep()
         _work_for_two_milliseconds()
         before = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
         pacing.pause()
@@ -241,7 +257,7 @@ def test_program_that_replaces_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", slept.append)
 
     def work() -> None:
-        Pace((), 1_000).keep()
+        _pace().keep()
         _work_for_two_milliseconds()
         pacing.pause()
 
@@ -256,7 +272,7 @@ def test_copies_of_the_context_keep_no_pace() -> None:
     found: list[bool] = []
 
     def work() -> None:
-        Pace((), 1_000).keep()
+        _pace().keep()
         found.append(pacing.current() is not None)
         contexts.append(contextvars.copy_context())
 
@@ -296,12 +312,19 @@ class _Exporter(HarExporter):
         """Nothing is to be done."""
 
 
+def _exporting(exporter: _Exporter, batch_size: int, queue_size: int = 1_000) -> BatchHarProcessor:
+    """Exports as soon as a batch is full, and when it is asked to."""
+    settings = BatchSettings(
+        schedule_delay_millis=NEVER_MS, max_queue_size=queue_size, max_export_batch_size=batch_size
+    )
+    return BatchHarProcessor(exporter, settings)
+
+
 def test_flush_does_not_wait_for_pauses() -> None:
     """The worker keeps a pace until a flush is asked for, and again after it."""
     exporter = _Exporter()
     exporter.may_end.set()
-    settings = BatchSettings(schedule_delay_millis=NEVER_MS, max_queue_size=1_000, max_export_batch_size=2)
-    processor = BatchHarProcessor(exporter, settings)
+    processor = _exporting(exporter, 2)
 
     for _ in range(2):
         processor.on_record(record_of())
@@ -331,7 +354,7 @@ def test_flush_hurries_what_is_under_way() -> None:
             return result
 
     exporter = _UntilHurried()
-    processor = BatchHarProcessor(exporter, BatchSettings(schedule_delay_millis=NEVER_MS, max_export_batch_size=1))
+    processor = _exporting(exporter, 1)
     processor.on_record(record_of())
     assert exporter.began.wait(PATIENCE_S)
     exporter.may_end.set()
@@ -344,7 +367,7 @@ def test_flush_hurries_what_is_under_way() -> None:
 def test_one_flush_does_not_slow_another() -> None:
     """Who waits for a later flush waits without pauses, too, when an earlier one is done."""
     exporter = _Exporter()
-    processor = BatchHarProcessor(exporter, BatchSettings(schedule_delay_millis=NEVER_MS, max_export_batch_size=2))
+    processor = _exporting(exporter, 2)
     processor.on_record(record_of())
     flushes = [threading.Thread(target=processor.force_flush, args=(PATIENCE_MS,)) for _ in range(2)]
 
@@ -368,8 +391,7 @@ def test_batch_under_way_counts() -> None:
     """The worker does not pause where its batch takes half of the room: what comes meanwhile would be dropped."""
     exporter = _Exporter()
     exporter.may_end.set()
-    settings = BatchSettings(schedule_delay_millis=NEVER_MS, max_queue_size=8, max_export_batch_size=4)
-    processor = BatchHarProcessor(exporter, settings)
+    processor = _exporting(exporter, 4, 8)
 
     for _ in range(4):
         processor.on_record(record_of())
@@ -383,8 +405,7 @@ def test_bytes_that_wait() -> None:
     """The worker does not pause while the bodies that wait take half of the room for them."""
     limits = CaptureLimits(budget=ByteBudget(1_000_000))
     exporter = _Exporter()
-    settings = BatchSettings(schedule_delay_millis=NEVER_MS, max_export_batch_size=1)
-    processor = BatchHarProcessor(exporter, settings)
+    processor = _exporting(exporter, 1)
 
     processor.on_record(record_of(limits=limits, body=b"x" * 600_000))
     assert exporter.began.wait(PATIENCE_S)
